@@ -1,0 +1,156 @@
+"""What Wharfside keeps in JetStream: streams, buckets and mailboxes, in one place.
+
+The settings were checked against a real server; why each stands is in DESIGN
+section 4 and docs/architecture.md. Durations are nanoseconds, as in the server's API.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wharfside_protocol.subjects import Subjects, check_name
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+GIBIBYTE = 1 << 30
+
+CMD, EVT, RES, CKPT, LOGS, ADV = (
+    "WHARFSIDE_CMD",
+    "WHARFSIDE_EVT",
+    "WHARFSIDE_RES",
+    "WHARFSIDE_CKPT",
+    "WHARFSIDE_LOGS",
+    "WHARFSIDE_ADV",
+)
+NODES_BUCKET = "WHARFSIDE_NODES"
+CONTAINERS_BUCKET = "WHARFSIDE_CONTAINERS"
+
+IMMUTABLE_SETTINGS = ("storage", "retention", "deny_delete", "deny_purge")
+"""What a server never changes on a stream that exists: bootstrap reports drift in it."""
+
+IMMUTABLE_CONSUMER_SETTINGS = ("ack_policy", "deliver_policy", "replay_policy")
+
+
+def streams(subjects: Subjects, replicas: int = 1) -> list[dict[str, Any]]:
+    """The configuration of every stream and bucket, ready for STREAM.CREATE."""
+    common = {"retention": "limits", "storage": "file", "num_replicas": replicas}
+    return [common | config for config in _message_streams(subjects.prefix)] + [
+        common | config for config in _buckets(subjects.prefix)
+    ]
+
+
+def _message_streams(prefix: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": CMD,
+            "subjects": [f"{prefix}.cmd.>"],
+            "max_age": DAY,
+            "allow_msg_ttl": True,
+            "duplicate_window": 2 * MINUTE,
+            "max_consumers": 20_000,
+            "deny_delete": True,
+        },
+        {
+            "name": EVT,
+            "subjects": [f"{prefix}.evt.>"],
+            "max_age": 7 * DAY,
+            "duplicate_window": 5 * MINUTE,
+            "allow_direct": True,
+            "deny_delete": True,
+            "deny_purge": True,
+            "max_consumers": 5_000,
+            "republish": {"src": f"{prefix}.evt.>", "dest": f"{prefix}.live.evt.>"},
+        },
+        {
+            "name": RES,
+            "subjects": [f"{prefix}.res.*.*.accepted", f"{prefix}.res.*.*.result"],
+            "max_age": 2 * DAY,
+            "duplicate_window": 2 * MINUTE,
+            "allow_direct": True,
+            "deny_delete": True,
+            "deny_purge": True,
+            "republish": {"src": f"{prefix}.res.>", "dest": f"{prefix}.live.res.>"},
+        },
+        {
+            "name": CKPT,
+            "subjects": [f"{prefix}.ckpt.>"],
+            "max_age": DAY,
+            "max_bytes": 2 * GIBIBYTE,
+            "discard": "new",
+            "duplicate_window": 2 * MINUTE,
+            "max_consumers": 20_000,
+        },
+        {
+            "name": LOGS,
+            "subjects": [f"{prefix}.log.>"],
+            "max_age": DAY,
+            "max_bytes": GIBIBYTE,
+            "discard": "old",
+            "duplicate_window": 2 * MINUTE,
+            "allow_direct": True,
+            "deny_delete": True,
+        },
+        {
+            "name": ADV,
+            "subjects": [
+                f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{CMD}.>",
+                f"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{CMD}.>",
+            ],
+            "max_age": 7 * DAY,
+        },
+    ]
+
+
+def _buckets(prefix: str) -> list[dict[str, Any]]:
+    """KV buckets, made as streams: the KV helper would allow rollups and forbid direct gets."""
+    common = {
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "allow_direct": True,
+        "allow_rollup_hdrs": False,
+        "deny_delete": True,
+        "duplicate_window": 2 * MINUTE,
+    }
+    return [
+        common
+        | {
+            "name": f"KV_{bucket}",
+            "subjects": [f"$KV.{bucket}.>"],
+            "allow_msg_ttl": ttl,
+            "republish": {"src": f"$KV.{bucket}.>", "dest": f"{prefix}.kv.{name}.>"},
+        }
+        for bucket, name, ttl in (
+            (NODES_BUCKET, "nodes", False),
+            (CONTAINERS_BUCKET, "containers", True),
+        )
+    ]
+
+
+def mailbox(subjects: Subjects, node: str) -> dict[str, Any]:
+    """The durable pull consumer of one node on WHARFSIDE_CMD; R1 also in a cluster."""
+    return {
+        "durable_name": check_name(node, "node"),
+        "name": node,
+        "filter_subject": subjects.commands_of(node),
+        "ack_policy": "explicit",
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+        "ack_wait": 30 * SECOND,
+        "max_deliver": 5,
+        "max_ack_pending": 64,
+        "num_replicas": 1,
+    }
+
+
+def node_key(node: str) -> str:
+    """The subject of a node's presence in its bucket."""
+    return f"$KV.{NODES_BUCKET}.{check_name(node, 'node')}"
+
+
+def container_key(node: str, container: str) -> str:
+    """The subject of a container's projection in its bucket."""
+    return (
+        f"$KV.{CONTAINERS_BUCKET}.{check_name(node, 'node')}.{check_name(container, 'container')}"
+    )

@@ -1,0 +1,41 @@
+"""CloudEvents 1.0 in binary mode: an event's attributes as NATS headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, unquote
+
+from wharfside_protocol.codec import CONTENT_TYPE
+from wharfside_protocol.events import Event
+
+TYPE_PREFIX = "io.wharfside"
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "").replace('"', "")
+
+
+def to_headers(event: Event) -> dict[str, str]:
+    """The `ce-*` headers of `event` (CloudEvents NATS binding, section 3.1)."""
+    return {
+        "ce-specversion": "1.0",
+        "ce-id": event.event_id,
+        "ce-source": f"/wharfside/nodes/{event.node}",
+        "ce-type": ce_type(event),
+        "ce-time": event.occurred_at,
+        "ce-subject": quote(event.container or event.node, safe=_PRINTABLE),
+        "ce-datacontenttype": CONTENT_TYPE,
+        "ce-sequence": str(event.seq),
+    }
+
+
+def ce_type(event: Event) -> str:
+    """`io.wharfside.container.exited`, or `io.wharfside.node.up`."""
+    of = "node" if event.container is None else "container"
+    return f"{TYPE_PREFIX}.{of}.{event.type}"
+
+
+def from_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The CloudEvents attributes among `headers`, without the prefix and decoded."""
+    return {
+        key[3:].lower(): unquote(value)
+        for key, value in headers.items()
+        if key[:3].lower() == "ce-"
+    }

@@ -1,0 +1,146 @@
+"""Records to msgpack bytes and back; the only importer of msgpack.
+
+Decoding is strict and bounded: anything but a well-formed map of the expected
+shape raises `Invalid`, whatever the bytes. Limits are checked before memory is
+spent: size first, then nesting, keys and numbers in one walk.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import msgpack
+import msgspec
+
+from wharfside_protocol.errors import Invalid
+from wharfside_protocol.records import MAX_SAFE_INTEGER, Record
+
+CONTENT_TYPE = "application/vnd.msgpack"
+MAX_MESSAGE_BYTES = 900 * 1024
+MAX_DEPTH = 32
+MAX_ITEMS = 65_536
+
+T = TypeVar("T", bound=Record)
+
+
+def encode(record: Record) -> bytes:
+    """`record` as a msgpack map.
+
+    Raises:
+        Invalid: larger than MAX_MESSAGE_BYTES, or an integer that does not travel.
+    """
+    return pack(msgspec.to_builtins(record, builtin_types=(bytes,)))
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The record of `kind` in `data`.
+
+    Raises:
+        Invalid: whatever is wrong with the bytes, naming the place.
+    """
+    return convert(unpack(data), kind)
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """Plain values (from `unpack`, or a JSON file) as a record of `kind`, strictly.
+
+    Raises:
+        Invalid: a field is missing, of the wrong type or out of its bounds.
+    """
+    try:
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{kind.__name__}: {error}") from error
+
+
+def to_plain(record: Record) -> Any:
+    """`record` as dicts, lists and scalars; bytes stay bytes."""
+    return msgspec.to_builtins(record, builtin_types=(bytes,))
+
+
+def pack(value: Any) -> bytes:
+    """Plain values as msgpack.
+
+    Raises:
+        Invalid: see `encode`.
+    """
+    try:
+        data: bytes = msgpack.packb(value, use_bin_type=True)
+    except (OverflowError, ValueError, TypeError) as error:
+        raise Invalid(f"cannot be written as msgpack: {error}") from error
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise Invalid(f"message of {len(data)} bytes; at most {MAX_MESSAGE_BYTES} travel")
+    return data
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """The map in `data`, checked: bounded, string keys, no key twice, nil left out.
+
+    Raises:
+        Invalid: whatever is wrong with the bytes.
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise Invalid(f"message of {len(data)} bytes; at most {MAX_MESSAGE_BYTES} travel")
+    value = _tidy(_parse(data), 0)
+    if not isinstance(value, dict):
+        raise Invalid(f"not a msgpack map but {type(value).__name__}")
+    return value
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            object_pairs_hook=_unique,
+            ext_hook=_no_extension,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+        )
+    except Invalid:
+        raise
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
+        raise Invalid(f"not msgpack: {type(error).__name__} {error}".strip()) from error
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise Invalid(f"the map key {twice!r} stands there twice")
+    return found
+
+
+def _no_extension(code: int, _data: bytes) -> Any:
+    raise Invalid(f"msgpack extension type {code} is not used; times are RFC 3339 strings")
+
+
+def _tidy(value: Any, depth: int) -> Any:
+    """`value` without nil map entries; refuses what must not travel."""
+    if depth > MAX_DEPTH:
+        raise Invalid(f"nested deeper than {MAX_DEPTH} levels")
+    kind = type(value)
+    if kind is dict:
+        return _tidy_map(value, depth)
+    if kind is list:
+        return [_tidy(item, depth + 1) for item in value]
+    if kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+        raise Invalid(f"integer {value} is beyond +-(2^53 - 1)")
+    if kind is float and not math.isfinite(value):
+        raise Invalid("NaN and infinity do not travel")
+    if kind is msgpack.Timestamp:
+        raise Invalid("msgpack extension type -1 is not used; times are RFC 3339 strings")
+    return value
+
+
+def _tidy_map(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+    tidy: dict[str, Any] = {}
+    for key, item in value.items():
+        if type(key) is not str:
+            raise Invalid(f"map key {key!r} is not a string")
+        if item is not None:
+            tidy[key] = _tidy(item, depth + 1)
+    return tidy

@@ -1,0 +1,245 @@
+"""Every op: its arguments, its value, and how it is treated; a closed, visible table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated
+
+import msgspec
+
+from wharfside_protocol.envelope import Result
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.records import (
+    CommandId,
+    Counter,
+    Incarnation,
+    Labels,
+    Name,
+    Record,
+    Seconds,
+    Timestamp,
+)
+from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec, Signal
+from wharfside_protocol.states import INIT, ContainerState
+from wharfside_protocol.stats import Stats
+from wharfside_protocol.views import ContainerDetails, ContainerView, NodeInfo, ProcessView
+
+CAPTURE_BYTES = 64 * 1024
+"""At most so much of each stream travels in a result."""
+
+WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=60)]
+
+
+class NoArgs(Record):
+    """An op that takes no arguments."""
+
+
+class Pong(Record):
+    """`at` is the node's clock; `epoch` tells a new life of its store."""
+
+    node: Name
+    at: Timestamp
+    epoch: Counter
+
+
+class ListArgs(Record):
+    """All that live, or with `all` also the stopped; `labels` must all match.
+
+    `after` pages on: the last name of the page before.
+    """
+
+    all: bool = False
+    labels: Labels = {}
+    after: Name | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 500
+
+
+class ListValue(Record):
+    """`next` is the `after` of the next page; absent on the last."""
+
+    containers: list[ContainerView]
+    next: Name | None = None
+
+
+class ContainerArgs(Record):
+    """The op's container by its name."""
+
+    container: Name
+
+
+class InspectArgs(ContainerArgs):
+    """With `incarnation`: also one that is deleted, for 24 h."""
+
+    incarnation: Incarnation | None = None
+
+
+class ProcessesValue(Record):
+    processes: list[ProcessView]
+
+
+class CreateArgs(ContainerSpec):
+    container: Name
+
+
+class CreateValue(Record):
+    """What was made: fence later commands with these."""
+
+    container: Name
+    incarnation: Incarnation
+    run: Counter
+    revision: Counter
+    state: ContainerState
+    bundle: str
+    pid: Counter | None = None
+
+
+class StateValue(Record):
+    """Where the container stands after a change."""
+
+    container: Name
+    incarnation: Incarnation
+    run: Counter
+    revision: Counter
+    state: ContainerState
+    pid: Counter | None = None
+
+
+class ExecArgs(ContainerArgs):
+    """With `wait`: answers when it has ended, with up to 64 KiB a stream."""
+
+    process: ProcessSpec
+    exec: Name | None = None
+    wait: bool = True
+    timeout_s: Seconds | None = None
+
+
+class Output(Record):
+    """The head of each stream, and whether more was cut off."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+
+
+class ExecValue(Record):
+    process: Name
+    pid: Counter | None = None
+    exit: ExitStatus | None = None
+    output: Output | None = None
+
+
+class WaitArgs(InspectArgs):
+    """Waits for the process's end, at most `timeout_s`; ask again until `exit` is there."""
+
+    process: Name = INIT
+    timeout_s: WaitSeconds = 30.0
+    output: bool = False
+
+
+class WaitValue(Record):
+    incarnation: Incarnation
+    run: Counter
+    exit: ExitStatus | None = None
+    output: Output | None = None
+
+
+class SignalArgs(ContainerArgs):
+    signal: Signal = "TERM"
+    process: Name = INIT
+
+
+class StopArgs(ContainerArgs):
+    """The container's own stop_signal and grace_s where left out."""
+
+    signal: Signal | None = None
+    grace_s: Seconds | None = None
+
+
+class UpdateArgs(ContainerArgs):
+    limits: Limits
+
+
+class DeleteArgs(ContainerArgs):
+    """`force` kills what still runs; without it a running container is `wrong-state`."""
+
+    force: bool = False
+
+
+class DeleteValue(Record):
+    container: Name
+    incarnation: Incarnation
+    exit: ExitStatus | None = None
+
+
+class StatsValue(Record):
+    container: Name
+    incarnation: Incarnation
+    stats: Stats
+
+
+class CommandArgs(Record):
+    """The op's subject is another command."""
+
+    command: CommandId
+
+
+class CommandState(Record):
+    """`state`: accepted, running or done; `result` where done."""
+
+    command: CommandId
+    op: str
+    state: str
+    result: Result | None = None
+
+
+class CancelValue(Record):
+    """`canceled` is false where the command was done already."""
+
+    command: CommandId
+    canceled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """How an op is treated.
+
+    Attributes:
+        changes: stored under its id, replayed to a repeat.
+        lane: runs in the container's lane, in order.
+    """
+
+    name: str
+    args: type[Record]
+    value: type[Record]
+    changes: bool
+    lane: bool
+
+
+def _table(*ops: Op) -> Mapping[str, Op]:
+    return MappingProxyType({op.name: op for op in ops})
+
+
+OPS: Mapping[str, Op] = _table(
+    Op("ping", NoArgs, Pong, changes=False, lane=False),
+    Op("info", NoArgs, NodeInfo, changes=False, lane=False),
+    Op("list", ListArgs, ListValue, changes=False, lane=False),
+    Op("inspect", InspectArgs, ContainerDetails, changes=False, lane=False),
+    Op("list-processes", ContainerArgs, ProcessesValue, changes=False, lane=False),
+    Op("stats", ContainerArgs, StatsValue, changes=False, lane=False),
+    Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
+    Op("result", CommandArgs, CommandState, changes=False, lane=False),
+    Op("cancel", CommandArgs, CancelValue, changes=False, lane=False),
+    Op("create", CreateArgs, CreateValue, changes=True, lane=True),
+    Op("start", ContainerArgs, StateValue, changes=True, lane=True),
+    Op("run", CreateArgs, CreateValue, changes=True, lane=True),
+    Op("exec", ExecArgs, ExecValue, changes=True, lane=True),
+    Op("signal", SignalArgs, StateValue, changes=True, lane=False),
+    Op("stop", StopArgs, WaitValue, changes=True, lane=True),
+    Op("pause", ContainerArgs, StateValue, changes=True, lane=True),
+    Op("resume", ContainerArgs, StateValue, changes=True, lane=True),
+    Op("update", UpdateArgs, StateValue, changes=True, lane=True),
+    Op("delete", DeleteArgs, DeleteValue, changes=True, lane=True),
+)

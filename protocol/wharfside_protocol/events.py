@@ -1,0 +1,219 @@
+"""Events: the envelope, the closed set of types, and the facts that each type carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from wharfside_protocol import PROTOCOL_VERSION
+from wharfside_protocol.codec import to_plain
+from wharfside_protocol.errors import ErrorBody
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.records import Counter, Incarnation, Labels, Name, Record, Timestamp
+from wharfside_protocol.specs import Limits
+
+
+class EventType(StrEnum):
+    """DESIGN section 5; those whose feature comes later are named already, once and for all."""
+
+    CREATE_FAILED = "create-failed"
+    CREATED = "created"
+    STARTED = "started"
+    START_FAILED = "start-failed"
+    EXEC_ADDED = "exec-added"
+    EXEC_STARTED = "exec-started"
+    EXITED = "exited"
+    OOM = "oom"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    UPDATED = "updated"
+    SIGNALED = "signaled"
+    STOPPING = "stopping"
+    CHECKPOINTED = "checkpointed"
+    CHECKPOINT_FAILED = "checkpoint-failed"
+    RESTORED = "restored"
+    RESTARTING = "restarting"
+    NOT_RESTARTING = "not-restarting"
+    DELETED = "deleted"
+    ATTACHED = "attached"
+    DETACHED = "detached"
+    LOG_LOST = "log-lost"
+    MONITOR_LOST = "monitor-lost"
+    REATTACHED = "reattached"
+    REATTACH_FAILED = "reattach-failed"
+    PRESSURE = "pressure"
+    EVENT_MISSED = "event-missed"
+    AUDIT = "audit"
+    UP = "up"
+    DRAINING = "draining"
+    DOWN = "down"
+    SNAPSHOT = "snapshot"
+    CREDENTIALS_EXPIRING = "credentials-expiring"
+    EVENTS_DROPPED = "events-dropped"
+
+
+TERMINAL_TYPES = frozenset(
+    {
+        EventType.CREATE_FAILED,
+        EventType.START_FAILED,
+        EventType.EXITED,
+        EventType.OOM,
+        EventType.DELETED,
+        EventType.MONITOR_LOST,
+    }
+)
+"""What a full outbox never drops."""
+
+
+class Event(Record):
+    """One event. `data` holds the facts of its type: see EVENT_DATA.
+
+    `seq` is gapless per node and epoch, `prev_seq` is the one before of the same
+    container. `replayed` marks what was told again after a restart or reconnect.
+    """
+
+    event_id: str
+    v: int = PROTOCOL_VERSION
+    node: Name
+    node_id: str
+    boot_id: str
+    epoch: Counter
+    seq: Counter
+    prev_seq: Counter | None = None
+    container: Name | None = None
+    incarnation: Incarnation | None = None
+    run: Counter | None = None
+    revision: Counter | None = None
+    process: str | None = None
+    type: EventType
+    occurred_at: Timestamp
+    observed_at: Timestamp
+    published_at: Timestamp | None = None
+    replayed: bool = False
+    labels: Labels = {}
+    cause: str | None = None
+    data: dict[str, Any] = {}
+
+
+class NoFacts(Record):
+    """A type whose envelope says it all."""
+
+
+class Failed(Record):
+    """create-failed and start-failed: the runtime's own words in `error.message`."""
+
+    error: ErrorBody
+
+
+class Created(Record):
+    bundle: str
+    runtime: str
+    pid: Counter | None = None
+
+
+class Started(Record):
+    pid: Counter
+
+
+class ExecAdded(Record):
+    args: list[str]
+
+
+class Exited(ExitStatus):
+    """`execs_pending` names execs whose own exits may still follow init's."""
+
+    execs_pending: list[str] = []
+
+
+class Oom(Record):
+    """Counters of the container's cgroup with what was added since the last event."""
+
+    oom_kills: Counter
+    oom_kills_added: Counter
+    oom_events: Counter | None = None
+    limit_bytes: Counter | None = None
+    peak_bytes: Counter | None = None
+    init_was_victim: bool | None = None
+
+
+class Updated(Record):
+    limits: Limits
+
+
+class Signaled(Record):
+    signal: Counter
+
+
+class Stopping(Record):
+    """`grace_s` seconds from the signal to SIGKILL."""
+
+    signal: Counter
+    grace_s: float
+
+
+class MonitorLost(Record):
+    """conmon died before its process: who watches now, and what that can tell."""
+
+    pid: Counter | None = None
+    watched_by: str
+
+
+class Reattached(Record):
+    pid: Counter
+
+
+class ReattachFailed(Record):
+    message: str
+
+
+class EventMissed(Record):
+    """A change that no event had told; it is counted, and is a bug."""
+
+    message: str
+
+
+class EventsDropped(Record):
+    """The outbox was full: `seq` from..to of these types were never published."""
+
+    from_seq: Counter
+    to_seq: Counter
+    types: list[str]
+
+
+class Snapshot(Record):
+    """Where the node stands; every seq up to `published_through` has been stored."""
+
+    published_through: Counter
+    containers: Counter
+
+
+EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
+    dict.fromkeys(EventType, NoFacts)
+    | {
+        EventType.CREATE_FAILED: Failed,
+        EventType.START_FAILED: Failed,
+        EventType.CREATED: Created,
+        EventType.STARTED: Started,
+        EventType.EXEC_ADDED: ExecAdded,
+        EventType.EXEC_STARTED: Started,
+        EventType.EXITED: Exited,
+        EventType.OOM: Oom,
+        EventType.UPDATED: Updated,
+        EventType.SIGNALED: Signaled,
+        EventType.STOPPING: Stopping,
+        EventType.MONITOR_LOST: MonitorLost,
+        EventType.REATTACHED: Reattached,
+        EventType.REATTACH_FAILED: ReattachFailed,
+        EventType.EVENT_MISSED: EventMissed,
+        EventType.EVENTS_DROPPED: EventsDropped,
+        EventType.SNAPSHOT: Snapshot,
+    }
+)
+
+
+def facts(record: Record) -> dict[str, Any]:
+    """`record` (one of EVENT_DATA) as an event's `data`."""
+    plain: dict[str, Any] = to_plain(record)
+    return plain

@@ -1,0 +1,114 @@
+"""What a container is made of, as the caller asks for it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from wharfside_protocol.records import Counter, Labels, Record, Seconds
+
+HostPath = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*$(?!\n)", max_length=4096)]
+"""An absolute path on the node; the node's settings say which roots are allowed."""
+
+Argument = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$(?!\n)", max_length=131_072)]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[^=\x00]+=[^\x00]*$(?!\n)", max_length=131_072)]
+Signal = Annotated[str, msgspec.Meta(pattern=r"^(SIG)?[A-Z][A-Z0-9+-]{0,15}$|^\d{1,2}$")]
+"""`TERM`, `SIGTERM` or `15`."""
+
+
+class Source(Record):
+    """Where the container comes from: exactly one of `bundle` and `rootfs`.
+
+    `bundle`: an OCI bundle, run with its own config.json.
+    `rootfs`: a folder that becomes an overlay's lower layer, with a writable
+    upper layer per incarnation unless `readonly`.
+    """
+
+    bundle: HostPath | None = None
+    rootfs: HostPath | None = None
+    readonly: bool = False
+
+
+class User(Record):
+    """Numeric ids inside the container."""
+
+    uid: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_294)] = 0
+    gid: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_294)] = 0
+    additional_gids: Annotated[list[Counter], msgspec.Meta(max_length=64)] = []
+
+
+class ProcessSpec(Record):
+    """A process to run. Fields left out come from the bundle, or from the node's defaults."""
+
+    args: Annotated[list[Argument], msgspec.Meta(min_length=1, max_length=1024)]
+    env: Annotated[list[Variable], msgspec.Meta(max_length=1024)] = []
+    cwd: HostPath = "/"
+    user: User | None = None
+    no_new_privileges: bool = True
+
+
+class Limits(Record):
+    """Limits of the container's cgroup; a field left out is not limited, or not changed.
+
+    Units: bytes, processes, hundredths of a CPU (`cpu_percent` 150 is one and a
+    half CPUs), relative weight 1 to 10000 as in cgroup v2.
+    """
+
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1_048_576, le=2**53 - 1)] | None = None
+    swap_bytes: Counter | None = None
+    pids: Annotated[int, msgspec.Meta(ge=1, le=4_194_304)] | None = None
+    cpu_percent: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    cpu_weight: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    cpuset: Annotated[str, msgspec.Meta(pattern=r"^[0-9,-]{1,256}$(?!\n)")] | None = None
+
+
+class Mount(Record):
+    """A bind mount from the node; sources must lie below the node's allowed roots."""
+
+    source: HostPath
+    target: HostPath
+    readonly: bool = True
+
+
+class Network(Record):
+    """`none`: loopback alone. `host`: the node's. `path`: a network namespace's path."""
+
+    mode: Literal["none", "host", "path"] = "none"
+    path: HostPath | None = None
+
+
+class Io(Record):
+    """How the process's streams are kept. `log` off, stdin, tty and fifo come with attach."""
+
+    stdin: bool = False
+    tty: bool = False
+    log: bool = True
+    fifo: bool = False
+
+
+class Restart(Record):
+    """When the agent starts the container again by itself."""
+
+    policy: Literal["no", "on-failure", "always", "unless-stopped"] = "no"
+    max_retries: Counter | None = None
+
+
+class ContainerSpec(Record):
+    """All that `create` takes besides the name; kept, and told by `inspect`."""
+
+    source: Source
+    process: ProcessSpec | None = None
+    io: Io = msgspec.field(default_factory=Io)
+    limits: Limits | None = None
+    network: Network | None = None
+    mounts: Annotated[list[Mount], msgspec.Meta(max_length=64)] = []
+    hostname: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.-]{1,63}$(?!\n)")] | None = None
+    labels: Labels = {}
+    restart: Restart | None = None
+    runtime: Literal["crun", "runc"] | None = None
+    auto_remove: bool = False
+    checkpointable: bool = False
+    stop_signal: Signal = "TERM"
+    grace_s: Seconds = 10.0
+    stop_on_disconnect_s: Seconds | None = None

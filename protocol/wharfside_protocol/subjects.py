@@ -1,0 +1,130 @@
+"""The one vocabulary of subjects (DESIGN section 4): built and parsed nowhere else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wharfside_protocol.errors import Invalid
+from wharfside_protocol.records import COMMAND_ID_PATTERN, NAME_PATTERN
+
+DEFAULT_PREFIX = "wharfside.v1"
+NODE_TOKEN = "_node"
+"""Stands in the container's place for the node's own events; no name starts so."""
+
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,7}")
+_NAME = re.compile(NAME_PATTERN)
+_COMMAND_ID = re.compile(COMMAND_ID_PATTERN)
+
+
+def check_name(value: str, what: str) -> str:
+    """`value`, where it is one token of a subject and one segment of a path.
+
+    Raises:
+        Invalid: anything else; `what` ("node", "container") is named in the message.
+    """
+    if not _NAME.search(value):
+        raise Invalid(
+            f"{what} {value!r} is no name: use a-z, 0-9, '_' and '-', at most 63, "
+            "beginning with a letter or digit"
+        )
+    return value
+
+
+def check_command_id(value: str) -> str:
+    """`value`, where it is a command id.
+
+    Raises:
+        Invalid: not 8 to 64 of `A-Za-z0-9_-`.
+    """
+    if not _COMMAND_ID.search(value):
+        raise Invalid(f"command id {value!r}: use 8 to 64 of A-Z, a-z, 0-9, '_' and '-'")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Every subject under one prefix.
+
+    Raises:
+        Invalid: the prefix is not a plain subject.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise Invalid(f"subject prefix {self.prefix!r}: plain tokens joined by dots")
+
+    def rpc(self, node: str, op: str) -> str:
+        return f"{self.prefix}.rpc.{check_name(node, 'node')}.{op}"
+
+    def rpc_of(self, node: str) -> str:
+        """What the agent of `node` answers to."""
+        return f"{self.prefix}.rpc.{check_name(node, 'node')}.*"
+
+    def command(self, node: str, op: str) -> str:
+        return f"{self.prefix}.cmd.{check_name(node, 'node')}.{op}"
+
+    def commands_of(self, node: str) -> str:
+        """What the mailbox of `node` holds."""
+        return f"{self.prefix}.cmd.{check_name(node, 'node')}.>"
+
+    def event(self, node: str, container: str | None, type_: str) -> str:
+        """`container` None: an event of the node itself."""
+        return f"{self.prefix}.evt.{check_name(node, 'node')}.{_lane(container)}.{type_}"
+
+    def events_of(self, node: str, container: str | None) -> str:
+        """Every event of one container: the scope of the expected-sequence rule."""
+        return f"{self.prefix}.evt.{check_name(node, 'node')}.{_lane(container)}.>"
+
+    def all_events(self, node: str = "*", container: str = "*", type_: str = "*") -> str:
+        return f"{self.prefix}.evt.{node}.{container}.{type_}"
+
+    def live_events(self, node: str = "*", container: str = "*", type_: str = "*") -> str:
+        """What the stream stored, as the server republishes it to watchers."""
+        return f"{self.prefix}.live.evt.{node}.{container}.{type_}"
+
+    def accepted(self, node: str, command_id: str) -> str:
+        return f"{self.prefix}.res.{node}.{check_command_id(command_id)}.accepted"
+
+    def result(self, node: str, command_id: str) -> str:
+        return f"{self.prefix}.res.{node}.{check_command_id(command_id)}.result"
+
+    def progress(self, node: str, command_id: str) -> str:
+        return f"{self.prefix}.progress.{node}.{check_command_id(command_id)}"
+
+    def live_nodes(self, node: str = "*") -> str:
+        return f"{self.prefix}.kv.nodes.{node}"
+
+    def live_containers(self, node: str = "*", container: str = "*") -> str:
+        return f"{self.prefix}.kv.containers.{node}.{container}"
+
+    def op_of(self, subject: str, node: str) -> str:
+        """The op in an rpc subject of `node`.
+
+        Raises:
+            Invalid: the subject is not below this node's own rpc prefix. A broker
+                can be made to deliver foreign subjects; they are never obeyed.
+        """
+        head = f"{self.prefix}.rpc.{node}."
+        op = subject.removeprefix(head)
+        if op == subject or "." in op or not op:
+            raise Invalid(f"subject {subject!r} is not an rpc of node {node}")
+        return op
+
+
+def _lane(container: str | None) -> str:
+    return NODE_TOKEN if container is None else check_name(container, "container")
+
+
+def split_target(text: str) -> tuple[str, str]:
+    """`node/container`, as operators write it.
+
+    Raises:
+        Invalid: not two names with one slash between.
+    """
+    node, slash, container = text.partition("/")
+    if not slash:
+        raise Invalid(f"{text!r}: name a container as node/container")
+    return check_name(node, "node"), check_name(container, "container")

@@ -1,0 +1,40 @@
+"""RFC 3339 UTC timestamps with nanoseconds: the only form of time on the wire."""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+
+from wharfside_protocol.errors import Invalid
+from wharfside_protocol.records import TIMESTAMP_PATTERN
+
+NANOSECONDS = 1_000_000_000
+_SHAPE = re.compile(TIMESTAMP_PATTERN)
+_SECONDS_LENGTH = len("2026-01-01T00:00:00")
+
+
+def to_timestamp(nanoseconds: int) -> str:
+    """`nanoseconds` since the Unix epoch as `2026-01-31T09:00:00.123456789Z`."""
+    seconds, rest = divmod(nanoseconds, NANOSECONDS)
+    broken = time.gmtime(seconds)
+    return (
+        f"{broken.tm_year:04d}-{broken.tm_mon:02d}-{broken.tm_mday:02d}"
+        f"T{broken.tm_hour:02d}:{broken.tm_min:02d}:{broken.tm_sec:02d}.{rest:09d}Z"
+    )
+
+
+def from_timestamp(text: str) -> int:
+    """Nanoseconds since the Unix epoch.
+
+    Raises:
+        Invalid: not an RFC 3339 UTC time, or one that no calendar has.
+    """
+    if not _SHAPE.search(text):
+        raise Invalid(f"not an RFC 3339 UTC time: {text!r}; write 2026-01-31T09:00:00Z")
+    try:
+        broken = time.strptime(text[:_SECONDS_LENGTH], "%Y-%m-%dT%H:%M:%S")
+    except ValueError as error:
+        raise Invalid(f"no such time: {text!r} ({error})") from error
+    fraction = text[_SECONDS_LENGTH + 1 : -1].ljust(9, "0")
+    return calendar.timegm(broken) * NANOSECONDS + int(fraction or 0)

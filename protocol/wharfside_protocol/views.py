@@ -1,0 +1,117 @@
+"""What a node tells of itself and of what it runs: answers, presence and projections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.records import Counter, Incarnation, Labels, Name, Record, Timestamp
+from wharfside_protocol.specs import ContainerSpec, ProcessSpec
+from wharfside_protocol.states import ContainerState, ProcessState
+
+
+class ProcessView(Record):
+    """One process of a container; `pid` is the node's."""
+
+    process: str
+    state: ProcessState
+    spec: ProcessSpec | None = None
+    pid: Counter | None = None
+    started_at: Timestamp | None = None
+    exit: ExitStatus | None = None
+
+
+class ContainerView(Record):
+    """A container in a list."""
+
+    container: Name
+    incarnation: Incarnation
+    run: Counter
+    revision: Counter
+    state: ContainerState
+    stopping: bool = False
+    pid: Counter | None = None
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    deleted_at: Timestamp | None = None
+    exit: ExitStatus | None = None
+    oom_kills: Counter = 0
+    labels: Labels = {}
+    runtime: str | None = None
+    command: list[str] = []
+
+
+class ContainerDetails(ContainerView):
+    """All that `inspect` tells."""
+
+    spec: ContainerSpec
+    bundle: str
+    cgroup: str
+    log: str | None = None
+    oci_process: dict[str, Any] | None = None
+    processes: list[ProcessView] = []
+
+
+class RuntimeInfo(Record):
+    """An OCI runtime on the node, as probed at start."""
+
+    name: str
+    version: str
+    path: str
+    checkpoint: bool = False
+
+
+class ContainerCounts(Record):
+    created: Counter = 0
+    running: Counter = 0
+    paused: Counter = 0
+    stopped: Counter = 0
+
+
+class NodeInfo(Record):
+    """A node: the value under its key in WHARFSIDE_NODES, and the answer to `info`.
+
+    `life` is unguessable and new with every start of the agent: an agent knows its
+    own puts by it. A node is `silent` 90 s after its last put by the server's time.
+    """
+
+    node: Name
+    node_id: str
+    boot_id: str
+    life: str
+    epoch: Counter
+    version: str
+    state: str
+    started_at: Timestamp
+    at: Timestamp
+    labels: Labels = {}
+    since_seq: Counter | None = None
+    take_over: bool = False
+    runtimes: list[RuntimeInfo] = []
+    cgroup: str | None = None
+    kernel: str | None = None
+    architecture: str | None = None
+    cpus: Counter | None = None
+    memory_bytes: Counter | None = None
+    containers: ContainerCounts = ContainerCounts()
+    published_through: Counter | None = None
+    ready: dict[str, str] = {}
+
+
+class ContainerProjection(Record):
+    """The latest state under `<node>.<container>` in WHARFSIDE_CONTAINERS; can be rebuilt."""
+
+    node: Name
+    container: Name
+    incarnation: Incarnation
+    run: Counter
+    revision: Counter
+    epoch: Counter
+    seq: Counter
+    state: ContainerState
+    stopping: bool = False
+    pid: Counter | None = None
+    started_at: Timestamp | None = None
+    exit: ExitStatus | None = None
+    labels: Labels = {}
+    at: Timestamp
