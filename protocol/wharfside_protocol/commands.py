@@ -32,11 +32,11 @@ CAPTURE_BYTES = 64 * 1024
 WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=60)]
 
 
-class NoArgs(Record):
+class NoArgs(Record, frozen=True, kw_only=True):
     """An op that takes no arguments."""
 
 
-class Pong(Record):
+class Pong(Record, frozen=True, kw_only=True):
     """`at` is the node's clock; `epoch` tells a new life of its store."""
 
     node: Name
@@ -44,7 +44,7 @@ class Pong(Record):
     epoch: Counter
 
 
-class ListArgs(Record):
+class ListArgs(Record, frozen=True, kw_only=True):
     """All that live, or with `all` also the stopped; `labels` must all match.
 
     `after` pages on: the last name of the page before.
@@ -56,34 +56,34 @@ class ListArgs(Record):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 500
 
 
-class ListValue(Record):
+class ListValue(Record, frozen=True, kw_only=True):
     """`next` is the `after` of the next page; absent on the last."""
 
     containers: list[ContainerView]
     next: Name | None = None
 
 
-class ContainerArgs(Record):
+class ContainerArgs(Record, frozen=True, kw_only=True):
     """The op's container by its name."""
 
     container: Name
 
 
-class InspectArgs(ContainerArgs):
+class InspectArgs(ContainerArgs, frozen=True, kw_only=True):
     """With `incarnation`: also one that is deleted, for 24 h."""
 
     incarnation: Incarnation | None = None
 
 
-class ProcessesValue(Record):
+class ProcessesValue(Record, frozen=True, kw_only=True):
     processes: list[ProcessView]
 
 
-class CreateArgs(ContainerSpec):
+class CreateArgs(ContainerSpec, frozen=True, kw_only=True):
     container: Name
 
 
-class CreateValue(Record):
+class CreateValue(Record, frozen=True, kw_only=True):
     """What was made: fence later commands with these."""
 
     container: Name
@@ -95,7 +95,7 @@ class CreateValue(Record):
     pid: Counter | None = None
 
 
-class StateValue(Record):
+class StateValue(Record, frozen=True, kw_only=True):
     """Where the container stands after a change."""
 
     container: Name
@@ -106,7 +106,7 @@ class StateValue(Record):
     pid: Counter | None = None
 
 
-class ExecArgs(ContainerArgs):
+class ExecArgs(ContainerArgs, frozen=True, kw_only=True):
     """With `wait`: answers when it has ended, with up to 64 KiB a stream."""
 
     process: ProcessSpec
@@ -115,7 +115,7 @@ class ExecArgs(ContainerArgs):
     timeout_s: Seconds | None = None
 
 
-class Output(Record):
+class Output(Record, frozen=True, kw_only=True):
     """The head of each stream, and whether more was cut off."""
 
     stdout: bytes = b""
@@ -124,14 +124,14 @@ class Output(Record):
     stderr_truncated: bool = False
 
 
-class ExecValue(Record):
+class ExecValue(Record, frozen=True, kw_only=True):
     process: Name
     pid: Counter | None = None
     exit: ExitStatus | None = None
     output: Output | None = None
 
 
-class WaitArgs(InspectArgs):
+class WaitArgs(InspectArgs, frozen=True, kw_only=True):
     """Waits for the process's end, at most `timeout_s`; ask again until `exit` is there."""
 
     process: Name = INIT
@@ -139,54 +139,54 @@ class WaitArgs(InspectArgs):
     output: bool = False
 
 
-class WaitValue(Record):
+class WaitValue(Record, frozen=True, kw_only=True):
     incarnation: Incarnation
     run: Counter
     exit: ExitStatus | None = None
     output: Output | None = None
 
 
-class SignalArgs(ContainerArgs):
+class SignalArgs(ContainerArgs, frozen=True, kw_only=True):
     signal: Signal = "TERM"
     process: Name = INIT
 
 
-class StopArgs(ContainerArgs):
+class StopArgs(ContainerArgs, frozen=True, kw_only=True):
     """The container's own stop_signal and grace_s where left out."""
 
     signal: Signal | None = None
     grace_s: Seconds | None = None
 
 
-class UpdateArgs(ContainerArgs):
+class UpdateArgs(ContainerArgs, frozen=True, kw_only=True):
     limits: Limits
 
 
-class DeleteArgs(ContainerArgs):
+class DeleteArgs(ContainerArgs, frozen=True, kw_only=True):
     """`force` kills what still runs; without it a running container is `wrong-state`."""
 
     force: bool = False
 
 
-class DeleteValue(Record):
+class DeleteValue(Record, frozen=True, kw_only=True):
     container: Name
     incarnation: Incarnation
     exit: ExitStatus | None = None
 
 
-class StatsValue(Record):
+class StatsValue(Record, frozen=True, kw_only=True):
     container: Name
     incarnation: Incarnation
     stats: Stats
 
 
-class CommandArgs(Record):
+class CommandArgs(Record, frozen=True, kw_only=True):
     """The op's subject is another command."""
 
     command: CommandId
 
 
-class CommandState(Record):
+class CommandState(Record, frozen=True, kw_only=True):
     """`state`: accepted, running or done; `result` where done."""
 
     command: CommandId
@@ -195,7 +195,7 @@ class CommandState(Record):
     result: Result | None = None
 
 
-class CancelValue(Record):
+class CancelValue(Record, frozen=True, kw_only=True):
     """`canceled` is false where the command was done already."""
 
     command: CommandId

@@ -24,7 +24,7 @@ DEFAULT_RPC_SECONDS = 30
 MAX_DEADLINE_SECONDS = 24 * 3600
 
 
-class Expect(Record):
+class Expect(Record, frozen=True, kw_only=True):
     """A fence: the command is `stale` unless the container is just this."""
 
     incarnation: Incarnation | None = None
@@ -32,7 +32,7 @@ class Expect(Record):
     revision: Counter | None = None
 
 
-class Command(Record):
+class Command(Record, frozen=True, kw_only=True):
     """A command to one node.
 
     `node` and `op` repeat the subject: an agent refuses a message whose envelope
@@ -50,7 +50,7 @@ class Command(Record):
     args: dict[str, Any] = {}
 
 
-class Timings(Record):
+class Timings(Record, frozen=True, kw_only=True):
     """When the node took the command, began and ended it; by the node's clock."""
 
     received_at: Timestamp
@@ -58,7 +58,7 @@ class Timings(Record):
     finished_at: Timestamp | None = None
 
 
-class Result(Record):
+class Result(Record, frozen=True, kw_only=True):
     """The answer to a command: `value` where `ok`, else `error`.
 
     `replayed` is true where a stored result answers a repeat of the command.

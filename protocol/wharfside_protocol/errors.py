@@ -29,7 +29,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
-class ErrorBody(Record):
+class ErrorBody(Record, frozen=True, kw_only=True):
     """An error on the wire. `message` says what to do next, for a person."""
 
     code: ErrorCode

@@ -67,7 +67,7 @@ TERMINAL_TYPES = frozenset(
 """What a full outbox never drops."""
 
 
-class Event(Record):
+class Event(Record, frozen=True, kw_only=True):
     """One event. `data` holds the facts of its type: see EVENT_DATA.
 
     `seq` is gapless per node and epoch, `prev_seq` is the one before of the same
@@ -97,37 +97,37 @@ class Event(Record):
     data: dict[str, Any] = {}
 
 
-class NoFacts(Record):
+class NoFacts(Record, frozen=True, kw_only=True):
     """A type whose envelope says it all."""
 
 
-class Failed(Record):
+class Failed(Record, frozen=True, kw_only=True):
     """create-failed and start-failed: the runtime's own words in `error.message`."""
 
     error: ErrorBody
 
 
-class Created(Record):
+class Created(Record, frozen=True, kw_only=True):
     bundle: str
     runtime: str
     pid: Counter | None = None
 
 
-class Started(Record):
+class Started(Record, frozen=True, kw_only=True):
     pid: Counter
 
 
-class ExecAdded(Record):
+class ExecAdded(Record, frozen=True, kw_only=True):
     args: list[str]
 
 
-class Exited(ExitStatus):
+class Exited(ExitStatus, frozen=True, kw_only=True):
     """`execs_pending` names execs whose own exits may still follow init's."""
 
     execs_pending: list[str] = []
 
 
-class Oom(Record):
+class Oom(Record, frozen=True, kw_only=True):
     """Counters of the container's cgroup with what was added since the last event."""
 
     oom_kills: Counter
@@ -138,43 +138,43 @@ class Oom(Record):
     init_was_victim: bool | None = None
 
 
-class Updated(Record):
+class Updated(Record, frozen=True, kw_only=True):
     limits: Limits
 
 
-class Signaled(Record):
+class Signaled(Record, frozen=True, kw_only=True):
     signal: Counter
 
 
-class Stopping(Record):
+class Stopping(Record, frozen=True, kw_only=True):
     """`grace_s` seconds from the signal to SIGKILL."""
 
     signal: Counter
     grace_s: float
 
 
-class MonitorLost(Record):
+class MonitorLost(Record, frozen=True, kw_only=True):
     """conmon died before its process: who watches now, and what that can tell."""
 
     pid: Counter | None = None
     watched_by: str
 
 
-class Reattached(Record):
+class Reattached(Record, frozen=True, kw_only=True):
     pid: Counter
 
 
-class ReattachFailed(Record):
+class ReattachFailed(Record, frozen=True, kw_only=True):
     message: str
 
 
-class EventMissed(Record):
+class EventMissed(Record, frozen=True, kw_only=True):
     """A change that no event had told; it is counted, and is a bug."""
 
     message: str
 
 
-class EventsDropped(Record):
+class EventsDropped(Record, frozen=True, kw_only=True):
     """The outbox was full: `seq` from..to of these types were never published."""
 
     from_seq: Counter
@@ -182,7 +182,7 @@ class EventsDropped(Record):
     types: list[str]
 
 
-class Snapshot(Record):
+class Snapshot(Record, frozen=True, kw_only=True):
     """Where the node stands; every seq up to `published_through` has been stored."""
 
     published_through: Counter

@@ -29,7 +29,7 @@ class StatusSource(StrEnum):
     NONE = "none"
 
 
-class ExitStatus(Record):
+class ExitStatus(Record, frozen=True, kw_only=True):
     """The terminal status of a process.
 
     `exit_code` is as the shell has it (128 + signal for a killed one), nil where it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, dataclass_transform
+from typing import Annotated
 
 import msgspec
 
@@ -40,18 +40,7 @@ LabelValue = Annotated[str, msgspec.Meta(max_length=256)]
 Labels = Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=64)]
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
-class RecordMeta(msgspec.StructMeta):
-    """Makes every record frozen and keyword-only; msgspec itself asks it of each class anew."""
-
-    def __new__(
-        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any
-    ) -> Any:
-        settings = {"frozen": True, "kw_only": True, "omit_defaults": True} | config
-        return super().__new__(mcls, name, bases, namespace, **settings)
-
-
-class Record(msgspec.Struct, metaclass=RecordMeta):
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record on the wire: a msgpack map with string keys.
 
     Unknown fields are ignored, nil means absent, absent means the default.

@@ -17,7 +17,7 @@ Signal = Annotated[str, msgspec.Meta(pattern=r"^(SIG)?[A-Z][A-Z0-9+-]{0,15}$|^\d
 """`TERM`, `SIGTERM` or `15`."""
 
 
-class Source(Record):
+class Source(Record, frozen=True, kw_only=True):
     """Where the container comes from: exactly one of `bundle` and `rootfs`.
 
     `bundle`: an OCI bundle, run with its own config.json.
@@ -30,7 +30,7 @@ class Source(Record):
     readonly: bool = False
 
 
-class User(Record):
+class User(Record, frozen=True, kw_only=True):
     """Numeric ids inside the container."""
 
     uid: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_294)] = 0
@@ -38,7 +38,7 @@ class User(Record):
     additional_gids: Annotated[list[Counter], msgspec.Meta(max_length=64)] = []
 
 
-class ProcessSpec(Record):
+class ProcessSpec(Record, frozen=True, kw_only=True):
     """A process to run. Fields left out come from the bundle, or from the node's defaults."""
 
     args: Annotated[list[Argument], msgspec.Meta(min_length=1, max_length=1024)]
@@ -48,7 +48,7 @@ class ProcessSpec(Record):
     no_new_privileges: bool = True
 
 
-class Limits(Record):
+class Limits(Record, frozen=True, kw_only=True):
     """Limits of the container's cgroup; a field left out is not limited, or not changed.
 
     Units: bytes, processes, hundredths of a CPU (`cpu_percent` 150 is one and a
@@ -63,7 +63,7 @@ class Limits(Record):
     cpuset: Annotated[str, msgspec.Meta(pattern=r"^[0-9,-]{1,256}$(?!\n)")] | None = None
 
 
-class Mount(Record):
+class Mount(Record, frozen=True, kw_only=True):
     """A bind mount from the node; sources must lie below the node's allowed roots."""
 
     source: HostPath
@@ -71,14 +71,14 @@ class Mount(Record):
     readonly: bool = True
 
 
-class Network(Record):
+class Network(Record, frozen=True, kw_only=True):
     """`none`: loopback alone. `host`: the node's. `path`: a network namespace's path."""
 
     mode: Literal["none", "host", "path"] = "none"
     path: HostPath | None = None
 
 
-class Io(Record):
+class Io(Record, frozen=True, kw_only=True):
     """How the process's streams are kept. `log` off, stdin, tty and fifo come with attach."""
 
     stdin: bool = False
@@ -87,14 +87,14 @@ class Io(Record):
     fifo: bool = False
 
 
-class Restart(Record):
+class Restart(Record, frozen=True, kw_only=True):
     """When the agent starts the container again by itself."""
 
     policy: Literal["no", "on-failure", "always", "unless-stopped"] = "no"
     max_retries: Counter | None = None
 
 
-class ContainerSpec(Record):
+class ContainerSpec(Record, frozen=True, kw_only=True):
     """All that `create` takes besides the name; kept, and told by `inspect`."""
 
     source: Source

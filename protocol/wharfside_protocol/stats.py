@@ -7,7 +7,7 @@ from typing import Literal
 from wharfside_protocol.records import Counter, Record, Timestamp
 
 
-class CpuStats(Record):
+class CpuStats(Record, frozen=True, kw_only=True):
     usage_us: Counter
     user_us: Counter | None = None
     system_us: Counter | None = None
@@ -16,7 +16,7 @@ class CpuStats(Record):
     throttled_us: Counter | None = None
 
 
-class MemoryStats(Record):
+class MemoryStats(Record, frozen=True, kw_only=True):
     """Bytes. `limit_bytes` is nil where there is none; `oom_kills` counts kills."""
 
     usage_bytes: Counter
@@ -27,7 +27,7 @@ class MemoryStats(Record):
     oom_kills: Counter | None = None
 
 
-class IoDevice(Record):
+class IoDevice(Record, frozen=True, kw_only=True):
     """Totals since the container's start, for one block device `major:minor`."""
 
     device: str
@@ -37,12 +37,12 @@ class IoDevice(Record):
     writes: Counter = 0
 
 
-class PidsStats(Record):
+class PidsStats(Record, frozen=True, kw_only=True):
     current: Counter
     limit: Counter | None = None
 
 
-class PressureLine(Record):
+class PressureLine(Record, frozen=True, kw_only=True):
     """Percent of the time stalled over 10, 60 and 300 seconds, and the total in microseconds."""
 
     avg10: float = 0.0
@@ -51,14 +51,14 @@ class PressureLine(Record):
     total_us: Counter = 0
 
 
-class Pressure(Record):
+class Pressure(Record, frozen=True, kw_only=True):
     """One line of kernel pressure (PSI): `some` task stalled, all (`full`) stalled."""
 
     some: PressureLine
     full: PressureLine | None = None
 
 
-class Stats(Record):
+class Stats(Record, frozen=True, kw_only=True):
     """containerd's `Stat{Timestamp, Data}`, typed. PSI is there with cgroup v2 only."""
 
     timestamp: Timestamp

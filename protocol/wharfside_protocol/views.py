@@ -10,7 +10,7 @@ from wharfside_protocol.specs import ContainerSpec, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState
 
 
-class ProcessView(Record):
+class ProcessView(Record, frozen=True, kw_only=True):
     """One process of a container; `pid` is the node's."""
 
     process: str
@@ -21,7 +21,7 @@ class ProcessView(Record):
     exit: ExitStatus | None = None
 
 
-class ContainerView(Record):
+class ContainerView(Record, frozen=True, kw_only=True):
     """A container in a list."""
 
     container: Name
@@ -41,7 +41,7 @@ class ContainerView(Record):
     command: list[str] = []
 
 
-class ContainerDetails(ContainerView):
+class ContainerDetails(ContainerView, frozen=True, kw_only=True):
     """All that `inspect` tells."""
 
     spec: ContainerSpec
@@ -52,7 +52,7 @@ class ContainerDetails(ContainerView):
     processes: list[ProcessView] = []
 
 
-class RuntimeInfo(Record):
+class RuntimeInfo(Record, frozen=True, kw_only=True):
     """An OCI runtime on the node, as probed at start."""
 
     name: str
@@ -61,14 +61,14 @@ class RuntimeInfo(Record):
     checkpoint: bool = False
 
 
-class ContainerCounts(Record):
+class ContainerCounts(Record, frozen=True, kw_only=True):
     created: Counter = 0
     running: Counter = 0
     paused: Counter = 0
     stopped: Counter = 0
 
 
-class NodeInfo(Record):
+class NodeInfo(Record, frozen=True, kw_only=True):
     """A node: the value under its key in WHARFSIDE_NODES, and the answer to `info`.
 
     `life` is unguessable and new with every start of the agent: an agent knows its
@@ -98,7 +98,7 @@ class NodeInfo(Record):
     ready: dict[str, str] = {}
 
 
-class ContainerProjection(Record):
+class ContainerProjection(Record, frozen=True, kw_only=True):
     """The latest state under `<node>.<container>` in WHARFSIDE_CONTAINERS; can be rebuilt."""
 
     node: Name
