@@ -1,0 +1,1 @@
+"""NATS: the only room that imports nats."""

@@ -1,0 +1,78 @@
+"""Where things of a node, a run and an exec live: paths computed, never looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The agent's two folders: `run_dir` dies with the boot (tmpfs), `state_dir` outlives it."""
+
+    run_dir: Path
+    state_dir: Path
+
+    @property
+    def runtime_roots(self) -> Path:
+        return self.run_dir / "oci"
+
+    @property
+    def runs(self) -> Path:
+        return self.run_dir / "runs"
+
+    @property
+    def store(self) -> Path:
+        return self.state_dir / "store.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        return self.state_dir / "agent.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.state_dir / "logs"
+
+    @property
+    def layers(self) -> Path:
+        """Writable overlay layers, one folder an incarnation."""
+        return self.state_dir / "layers"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """The folders of one run. Fresh for every run: a reused one would hand on an old exit."""
+
+    places: Places
+    incarnation: str
+    run: int
+
+    @property
+    def runtime_id(self) -> str:
+        return f"{self.incarnation.lower()}-{self.run}"
+
+    @property
+    def bundle(self) -> Path:
+        """The agent's own bundle: conmon writes into it, so never the caller's."""
+        return self.places.runs / self.runtime_id
+
+    @property
+    def rootfs(self) -> Path:
+        """The overlay's mount point, where the source is a rootfs."""
+        return self.bundle / "rootfs"
+
+    @property
+    def layer(self) -> Path:
+        """upper and work of the overlay: kept from run to run, gone with the incarnation."""
+        return self.places.layers / self.incarnation.lower()
+
+    @property
+    def logs(self) -> Path:
+        return self.places.logs / self.incarnation.lower() / str(self.run)
+
+    def log(self, process: str) -> Path:
+        return self.logs / f"{process}.log"
+
+    def monitor_dir(self, process: str) -> Path:
+        """What conmon writes for one process: pidfile, conmon.pid, persist/exit, oom."""
+        return self.bundle / "monitors" / process

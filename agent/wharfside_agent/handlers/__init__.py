@@ -1,0 +1,1 @@
+"""One op a file; registry.py is the one table of them."""

@@ -1,0 +1,229 @@
+"""The runtime contract: containerd's first Container and Process interface, in Python.
+
+Each member is named in DESIGN section 3; docs/seed-map.md maps it to code and test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
+from wharfside_protocol.commands import Output
+from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
+from wharfside_protocol.stats import Stats
+from wharfside_protocol.views import RuntimeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """One run of one incarnation: all that the driver needs, nothing that it decides."""
+
+    container: str
+    incarnation: str
+    run: int
+    spec: ContainerSpec
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTrace:
+    """What the store remembers of a process, so that a new life of the agent finds it."""
+
+    process: str
+    identity: ProcessIdentity
+    monitor: ProcessIdentity
+
+
+class NotExited(Exception):  # noqa: N818
+    """`exit_status` was asked of a process that still runs."""
+
+
+class Process(Protocol):
+    """containerd's Process: init, or one that was added by exec."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def container(self) -> Container: ...
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The OCI process (runtime-spec config.md, `process`)."""
+        ...
+
+    @property
+    def trace(self) -> ProcessTrace: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def exit_fd(self) -> int:
+        """A pidfd, readable once the process is over; -1 where it was over before."""
+        ...
+
+    @property
+    def watch(self) -> ExitWatch: ...
+
+    def exit_status(self) -> Ended:
+        """How it ended.
+
+        Raises:
+            NotExited: it has not.
+        """
+        ...
+
+    def signal(self, number: int) -> None:
+        """Sends a signal, by pidfd: never to another process of the same pid.
+
+        Raises:
+            NotFound: the process is over.
+        """
+        ...
+
+    def output(self, limit: int) -> Output:
+        """The head of each stream, `limit` bytes at most, as the monitor logged it."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of file descriptors; the process itself is not touched."""
+        ...
+
+
+class Container(Protocol):
+    """containerd's Container: one run of one incarnation."""
+
+    @property
+    def id(self) -> str:
+        """The runtime's id, `<incarnation>-<run>`."""
+        ...
+
+    @property
+    def bundle(self) -> Path: ...
+
+    @property
+    def cgroup(self) -> str: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def init(self) -> Process: ...
+
+    def processes(self) -> Sequence[Process]:
+        """init first, then the execs in the order of their birth."""
+        ...
+
+    async def state(self) -> str:
+        """The runtime's own word: `creating`, `created`, `running`, `paused`, `stopped`.
+
+        Raises:
+            NotFound: the runtime does not know it.
+            RuntimeFailed: the runtime would not say.
+        """
+        ...
+
+    async def start(self) -> Process:
+        """Lets init run the user's program.
+
+        Raises:
+            RuntimeFailed: in the runtime's own words (`details.exit_code` 126: not
+                executable, 127: not found, where the runtime says so).
+        """
+        ...
+
+    async def exec(self, exec_id: str, spec: ProcessSpec) -> Process:
+        """One more process in the running container.
+
+        Raises:
+            RuntimeFailed, Invalid: nothing was started.
+        """
+        ...
+
+    async def pause(self) -> None: ...
+
+    async def resume(self) -> None: ...
+
+    async def update(self, limits: Limits) -> None:
+        """Changes only the limits that are given.
+
+        Raises:
+            RuntimeFailed: in the runtime's own words.
+        """
+        ...
+
+    def stats(self) -> Stats:
+        """Raises NotFound: its cgroup is gone."""
+        ...
+
+    def oom(self) -> AsyncIterator[OomCounters]:
+        """Yields after each rise of the kill counter, until `close`."""
+        ...
+
+    def oom_counters(self) -> OomCounters | None:
+        """The counters now; None where the cgroup is gone."""
+        ...
+
+    def signal_all(self, number: int) -> None:
+        """Signals every process in the cgroup: the last resort of stop and delete."""
+        ...
+
+    async def delete(self, *, keep_layer: bool = False) -> None:
+        """Removes runtime state, cgroup, mounts and folders; kills what still lives.
+
+        Idempotent. `keep_layer` keeps the writable layer and logs for the next run.
+
+        Raises:
+            RuntimeFailed: something could not be removed; it names what.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of file descriptors and watches; the container is not touched."""
+        ...
+
+
+class Runtime(Protocol):
+    """The driver: makes containers and finds them again."""
+
+    @property
+    def available(self) -> Sequence[RuntimeInfo]:
+        """What was probed at start, the default first."""
+        ...
+
+    def check(self, spec: ContainerSpec) -> str:
+        """The name of the runtime that will run `spec`; called before anything is journalled.
+
+        Raises:
+            Invalid, Denied, Unsupported, NotFound: what in the spec, the bundle or the
+                node is at fault. Nothing was changed.
+        """
+        ...
+
+    async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> Container:
+        """Creates the container: its init waits for `start`, its watches are armed.
+
+        Raises:
+            RuntimeFailed, Invalid: nothing of it is left.
+        """
+        ...
+
+    async def reattach(
+        self, plan: RunPlan, traces: Sequence[ProcessTrace], seen_oom_kills: int = 0
+    ) -> Container:
+        """Finds a container again that a former life of the agent created.
+
+        Works also where processes have ended since: their watches tell it.
+
+        Raises:
+            NotFound: nothing of it is left.
+        """
+        ...
+
+    async def undo(self, plan: RunPlan) -> None:
+        """Removes whatever a create that died half way has left. Idempotent."""
+        ...

@@ -1,0 +1,1 @@
+"""SQLite: the agent's memory across its own death."""

@@ -1,0 +1,1 @@
+"""Eyes on the kernel: ends of processes, OOM kills, cgroup figures."""
