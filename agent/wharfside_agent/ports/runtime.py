@@ -37,7 +37,7 @@ class ProcessTrace:
     monitor: ProcessIdentity
 
 
-class NotExited(Exception):  # noqa: N818
+class NotExited(Exception):
     """`exit_status` was asked of a process that still runs."""
 
 

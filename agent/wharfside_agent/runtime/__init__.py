@@ -1,1 +1,1 @@
-"""The OCI driver: conmon and crun or runc, bundles, overlays; and a fake that passes the same contract tests."""
+"""The OCI driver: conmon, crun and runc, bundles, overlays; a fake under the same contract."""
