@@ -1,0 +1,28 @@
+"""The named steps of every change that touches the world, in order.
+
+A step is reached when what it names is done and survives the agent's death. Tests
+kill the agent at each of them; recovery finishes or undoes what an intent began.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    CREATE_INTENDED = "create.intended"
+    CREATE_DONE = "create.done"
+    CREATE_COMMITTED = "create.committed"
+    START_INTENDED = "start.intended"
+    START_DONE = "start.done"
+    START_COMMITTED = "start.committed"
+    EXEC_INTENDED = "exec.intended"
+    EXEC_DONE = "exec.done"
+    EXEC_COMMITTED = "exec.committed"
+    STOP_INTENDED = "stop.intended"
+    STOP_SIGNALED = "stop.signaled"
+    EXIT_SEEN = "exit.seen"
+    EXIT_COMMITTED = "exit.committed"
+    DELETE_INTENDED = "delete.intended"
+    DELETE_DONE = "delete.done"
+    DELETE_COMMITTED = "delete.committed"

@@ -1,0 +1,33 @@
+"""What a refused event means: the expected-sequence rule of DESIGN section 5.
+
+One event of a lane is in flight at a time, each with the sequence of the one
+before as its condition. So where the stream's last sequence is higher than
+expected, the event at the head is what made it so: it was stored, and only its
+PubAck was lost. Where it is lower, the stream forgot (expiry, a new stream).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROBE_SEQUENCE = 2**64 - 1
+"""Expected by a probe: no stream is there, so nothing is stored and the last one is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The head is in the stream, at `sequence`."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """The head is not there: publish it on top of `expected`."""
+
+    expected: int
+
+
+def after_wrong_sequence(expected: int, actual: int) -> Stored | SendAgain:
+    """What to do with the head when the server says that `actual` is the last."""
+    return Stored(actual) if actual > expected else SendAgain(actual)

@@ -1,0 +1,81 @@
+"""What the agent needs of the bus, and the few ways in which the bus can refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class BusError(Exception):
+    """The bus did not take a message; the subclass says what that means."""
+
+
+class WrongSequence(BusError):
+    """JetStream error 10071: the condition does not hold; `actual` is the last sequence."""
+
+    def __init__(self, actual: int) -> None:
+        super().__init__(f"the last sequence is {actual}")
+        self.actual = actual
+
+
+class Undecided(BusError):
+    """It may or may not have been stored (time-out, 10158, 409): send it again, with its id."""
+
+
+class NoStream(BusError):
+    """No stream takes the subject: `wharfside bootstrap` has not been run, or it is away."""
+
+
+class Offline(BusError):
+    """There is no connection now; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message on the node's rpc prefix."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str]
+
+
+Handler = Callable[[Request], Awaitable[bytes | None]]
+"""Answers a request; None: no answer is due. Never raises."""
+
+
+class Bus(Protocol):
+    @property
+    def connected(self) -> bool: ...
+
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        message_id: str | None = None,
+        expected: int | None = None,
+        expected_subject: str | None = None,
+        timeout_s: float = 5.0,
+    ) -> int:
+        """Stores a message in the stream of its subject; its sequence there.
+
+        `expected` is a condition on the last sequence over `expected_subject`.
+
+        Raises:
+            WrongSequence, Undecided, NoStream, Offline.
+        """
+        ...
+
+    async def serve(self, subject: str, handler: Handler) -> None:
+        """Answers requests on `subject` from now on, over every reconnect."""
+        ...
+
+    async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
+        """Hears what is published on `subject` from now on, over every reconnect."""
+        ...
+
+    def on_connected(self, tell: Callable[[], None]) -> None:
+        """`tell` is called after every connect and reconnect."""
+        ...

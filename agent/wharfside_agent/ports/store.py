@@ -1,0 +1,216 @@
+"""What the agent remembers across its own death, and the one way to change it.
+
+A change is a plain function of a transaction. It runs on the writer's thread with
+others in one commit: it must not wait, and must not touch the loop. An event and
+the state change that it tells are one such function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from wharfside_agent.core.journal import Step
+from wharfside_protocol.events import EventType
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.specs import ContainerSpec, ProcessSpec
+from wharfside_protocol.states import ContainerState, ProcessState
+
+T = TypeVar("T")
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Times in rows are nanoseconds since the epoch."""
+
+
+class ContainerRow(Row, frozen=True, kw_only=True):
+    """One incarnation. `end_asked` is why its end was asked for (`stop`, `kill`)."""
+
+    name: str
+    incarnation: str
+    run: int
+    revision: int
+    state: ContainerState
+    spec: ContainerSpec
+    runtime: str
+    bundle: str
+    cgroup: str
+    created_at: int
+    started_at: int | None = None
+    deleted_at: int | None = None
+    pid: int | None = None
+    end_asked: str | None = None
+    oom_kills: int = 0
+    exit: ExitStatus | None = None
+
+
+class ProcessRow(Row, frozen=True, kw_only=True):
+    """One process of one run, with what is needed to find it again."""
+
+    incarnation: str
+    run: int
+    process: str
+    state: ProcessState
+    spec: ProcessSpec | None = None
+    pid: int | None = None
+    start_time: int | None = None
+    monitor_pid: int | None = None
+    monitor_start_time: int | None = None
+    started_at: int | None = None
+    end_asked: str | None = None
+    exit: ExitStatus | None = None
+
+
+class Intent(Row, frozen=True, kw_only=True):
+    """Work on an incarnation that was begun and is neither finished nor undone."""
+
+    incarnation: str
+    op: str
+    step: Step
+    command: str | None = None
+    process: str | None = None
+
+
+class CommandPhase(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+
+
+class CommandRow(Row, frozen=True, kw_only=True):
+    """A changing command under its id; `result` is the encoded Result."""
+
+    id: str
+    op: str
+    digest: str
+    phase: CommandPhase
+    received_at: int
+    result: bytes | None = None
+    finished_at: int | None = None
+
+
+class EventDraft(Row, frozen=True, kw_only=True):
+    """An event before the store gives it its id and its place in the order."""
+
+    type: EventType
+    container: str | None = None
+    incarnation: str | None = None
+    run: int | None = None
+    revision: int | None = None
+    process: str | None = None
+    occurred_at: int
+    observed_at: int
+    labels: dict[str, str] = {}
+    cause: str | None = None
+    data: dict[str, Any] = {}
+
+
+class OutboxRow(Row, frozen=True, kw_only=True):
+    """An event that waits for its PubAck; `event` is the encoded Event.
+
+    `place` orders the outbox over all epochs (a seq begins anew with each).
+    """
+
+    place: int
+    lane: str
+    event: bytes
+
+
+class LaneRow(Row, frozen=True, kw_only=True):
+    """A container's subject in the stream. `last_acked` None: not known, probe first."""
+
+    lane: str
+    last_acked: int | None
+
+
+class Tx(Protocol):
+    """One transaction."""
+
+    def container(self, incarnation: str) -> ContainerRow | None: ...
+
+    def last_of_name(self, name: str) -> ContainerRow | None:
+        """The youngest incarnation that bears or bore `name`."""
+        ...
+
+    def containers(self) -> list[ContainerRow]:
+        """All that are not deleted."""
+        ...
+
+    def save_container(self, row: ContainerRow) -> None: ...
+
+    def processes(self, incarnation: str, run: int) -> list[ProcessRow]: ...
+
+    def save_process(self, row: ProcessRow) -> None: ...
+
+    def intents(self) -> list[Intent]: ...
+
+    def save_intent(self, intent: Intent) -> None: ...
+
+    def close_intent(self, incarnation: str, op: str, process: str | None = None) -> None: ...
+
+    def command(self, command_id: str) -> CommandRow | None: ...
+
+    def save_command(self, row: CommandRow) -> None: ...
+
+    def unfinished_commands(self) -> list[CommandRow]: ...
+
+    def append_event(self, draft: EventDraft) -> OutboxRow:
+        """Gives the event its seq and prev_seq and puts it into the outbox."""
+        ...
+
+    def outbox(self, after_place: int, limit: int) -> list[OutboxRow]: ...
+
+    def lane(self, lane: str) -> LaneRow | None: ...
+
+    def save_lane(self, row: LaneRow) -> None: ...
+
+    def forget_event(self, place: int) -> None:
+        """Takes an event out of the outbox: it has its PubAck."""
+        ...
+
+    def published_through(self) -> int:
+        """Every seq up to this one has been stored by the stream."""
+        ...
+
+    def meta(self, key: str) -> str | None: ...
+
+    def set_meta(self, key: str, value: str) -> None: ...
+
+    def prune(self, deleted_before: int, finished_before: int) -> int:
+        """Drops terminal records and results that are too old; how many."""
+        ...
+
+
+class Identity(Row, frozen=True, kw_only=True):
+    """Who this store belongs to, and which life of it this is."""
+
+    node: str
+    node_id: str
+    boot_id: str
+    epoch: int
+    new_store: bool
+    new_boot: bool
+
+
+class Store(Protocol):
+    @property
+    def identity(self) -> Identity: ...
+
+    async def transact(self, change: Callable[[Tx], T], *, durable: bool = False) -> T:
+        """Runs `change` and commits it, together with others that wait.
+
+        With `durable` it is on the disk (fsync) when this returns.
+
+        Raises:
+            Busy: too many changes wait.
+            whatever `change` raised: then nothing of it was kept.
+        """
+        ...
+
+    def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:
+        """`tell` is called on the loop with the events of each commit, in order."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,47 @@
+"""Whose store this is, and which epoch begins: decided once, when it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ulid import ULID
+
+from wharfside_agent.ports.store import Identity
+
+
+class ForeignStore(Exception):
+    """The data folder belongs to a node of another name."""
+
+
+def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int) -> Identity:
+    """Binds the store to `node`; raises the epoch after a boot and in a new store.
+
+    The caller commits with an fsync: an epoch that was seen must never come back.
+
+    Raises:
+        ForeignStore: it is bound to another name.
+    """
+    known = dict(db.execute("SELECT key, value FROM meta"))
+    if known.get("node", node) != node:
+        raise ForeignStore(
+            f"this data folder belongs to node {known['node']!r}, not {node!r}: "
+            "set node.name back, or give this node a state_dir of its own"
+        )
+    new_store = "node_id" not in known
+    new_boot = known.get("boot_id") != boot_id
+    epoch = int(known.get("epoch", 0))
+    if new_boot:
+        epoch = max(epoch + 1, now // 1_000_000_000)
+        fresh = {"epoch": str(epoch), "seq": "0", "boot_id": boot_id, "node": node}
+        if new_store:
+            fresh["node_id"] = str(ULID())
+        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", fresh.items())
+        known |= fresh
+    return Identity(
+        node=node,
+        node_id=known["node_id"],
+        boot_id=boot_id,
+        epoch=epoch,
+        new_store=new_store,
+        new_boot=new_boot and not new_store,
+    )

@@ -1,0 +1,195 @@
+"""Tx over SQLite: each method one or two statements, nothing remembered between them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TypeVar
+
+import msgspec
+from ulid import ULID
+
+from wharfside_agent.ports.store import (
+    CommandPhase,
+    CommandRow,
+    ContainerRow,
+    EventDraft,
+    Identity,
+    Intent,
+    LaneRow,
+    OutboxRow,
+    ProcessRow,
+    Row,
+)
+from wharfside_protocol.codec import encode
+from wharfside_protocol.events import Event
+from wharfside_protocol.subjects import NODE_TOKEN
+from wharfside_protocol.times import to_timestamp
+
+R = TypeVar("R", bound=Row)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _rows(cursor: sqlite3.Cursor, kind: type[R]) -> list[R]:
+    return [msgspec.msgpack.decode(body, type=kind) for (body,) in cursor]
+
+
+def _row(cursor: sqlite3.Cursor, kind: type[R]) -> R | None:
+    found = _rows(cursor, kind)
+    return found[0] if found else None
+
+
+class SqliteTx:
+    """See ports.store.Tx. Lives on the writer's thread, inside one savepoint at a time."""
+
+    def __init__(self, db: sqlite3.Connection, identity: Identity) -> None:
+        self._db = db
+        self._identity = identity
+        self.appended: list[OutboxRow] = []
+
+    def container(self, incarnation: str) -> ContainerRow | None:
+        sql = "SELECT body FROM containers WHERE incarnation = ?"
+        return _row(self._db.execute(sql, (incarnation,)), ContainerRow)
+
+    def last_of_name(self, name: str) -> ContainerRow | None:
+        sql = "SELECT body FROM containers WHERE name = ? ORDER BY incarnation DESC LIMIT 1"
+        return _row(self._db.execute(sql, (name,)), ContainerRow)
+
+    def containers(self) -> list[ContainerRow]:
+        sql = "SELECT body FROM containers WHERE deleted_at IS NULL ORDER BY incarnation"
+        return _rows(self._db.execute(sql), ContainerRow)
+
+    def save_container(self, row: ContainerRow) -> None:
+        self._db.execute(
+            "INSERT INTO containers VALUES (?, ?, ?, ?) ON CONFLICT (incarnation)"
+            " DO UPDATE SET deleted_at = excluded.deleted_at, body = excluded.body",
+            (row.incarnation, row.name, row.deleted_at, _encode(row)),
+        )
+
+    def processes(self, incarnation: str, run: int) -> list[ProcessRow]:
+        sql = "SELECT body FROM processes WHERE incarnation = ? AND run = ? ORDER BY rowid"
+        return _rows(self._db.execute(sql, (incarnation, run)), ProcessRow)
+
+    def save_process(self, row: ProcessRow) -> None:
+        self._db.execute(
+            "INSERT INTO processes VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (incarnation, run, process) DO UPDATE SET body = excluded.body",
+            (row.incarnation, row.run, row.process, _encode(row)),
+        )
+
+    def intents(self) -> list[Intent]:
+        return _rows(self._db.execute("SELECT body FROM intents"), Intent)
+
+    def save_intent(self, intent: Intent) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?)",
+            (intent.incarnation, intent.op, intent.process or "", _encode(intent)),
+        )
+
+    def close_intent(self, incarnation: str, op: str, process: str | None = None) -> None:
+        self._db.execute(
+            "DELETE FROM intents WHERE incarnation = ? AND op = ? AND process = ?",
+            (incarnation, op, process or ""),
+        )
+
+    def command(self, command_id: str) -> CommandRow | None:
+        sql = "SELECT body FROM commands WHERE id = ?"
+        return _row(self._db.execute(sql, (command_id,)), CommandRow)
+
+    def save_command(self, row: CommandRow) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?)",
+            (row.id, row.phase, row.finished_at, _encode(row)),
+        )
+
+    def unfinished_commands(self) -> list[CommandRow]:
+        sql = "SELECT body FROM commands WHERE phase = ?"
+        return _rows(self._db.execute(sql, (CommandPhase.RUNNING,)), CommandRow)
+
+    def append_event(self, draft: EventDraft) -> OutboxRow:
+        event = self._placed(draft)
+        lane = draft.container or NODE_TOKEN
+        body = encode(event)
+        self._db.execute(
+            "INSERT INTO lanes (lane, last_epoch, last_seq) VALUES (?, ?, ?) ON CONFLICT (lane)"
+            " DO UPDATE SET last_epoch = excluded.last_epoch, last_seq = excluded.last_seq",
+            (lane, event.epoch, event.seq),
+        )
+        cursor = self._db.execute(
+            "INSERT INTO outbox (epoch, seq, lane, event) VALUES (?, ?, ?, ?)",
+            (event.epoch, event.seq, lane, body),
+        )
+        assert cursor.lastrowid is not None
+        row = OutboxRow(place=cursor.lastrowid, lane=lane, event=body)
+        self.appended.append(row)
+        return row
+
+    def _placed(self, draft: EventDraft) -> Event:
+        identity = self._identity
+        seq = int(self.meta("seq") or 0) + 1
+        self.set_meta("seq", str(seq))
+        return Event(
+            event_id=str(ULID()),
+            node=identity.node,
+            node_id=identity.node_id,
+            boot_id=identity.boot_id,
+            epoch=identity.epoch,
+            seq=seq,
+            prev_seq=self._previous(draft.container or NODE_TOKEN),
+            container=draft.container,
+            incarnation=draft.incarnation,
+            run=draft.run,
+            revision=draft.revision,
+            process=draft.process,
+            type=draft.type,
+            occurred_at=to_timestamp(draft.occurred_at),
+            observed_at=to_timestamp(draft.observed_at),
+            labels=draft.labels,
+            cause=draft.cause,
+            data=draft.data,
+        )
+
+    def _previous(self, lane: str) -> int | None:
+        sql = "SELECT last_seq FROM lanes WHERE lane = ? AND last_epoch = ?"
+        found = self._db.execute(sql, (lane, self._identity.epoch)).fetchone()
+        return found[0] if found else None
+
+    def outbox(self, after_place: int, limit: int) -> list[OutboxRow]:
+        sql = "SELECT place, lane, event FROM outbox WHERE place > ? ORDER BY place LIMIT ?"
+        return [
+            OutboxRow(place=place, lane=lane, event=event)
+            for place, lane, event in self._db.execute(sql, (after_place, limit))
+        ]
+
+    def lane(self, lane: str) -> LaneRow | None:
+        sql = "SELECT last_acked FROM lanes WHERE lane = ?"
+        found = self._db.execute(sql, (lane,)).fetchone()
+        return LaneRow(lane=lane, last_acked=found[0]) if found else None
+
+    def save_lane(self, row: LaneRow) -> None:
+        self._db.execute(
+            "INSERT INTO lanes (lane, last_acked) VALUES (?, ?)"
+            " ON CONFLICT (lane) DO UPDATE SET last_acked = excluded.last_acked",
+            (row.lane, row.last_acked),
+        )
+
+    def forget_event(self, place: int) -> None:
+        self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))
+
+    def published_through(self) -> int:
+        sql = "SELECT min(seq) FROM outbox WHERE epoch = ?"
+        (waiting,) = self._db.execute(sql, (self._identity.epoch,)).fetchone()
+        return int(self.meta("seq") or 0) if waiting is None else int(waiting) - 1
+
+    def meta(self, key: str) -> str | None:
+        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def prune(self, deleted_before: int, finished_before: int) -> int:
+        old = "SELECT incarnation FROM containers WHERE deleted_at < ?"
+        self._db.execute(f"DELETE FROM processes WHERE incarnation IN ({old})", (deleted_before,))
+        gone = self._db.execute("DELETE FROM containers WHERE deleted_at < ?", (deleted_before,))
+        done = self._db.execute("DELETE FROM commands WHERE finished_at < ?", (finished_before,))
+        return gone.rowcount + done.rowcount

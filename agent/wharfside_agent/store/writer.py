@@ -1,0 +1,165 @@
+"""SQLite behind one writer thread: changes that wait together share one commit.
+
+WAL with synchronous=NORMAL: a commit survives the agent's death, not a power cut;
+a durable one is committed with synchronous=FULL (fsync of the log) and survives both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wharfside_agent.ports.store import Identity, OutboxRow, Tx
+from wharfside_agent.store.identity import claim
+from wharfside_agent.store.schema import migrate
+from wharfside_agent.store.transaction import SqliteTx
+from wharfside_protocol.errors import Busy
+
+T = TypeVar("T")
+
+MAX_WAITING = 10_000
+"""Changes that may wait; beyond it `Busy` is told instead of memory being filled."""
+
+MAX_BATCH = 256
+"""Changes that share one commit, so that the first of them does not wait for long."""
+
+
+@dataclass(slots=True)
+class _Job:
+    change: Callable[[Tx], Any]
+    durable: bool
+    future: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+
+
+class SqliteStore:
+    """See ports.store.Store. Made by `open_store`."""
+
+    def __init__(self, db: sqlite3.Connection, identity: Identity) -> None:
+        self._db = db
+        self._identity = identity
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._tell: Callable[[Sequence[OutboxRow]], None] = lambda _rows: None
+        self._thread = threading.Thread(target=self._write, name="store", daemon=True)
+        self._closed = False
+        self._thread.start()
+
+    @property
+    def identity(self) -> Identity:
+        return self._identity
+
+    def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:
+        self._tell = tell
+
+    async def transact(self, change: Callable[[Tx], T], *, durable: bool = False) -> T:
+        if self._closed:
+            raise Busy("the agent is going down: send it again to its next life")
+        if self._jobs.qsize() >= MAX_WAITING:
+            raise Busy(f"{MAX_WAITING} changes wait for the disk: try again later")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Job(change, durable, future))
+        return await future
+
+    async def close(self) -> None:
+        """Writes what waits, then closes; a later `transact` is refused."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _write(self) -> None:
+        going = True
+        while going:
+            batch, going = self._next_batch()
+            tx = SqliteTx(self._db, self._identity)
+            try:
+                self._commit(batch, tx)
+            except sqlite3.Error as error:
+                tx.appended.clear()
+                for job in batch:
+                    job.error = error
+            self._loop.call_soon_threadsafe(self._deliver, batch, tx.appended)
+        self._db.close()
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        batch: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) == MAX_BATCH or self._jobs.empty():
+                return batch, True
+            job = self._jobs.get()
+        return batch, False
+
+    def _commit(self, batch: list[_Job], tx: SqliteTx) -> None:
+        durable = any(job.durable for job in batch)
+        if durable:
+            self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for job in batch:
+                self._run(job, tx)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        finally:
+            if durable:
+                self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def _run(self, job: _Job, tx: SqliteTx) -> None:
+        """One change in a savepoint: what it raises undoes it alone."""
+        told = len(tx.appended)
+        self._db.execute("SAVEPOINT change")
+        try:
+            job.value = job.change(tx)
+        except Exception as error:
+            self._db.execute("ROLLBACK TO change")
+            del tx.appended[told:]
+            job.error = error
+        self._db.execute("RELEASE change")
+
+    def _deliver(self, batch: list[_Job], appended: list[OutboxRow]) -> None:
+        for job in batch:
+            if job.future.done():
+                continue
+            if job.error is None:
+                job.future.set_result(job.value)
+            else:
+                job.future.set_exception(job.error)
+        if appended:
+            self._tell(appended)
+
+
+def open_store(path: Path, node: str, boot_id: str, now: int) -> SqliteStore:
+    """Opens or makes the store of `node`; call it on the loop that will use it.
+
+    Raises:
+        ForeignStore, SchemaTooNew: the store is not for this agent.
+        sqlite3.DatabaseError: it cannot be read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA busy_timeout=5000")
+        db.execute("PRAGMA synchronous=FULL")
+        migrate(db)
+        db.execute("BEGIN IMMEDIATE")
+        identity = claim(db, node, boot_id, now)
+        db.execute("COMMIT")
+        db.execute("PRAGMA synchronous=NORMAL")
+    except BaseException:
+        db.close()
+        raise
+    return SqliteStore(db, identity)
