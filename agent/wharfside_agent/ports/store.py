@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from wharfside_agent.core.journal import Step
+from wharfside_protocol.commands import Output
 from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.specs import ContainerSpec, ProcessSpec
@@ -48,7 +49,10 @@ class ContainerRow(Row, frozen=True, kw_only=True):
 
 
 class ProcessRow(Row, frozen=True, kw_only=True):
-    """One process of one run, with what is needed to find it again."""
+    """One process of one run, with what is needed to find it again.
+
+    `output` is the head of what an auto-removed container's init printed.
+    """
 
     incarnation: str
     run: int
@@ -62,6 +66,7 @@ class ProcessRow(Row, frozen=True, kw_only=True):
     started_at: int | None = None
     end_asked: str | None = None
     exit: ExitStatus | None = None
+    output: Output | None = None
 
 
 class Intent(Row, frozen=True, kw_only=True):
@@ -165,6 +170,10 @@ class Tx(Protocol):
     def lane(self, lane: str) -> LaneRow | None: ...
 
     def save_lane(self, row: LaneRow) -> None: ...
+
+    def last_seq(self, lane: str) -> int:
+        """The seq of the youngest event of a lane; 0 where there is none."""
+        ...
 
     def forget_event(self, place: int) -> None:
         """Takes an event out of the outbox: it has its PubAck."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wharfside_agent.core.cgroup_paths import Cgroup
+from wharfside_agent.core.exit_status import Ended as Ended
 from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.stats import Stats
 
@@ -23,29 +24,6 @@ class ProcessIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A process is over, with all that the witnesses said.
-
-    Attributes:
-        wait_status: as wait(2) gives it, exact; None where nobody saw it.
-        exit_file: conmon's decimal (128 + signal); None where it wrote none.
-        source: the best of the witnesses above.
-        exited_at: nanoseconds since the epoch, as near to the kernel's as known.
-        timed_out: conmon's own timeout ended it.
-        monitor_lost: conmon was gone before its process.
-        detail: for the operator, where the status is not known.
-    """
-
-    wait_status: int | None
-    exit_file: int | None
-    source: StatusSource
-    exited_at: int
-    timed_out: bool = False
-    monitor_lost: bool = False
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class MonitorGone:
     """conmon died and its process lives: `watched_by` says who sees its end now."""
 
@@ -58,6 +36,11 @@ class ExitWatch(Protocol):
     @property
     def exit_fd(self) -> int:
         """A pidfd of the process; readable once it is over. -1 where it was over before."""
+        ...
+
+    @property
+    def ended(self) -> Ended | None:
+        """How it ended, once that is known."""
         ...
 
     async def next(self) -> Ended | MonitorGone:

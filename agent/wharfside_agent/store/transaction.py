@@ -172,6 +172,9 @@ class SqliteTx:
             (row.lane, row.last_acked),
         )
 
+    def last_seq(self, lane: str) -> int:
+        return self._previous(lane) or 0
+
     def forget_event(self, place: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))
 

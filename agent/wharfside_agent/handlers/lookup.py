@@ -1,0 +1,45 @@
+"""Finding the container that a read asks for: living by name, or terminal by incarnation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.store import ContainerRow, ProcessRow, Tx
+from wharfside_agent.services.containers import Live
+from wharfside_protocol.commands import InspectArgs
+from wharfside_protocol.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A terminal record: kept 24 h after the delete."""
+
+    row: ContainerRow
+    processes: list[ProcessRow]
+
+
+async def look_up(node: Node, args: InspectArgs) -> Live | Record:
+    """The living container, or the record of a deleted one.
+
+    Without `incarnation` a name finds the living one, else the youngest record.
+
+    Raises:
+        NotFound: neither is there.
+    """
+    live = node.containers.get(args.container)
+    if live is not None and args.incarnation in (None, live.row.incarnation):
+        return live
+    found = await node.store.transact(lambda tx: _record(tx, args))
+    if found is None or found.row.name != args.container:
+        which = f" with incarnation {args.incarnation}" if args.incarnation else ""
+        raise NotFound(f"no container {args.container}{which} on this node")
+    return found
+
+
+def _record(tx: Tx, args: InspectArgs) -> Record | None:
+    if args.incarnation is not None:
+        row = tx.container(args.incarnation)
+    else:
+        row = tx.last_of_name(args.container)
+    return None if row is None else Record(row, tx.processes(row.incarnation, row.run))

@@ -1,0 +1,33 @@
+"""What a handler is given of the agent: everything that it may touch, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.runtime import Runtime
+from wharfside_agent.ports.store import Store
+from wharfside_agent.services.commands import Commands
+from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.endings import Endings
+from wharfside_agent.services.exits import ExitTeller
+from wharfside_agent.services.journal import Journal
+from wharfside_protocol.views import NodeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    store: Store
+    clock: Clock
+    runtime: Runtime
+    containers: Containers
+    exits: ExitTeller
+    endings: Endings
+    commands: Commands
+    journal: Journal
+    info: Callable[[], NodeInfo]
+    cgroup_of: Callable[[str], str]
+    """The cgroup path of an incarnation."""
+    bundle_of: Callable[[str, int], str]
+    """The bundle folder of an incarnation's run."""

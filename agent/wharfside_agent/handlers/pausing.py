@@ -1,0 +1,32 @@
+"""pause and resume: the freezer of the container's cgroup."""
+
+from __future__ import annotations
+
+from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.handlers.node import Node
+from wharfside_agent.services.commands import Call
+from wharfside_agent.services.views import state_value
+from wharfside_protocol.commands import ContainerArgs, StateValue
+
+
+async def pause(node: Node, call: Call, args: ContainerArgs) -> StateValue:
+    return await _freeze_or_thaw(node, call, args, Input.PAUSE)
+
+
+async def resume(node: Node, call: Call, args: ContainerArgs) -> StateValue:
+    return await _freeze_or_thaw(node, call, args, Input.RESUME)
+
+
+async def _freeze_or_thaw(node: Node, call: Call, args: ContainerArgs, input_: Input) -> StateValue:
+    live = node.containers.find(args.container, call.command.expect)
+    advance(live.row.state, input_, live.row.name)
+    async with live.settling:
+        act = live.runtime.pause if input_ is Input.PAUSE else live.runtime.resume
+        await act()
+        row = await node.containers.advance(
+            live,
+            input_,
+            cause=call.id,
+            also=lambda tx, row: call.settle(tx, state_value(row)),
+        )
+    return state_value(row)

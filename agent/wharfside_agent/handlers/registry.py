@@ -1,0 +1,52 @@
+"""The one table of handlers; an op that is not here is `unsupported`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from wharfside_agent.handlers.cancel import cancel
+from wharfside_agent.handlers.create import create
+from wharfside_agent.handlers.delete import delete
+from wharfside_agent.handlers.exec import exec_process
+from wharfside_agent.handlers.info import info
+from wharfside_agent.handlers.pausing import pause, resume
+from wharfside_agent.handlers.ping import ping
+from wharfside_agent.handlers.reads import (
+    inspect,
+    list_containers,
+    list_processes,
+    result,
+    stats,
+)
+from wharfside_agent.handlers.run import run
+from wharfside_agent.handlers.signals import signal_process
+from wharfside_agent.handlers.start import start
+from wharfside_agent.handlers.stop import stop
+from wharfside_agent.handlers.update import update
+from wharfside_agent.handlers.wait import wait
+from wharfside_agent.services.dispatcher import HandlerFunction
+
+HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
+    {
+        "ping": ping,
+        "info": info,
+        "list": list_containers,
+        "inspect": inspect,
+        "list-processes": list_processes,
+        "stats": stats,
+        "wait": wait,
+        "result": result,
+        "cancel": cancel,
+        "create": create,
+        "start": start,
+        "run": run,
+        "exec": exec_process,
+        "signal": signal_process,
+        "stop": stop,
+        "pause": pause,
+        "resume": resume,
+        "update": update,
+        "delete": delete,
+    }
+)

@@ -1,0 +1,61 @@
+"""signal: to init or one exec; never waits in a lane, so that it always gets through."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wharfside_agent.core.signals import signal_number
+from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.store import Tx
+from wharfside_agent.services.commands import Call
+from wharfside_agent.services.containers import Live, LiveProcess
+from wharfside_agent.services.views import state_value
+from wharfside_protocol.commands import SignalArgs, StateValue
+from wharfside_protocol.errors import NotFound, WrongState
+from wharfside_protocol.events import EventType, Signaled
+from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.states import ContainerState
+
+
+async def signal_process(node: Node, call: Call, args: SignalArgs) -> StateValue:
+    live = node.containers.find(args.container, call.command.expect)
+    number = signal_number(args.signal)
+    process = _target(live, args.process)
+    await _tell(node, live, process, number, call)
+    assert process.handle is not None
+    process.handle.signal(number)
+    return state_value(live.row)
+
+
+def _target(live: Live, name: str) -> LiveProcess:
+    process = live.processes.get(name)
+    if process is None:
+        raise NotFound(f"{live.row.name} has no process {name}: see list-processes")
+    alive = live.row.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+    if not alive or process.handle is None or process.row.exit is not None:
+        raise WrongState(
+            f"{live.row.name}/{name} does not run: there is nothing to signal",
+            state=str(live.row.state),
+        )
+    return process
+
+
+async def _tell(node: Node, live: Live, process: LiveProcess, number: int, call: Call) -> None:
+    """Before it is sent: an end that it causes must know of it."""
+    reason = str(ExitReason.KILL)
+    row = process.row
+    if row.end_asked is None:
+        row = process.row = msgspec.structs.replace(row, end_asked=reason)
+    draft = node.containers.draft(
+        live.row,
+        EventType.SIGNALED,
+        Signaled(signal=number),
+        process=row.process,
+        cause=call.id,
+    )
+
+    def also(tx: Tx, container: object) -> None:
+        tx.save_process(row)
+        call.settle(tx, state_value(live.row))
+
+    await node.containers.commit(live, [draft], also=also)

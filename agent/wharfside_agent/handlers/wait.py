@@ -1,0 +1,52 @@
+"""wait: for the end of a process, at most 60 s a call; works on deleted ones for 24 h."""
+
+from __future__ import annotations
+
+import asyncio
+
+from wharfside_agent.handlers.lookup import Record, look_up
+from wharfside_agent.handlers.node import Node
+from wharfside_agent.services.commands import Call
+from wharfside_agent.services.containers import Live
+from wharfside_agent.services.views import standing
+from wharfside_protocol.commands import CAPTURE_BYTES, Output, WaitArgs, WaitValue
+from wharfside_protocol.errors import NotFound
+from wharfside_protocol.exits import ExitStatus
+
+
+async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
+    found = await look_up(node, args)
+    if isinstance(found, Record):
+        return _of_record(found, args)
+    process = found.processes.get(args.process)
+    if process is None:
+        raise NotFound(f"{args.container} has no process {args.process}: see list-processes")
+    status = await _end_of(process.ended, args.timeout_s)
+    output = _output(found, args) if status is not None and args.output else None
+    return WaitValue(**standing(found.row), exit=status, output=output)
+
+
+async def _end_of(ended: asyncio.Future[ExitStatus], timeout_s: float) -> ExitStatus | None:
+    done, _ = await asyncio.wait({ended}, timeout=timeout_s)
+    return ended.result() if done and not ended.cancelled() else None
+
+
+def _output(live: Live, args: WaitArgs) -> Output | None:
+    process = live.processes[args.process]
+    if process.row.output is not None:
+        return process.row.output
+    try:
+        return None if process.handle is None else process.handle.output(CAPTURE_BYTES)
+    except FileNotFoundError:
+        return None
+
+
+def _of_record(record: Record, args: WaitArgs) -> WaitValue:
+    for row in record.processes:
+        if row.process == args.process:
+            return WaitValue(
+                **standing(record.row),
+                exit=row.exit,
+                output=row.output if args.output else None,
+            )
+    raise NotFound(f"{args.container} had no process {args.process}")

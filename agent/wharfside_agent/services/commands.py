@@ -1,0 +1,224 @@
+"""The book of commands: one key over all lanes, results kept, repeats answered (section 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import msgspec
+
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.store import CommandPhase, CommandRow, Store, Tx
+from wharfside_agent.services.lanes import Ticket
+from wharfside_protocol.codec import decode, encode, to_plain
+from wharfside_protocol.commands import CommandState
+from wharfside_protocol.digest import command_digest
+from wharfside_protocol.envelope import Command, Result, Timings
+from wharfside_protocol.errors import Canceled, Conflict, ErrorBody, NotFound, WharfsideError
+from wharfside_protocol.records import Record
+from wharfside_protocol.times import to_timestamp
+
+
+@dataclass(slots=True)
+class Call:
+    """One command on its way through the agent.
+
+    `interruptible`: it only waits now (for its lane, for an exit), so `cancel` may
+    end it; an act of the runtime is never cut off half way.
+    """
+
+    command: Command
+    digest: str
+    received_at: int
+    started_at: int | None = None
+    ticket: Ticket | None = None
+    result: Result | None = None
+    task: asyncio.Task[Result] | None = None
+    settled: bool = False
+    interruptible: bool = True
+    _book: Commands | None = field(default=None, repr=False)
+
+    @property
+    def id(self) -> str:
+        return self.command.id
+
+    def leave_lane(self) -> None:
+        """What follows only waits: the next command of the container may run."""
+        if self.ticket is not None:
+            self.ticket.release()
+
+    def settle(self, tx: Tx, value: Record) -> None:
+        """Stores the result in the transaction of the change that it tells."""
+        if self._book is not None:
+            self._book._settle(tx, self, value)
+
+
+class Commands:
+    """Running commands in memory, all changing ones in the store."""
+
+    def __init__(self, store: Store, clock: Clock, node: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._node = node
+        self._running: dict[str, Call] = {}
+
+    def new_call(self, command: Command) -> Call:
+        digest = command_digest(command.op, command.args)
+        return Call(command, digest, self._clock.now(), _book=self)
+
+    async def accept(self, call: Call) -> Call | Result:
+        """`call` itself where it is new; the running one to join; or the stored result.
+
+        Raises:
+            Conflict: the id stands for another command.
+        """
+        running = self._running.get(call.id)
+        if running is not None:
+            _same(call, running.command.op, running.digest)
+            return running
+        self._running[call.id] = call
+        try:
+            known = await self._store.transact(lambda tx: self._enter(tx, call))
+            if known is None:
+                return call
+            _same(call, known.op, known.digest)
+        except BaseException:
+            self._running.pop(call.id, None)
+            raise
+        self._running.pop(call.id, None)
+        return self._stored(known, call)
+
+    def _enter(self, tx: Tx, call: Call) -> CommandRow | None:
+        known = tx.command(call.id)
+        if known is None:
+            tx.save_command(self._row(call, CommandPhase.RUNNING))
+        return known
+
+    def _row(self, call: Call, phase: CommandPhase, result: Result | None = None) -> CommandRow:
+        return CommandRow(
+            id=call.id,
+            op=call.command.op,
+            digest=call.digest,
+            phase=phase,
+            received_at=call.received_at,
+            result=None if result is None else encode(result),
+            finished_at=None if result is None else self._clock.now(),
+        )
+
+    def _stored(self, known: CommandRow, call: Call) -> Result:
+        if known.result is None:
+            error = Canceled("a former life of the agent ended while this ran", stage="running")
+            return self.failure(call, error.to_body())
+        return msgspec.structs.replace(decode(known.result, Result), replayed=True)
+
+    def _settle(self, tx: Tx, call: Call, value: Record) -> None:
+        call.result = self.success(call, value)
+        call.settled = True
+        tx.save_command(self._row(call, CommandPhase.DONE, call.result))
+
+    async def finish(self, call: Call, result: Result) -> None:
+        """Stores the result, unless the change itself has done so; frees the id."""
+        try:
+            if not call.settled:
+                row = self._row(call, CommandPhase.DONE, result)
+                await self._store.transact(lambda tx: tx.save_command(row))
+        finally:
+            self._running.pop(call.id, None)
+
+    def success(self, call: Call, value: Record) -> Result:
+        return self._result(call, ok=True, value=to_plain(value))
+
+    def failure(self, call: Call, error: ErrorBody) -> Result:
+        return self._result(call, ok=False, error=error)
+
+    def _result(
+        self,
+        call: Call,
+        *,
+        ok: bool,
+        value: dict[str, object] | None = None,
+        error: ErrorBody | None = None,
+    ) -> Result:
+        started = call.started_at
+        return Result(
+            id=call.id,
+            op=call.command.op,
+            node=self._node,
+            ok=ok,
+            value=value,
+            error=error,
+            digest=call.digest,
+            timings=Timings(
+                received_at=to_timestamp(call.received_at),
+                started_at=None if started is None else to_timestamp(started),
+                finished_at=to_timestamp(self._clock.now()),
+            ),
+        )
+
+    async def state_of(self, command_id: str) -> CommandState:
+        """Where a changing command stands.
+
+        Raises:
+            NotFound: never seen, or forgotten (results are kept 48 h).
+        """
+        row = await self._store.transact(lambda tx: tx.command(command_id))
+        if row is None:
+            raise NotFound(
+                f"no command {command_id} here: results are kept 48 h, and reads not at all"
+            )
+        result = None if row.result is None else decode(row.result, Result)
+        return CommandState(command=row.id, op=row.op, state=str(row.phase), result=result)
+
+    async def cancel(self, command_id: str) -> bool:
+        """Cancels a command that waits, or runs where it may be interrupted.
+
+        Raises:
+            NotFound: as `state_of`.
+        """
+        call = self._running.get(command_id)
+        if call is None:
+            await self.state_of(command_id)
+            return False
+        if call.task is None or not call.interruptible or call.settled:
+            return False
+        return call.task.cancel("canceled by command")
+
+    async def close_unfinished(self) -> int:
+        """Gives every command that a former life left running its error; how many."""
+
+        def change(tx: Tx) -> int:
+            rows = tx.unfinished_commands()
+            for row in rows:
+                tx.save_command(self._abandoned(row))
+            return len(rows)
+
+        return await self._store.transact(change)
+
+    def _abandoned(self, row: CommandRow) -> CommandRow:
+        error: WharfsideError = Canceled(
+            "the agent died while this ran; what it had begun was finished or undone: "
+            "inspect shows how it stands",
+            stage="running",
+        )
+        now = self._clock.now()
+        result = Result(
+            id=row.id,
+            op=row.op,
+            node=self._node,
+            ok=False,
+            error=error.to_body(),
+            digest=row.digest,
+            timings=Timings(
+                received_at=to_timestamp(row.received_at), finished_at=to_timestamp(now)
+            ),
+        )
+        return msgspec.structs.replace(
+            row, phase=CommandPhase.DONE, result=encode(result), finished_at=now
+        )
+
+
+def _same(call: Call, op: str, digest: str) -> None:
+    if call.digest != digest:
+        raise Conflict(
+            f"command id {call.id} was used for another {op}: give every command its own id"
+        )

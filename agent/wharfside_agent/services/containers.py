@@ -1,0 +1,236 @@
+"""The living containers in memory, and the one way to change one.
+
+Truth is in the store: a change is committed first, with the event that tells it,
+and seen in memory after. Changes of one container follow one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from wharfside_agent.core import lifecycle
+from wharfside_agent.core.fencing import check_fence
+from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.runtime import Container, Process, RunPlan
+from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
+from wharfside_protocol.envelope import Expect
+from wharfside_protocol.errors import AlreadyExists, NotFound
+from wharfside_protocol.events import EventType, facts
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.records import Record
+from wharfside_protocol.states import INIT
+
+Also = Callable[[Tx, ContainerRow], None]
+"""More that belongs into the same transaction; it is given the new row."""
+
+
+@dataclass(slots=True)
+class LiveProcess:
+    """A process of the present run; `ended` resolves once its exit is committed."""
+
+    row: ProcessRow
+    handle: Process | None = None
+    ended: asyncio.Future[ExitStatus] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass(slots=True)
+class Live:
+    """One incarnation in memory.
+
+    `settling` is held from an act of the runtime to the commit that tells it, so
+    that no exit is told before the start that it follows. `commits` is held for
+    a transaction. `discarded`: deleted before it ran, so its end is not told.
+    """
+
+    row: ContainerRow
+    processes: dict[str, LiveProcess]
+    handle: Container | None = None
+    settling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    commits: asyncio.Lock = field(default_factory=asyncio.Lock)
+    discarded: bool = False
+
+    @property
+    def init(self) -> LiveProcess:
+        return self.processes[INIT]
+
+    @property
+    def execs(self) -> Iterable[LiveProcess]:
+        return (live for name, live in self.processes.items() if name != INIT)
+
+    @property
+    def runtime(self) -> Container:
+        """The runtime's container.
+
+        Raises:
+            NotFound: nothing of it is left in the runtime (another boot).
+        """
+        if self.handle is None:
+            raise NotFound(f"{self.row.name} is no longer known to the runtime: delete it")
+        return self.handle
+
+    @property
+    def plan(self) -> RunPlan:
+        row = self.row
+        return RunPlan(
+            container=row.name,
+            incarnation=row.incarnation,
+            run=row.run,
+            spec=row.spec,
+            runtime=row.runtime,
+        )
+
+
+class Containers:
+    """All that are not deleted, by name."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._by_name: dict[str, Live] = {}
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(list(self._by_name.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def get(self, name: str) -> Live | None:
+        return self._by_name.get(name)
+
+    def find(self, name: str, expect: Expect | None = None) -> Live:
+        """The living container of that name.
+
+        Raises:
+            NotFound: there is none.
+            Stale: it is not the one that `expect` wants.
+        """
+        live = self._by_name.get(name)
+        if live is None:
+            raise NotFound(f"no container {name} on this node: `list` shows what there is")
+        row = live.row
+        check_fence(expect, name, row.incarnation, row.run, row.revision)
+        return live
+
+    def add(self, live: Live) -> None:
+        """Takes the name.
+
+        Raises:
+            AlreadyExists: it is taken.
+        """
+        taken = self._by_name.get(live.row.name)
+        if taken is not None:
+            raise AlreadyExists(
+                f"{live.row.name} exists ({taken.row.state}): delete it, or choose another name",
+                incarnation=taken.row.incarnation,
+                state=str(taken.row.state),
+            )
+        self._by_name[live.row.name] = live
+
+    def drop(self, live: Live) -> None:
+        """Frees the name; an end that nobody told will not be told any more."""
+        self._by_name.pop(live.row.name, None)
+        for process in live.processes.values():
+            if not process.ended.done():
+                process.ended.cancel()
+
+    def draft(
+        self,
+        row: ContainerRow,
+        type_: EventType,
+        data: Record | None = None,
+        *,
+        process: str | None = None,
+        occurred_at: int | None = None,
+        cause: str | None = None,
+    ) -> EventDraft:
+        """An event of `row`, observed now."""
+        now = self._clock.now()
+        return EventDraft(
+            type=type_,
+            container=row.name,
+            incarnation=row.incarnation,
+            run=row.run,
+            revision=row.revision,
+            process=process,
+            occurred_at=now if occurred_at is None else min(occurred_at, now),
+            observed_at=now,
+            labels=row.spec.labels,
+            cause=cause,
+            data={} if data is None else facts(data),
+        )
+
+    async def advance(
+        self,
+        live: Live,
+        input_: Input,
+        data: Record | None = None,
+        *,
+        changes: dict[str, Any] | None = None,
+        process: str | None = None,
+        occurred_at: int | None = None,
+        cause: str | None = None,
+        before: Sequence[EventDraft] = (),
+        also: Also | None = None,
+    ) -> ContainerRow:
+        """Moves the container along the table: one commit of row, events and `also`.
+
+        Raises:
+            WrongState: the table has no such row; nothing was changed.
+        """
+        async with live.commits:
+            step = lifecycle.advance(live.row.state, input_, live.row.name)
+            row = msgspec.structs.replace(
+                live.row,
+                state=step.next or live.row.state,
+                revision=live.row.revision + step.raises_revision,
+                **(changes or {}),
+            )
+            drafts = list(before)
+            if step.event is not None:
+                drafts.append(
+                    self.draft(
+                        row,
+                        step.event,
+                        data,
+                        process=process,
+                        occurred_at=occurred_at,
+                        cause=cause,
+                    )
+                )
+            return await asyncio.shield(self._commit(live, row, drafts, also))
+
+    async def commit(
+        self,
+        live: Live,
+        drafts: Sequence[EventDraft] = (),
+        *,
+        changes: dict[str, Any] | None = None,
+        also: Also | None = None,
+    ) -> ContainerRow:
+        """A change that is no step along the table: facts of the row, events of execs."""
+        async with live.commits:
+            row = msgspec.structs.replace(live.row, **(changes or {}))
+            return await asyncio.shield(self._commit(live, row, drafts, also))
+
+    async def _commit(
+        self, live: Live, row: ContainerRow, drafts: Sequence[EventDraft], also: Also | None
+    ) -> ContainerRow:
+        def change(tx: Tx) -> None:
+            if row is not live.row:
+                tx.save_container(row)
+            for draft in drafts:
+                tx.append_event(draft)
+            if also is not None:
+                also(tx, row)
+
+        await self._store.transact(change)
+        live.row = row
+        return row

@@ -1,0 +1,168 @@
+"""How a container is brought to its end: stopped with grace, killed, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import msgspec
+import structlog
+
+from wharfside_agent.core.journal import Step
+from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.store import Intent, ProcessRow, Tx
+from wharfside_agent.services.containers import Also, Containers, Live
+from wharfside_agent.services.journal import Journal
+from wharfside_protocol.commands import CAPTURE_BYTES
+from wharfside_protocol.errors import Internal, NotFound
+from wharfside_protocol.events import Stopping
+from wharfside_protocol.exits import ExitReason, ExitStatus
+from wharfside_protocol.states import INIT, ContainerState
+
+log = structlog.get_logger(__name__)
+
+KILL_WAIT_S = 20.0
+"""After SIGKILL an end is told within this, or something is wrong (a hung kernel, disk)."""
+
+
+class Endings:
+    """Shared by the ops stop and delete, by auto-remove and by recovery."""
+
+    def __init__(self, containers: Containers, clock: Clock, journal: Journal) -> None:
+        self._containers = containers
+        self._clock = clock
+        self._journal = journal
+
+    async def ask_to_stop(self, live: Live, number: int, grace_s: float, cause: str | None) -> None:
+        """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait."""
+        if live.row.end_asked is None:
+            intent = Intent(incarnation=live.row.incarnation, op="stop", step=Step.STOP_INTENDED)
+            await self._containers.advance(
+                live,
+                Input.STOP,
+                Stopping(signal=number, grace_s=grace_s),
+                changes={"end_asked": str(ExitReason.STOP)},
+                cause=cause,
+                also=lambda tx, _row: tx.save_intent(intent),
+            )
+        self._journal.reached(Step.STOP_INTENDED)
+        self._signal_init(live, number)
+        if live.row.state is ContainerState.PAUSED:
+            await live.runtime.resume()
+            await self._containers.advance(live, Input.RESUME, cause=cause)
+        self._journal.reached(Step.STOP_SIGNALED)
+
+    async def see_to_the_end(self, live: Live, grace_s: float) -> ExitStatus:
+        """Waits `grace_s` for the end, then kills, then waits for what that does.
+
+        Raises:
+            Internal: SIGKILL did not end it within KILL_WAIT_S.
+        """
+        ended = asyncio.shield(live.init.ended)
+        try:
+            return await asyncio.wait_for(ended, grace_s)
+        except TimeoutError:
+            return await self.kill(live)
+
+    async def kill(self, live: Live) -> ExitStatus:
+        """SIGKILL to every process, frozen or not, and the exit that follows.
+
+        Raises:
+            Internal: it did not end within KILL_WAIT_S.
+        """
+        live.runtime.signal_all(signal.SIGKILL)
+        if live.row.state is ContainerState.PAUSED:
+            await live.runtime.resume()
+        try:
+            return await asyncio.wait_for(asyncio.shield(live.init.ended), KILL_WAIT_S)
+        except TimeoutError as error:
+            raise Internal(
+                f"{live.row.name} is not over {KILL_WAIT_S:.0f} s after SIGKILL: "
+                "look at its processes on the node (state D?), then try again",
+                stage="running",
+            ) from error
+
+    async def force(self, live: Live, cause: str | None) -> None:
+        """Kills what lives, so that it can be deleted."""
+        if live.row.state in (ContainerState.RUNNING, ContainerState.PAUSED):
+            if live.row.end_asked is None:
+                changes = {"end_asked": str(ExitReason.KILL)}
+                await self._containers.commit(live, changes=changes)
+            await self.kill(live)
+
+    async def remove(
+        self, live: Live, *, cause: str | None = None, also: Also | None = None
+    ) -> None:
+        """Deletes a created or stopped container: runtime, mounts, folders, then the name.
+
+        Raises:
+            WrongState: it is neither.
+            RuntimeFailed: something could not be removed; the container stays.
+        """
+        advance(live.row.state, Input.DELETE, live.row.name)
+        live.discarded = live.row.state is ContainerState.CREATED
+        intent = Intent(incarnation=live.row.incarnation, op="delete", step=Step.DELETE_INTENDED)
+        kept = self._output_to_keep(live)
+
+        def intend(tx: Tx, _row: object) -> None:
+            tx.save_intent(intent)
+            if kept is not None:
+                tx.save_process(kept)
+
+        await self._containers.commit(live, also=intend)
+        self._journal.reached(Step.DELETE_INTENDED)
+        if live.handle is not None:
+            await live.handle.delete()
+        await self._execs_told(live)
+        self._journal.reached(Step.DELETE_DONE)
+        await self._tell_deleted(live, cause, also)
+        self._journal.reached(Step.DELETE_COMMITTED)
+
+    async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
+        def close(tx: Tx, row: object) -> None:
+            for op in ("delete", "stop"):
+                tx.close_intent(live.row.incarnation, op)
+            if also is not None:
+                also(tx, live.row)
+
+        changes = {"deleted_at": self._clock.now()}
+        await self._containers.advance(live, Input.DELETE, changes=changes, cause=cause, also=close)
+        if live.handle is not None:
+            live.handle.close()
+        self._containers.drop(live)
+
+    async def remove_if_asked(self, live: Live) -> None:
+        """Auto-remove: deletes a container whose init has ended."""
+        if live.row.spec.auto_remove and live.row.state is ContainerState.STOPPED:
+            await self.remove(live)
+
+    def _output_to_keep(self, live: Live) -> ProcessRow | None:
+        """What an auto-removed one printed stays readable with its terminal record."""
+        if not live.row.spec.auto_remove or live.handle is None:
+            return None
+        try:
+            output = live.handle.init.output(CAPTURE_BYTES)
+        except OSError as error:
+            log.warning("output-lost", container=live.row.name, error=str(error))
+            return None
+        row = msgspec.structs.replace(live.init.row, output=output)
+        live.init.row = row
+        return row
+
+    async def _execs_told(self, live: Live) -> None:
+        """`deleted` waits for the execs named in init's exit; their watches have bounds."""
+        waiting = [process.ended for process in live.execs if not process.ended.done()]
+        if waiting:
+            _done, late = await asyncio.wait(waiting, timeout=KILL_WAIT_S)
+            if late:
+                log.error("execs-not-told", container=live.row.name, count=len(late))
+
+    @staticmethod
+    def _signal_init(live: Live, number: int) -> None:
+        handle = live.init.handle
+        try:
+            if handle is not None:
+                handle.signal(number)
+        except NotFound:
+            log.info("already-over", container=live.row.name, process=INIT)

@@ -1,0 +1,216 @@
+"""Tells how processes end: OOM before the exit it caused, execs before init, each once.
+
+One task follows each process and one each container's OOM counter. The order of
+DESIGN section 5 is kept here; every wait for another event has a bound (rule 11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from wharfside_agent.core import lifecycle
+from wharfside_agent.core.exit_status import interpret
+from wharfside_agent.core.journal import Step
+from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.store import EventDraft, ProcessRow
+from wharfside_agent.ports.watcher import Ended, MonitorGone, OomCounters
+from wharfside_agent.services.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.tasks import Tasks
+from wharfside_protocol.errors import NotFound, WharfsideError
+from wharfside_protocol.events import EventType, Exited, MonitorLost, Oom
+from wharfside_protocol.exits import ExitReason, ExitStatus
+from wharfside_protocol.states import INIT, ProcessState
+from wharfside_protocol.stats import Stats
+
+log = structlog.get_logger(__name__)
+
+EXECS_HOLD_S = 2.0
+"""So long init's exit waits for its execs' own; then it names those still pending."""
+
+
+class ExitTeller:
+    """Follows processes from their birth, or from a reattach, to their told end."""
+
+    def __init__(
+        self, containers: Containers, tasks: Tasks, clock: Clock, journal: Journal
+    ) -> None:
+        self._containers = containers
+        self._tasks = tasks
+        self._clock = clock
+        self._journal = journal
+        self._after_exit: Callable[[Live], Awaitable[None]] | None = None
+
+    def then(self, after_exit: Callable[[Live], Awaitable[None]]) -> None:
+        """`after_exit` runs after every told end of an init (auto-remove, later restarts)."""
+        self._after_exit = after_exit
+
+    def follow(self, live: Live) -> None:
+        """Follows a container's init and its OOM counter."""
+        name = live.row.name
+        self._tasks.start(self._follow(live, live.init), f"exit of {name}")
+        self._tasks.start(self._follow_oom(live), f"oom of {name}")
+
+    def follow_exec(self, live: Live, process: LiveProcess) -> None:
+        name = f"exit of {live.row.name}/{process.row.process}"
+        self._tasks.start(self._follow(live, process), name)
+
+    def limit(self, process: LiveProcess, timeout_s: float) -> None:
+        """SIGKILL to an exec that is not over after `timeout_s`."""
+        self._tasks.start(_end_in_time(process, timeout_s), f"limit of {process.row.process}")
+
+    async def _follow(self, live: Live, process: LiveProcess) -> None:
+        assert process.handle is not None
+        ended = await self._end_of(live, process.handle)
+        self._journal.reached(Step.EXIT_SEEN)
+        if process.row.process == INIT:
+            await self._tell_init(live, process, ended)
+        else:
+            await self._tell_exec(live, process, ended)
+        self._journal.reached(Step.EXIT_COMMITTED)
+        process.handle.close()
+        if process.row.process == INIT and self._after_exit and not live.discarded:
+            await self._after_exit(live)
+
+    async def _end_of(self, live: Live, handle: Process) -> Ended:
+        while True:
+            told = await handle.watch.next()
+            match told:
+                case Ended():
+                    return told
+                case MonitorGone(watched_by=witness):
+                    data = MonitorLost(pid=handle.pid, watched_by=witness)
+                    await self._tell_monitor_lost(live, handle.id, data)
+
+    async def _tell_monitor_lost(self, live: Live, process: str, data: MonitorLost) -> None:
+        draft = self._containers.draft(live.row, EventType.MONITOR_LOST, data, process=process)
+        await self._containers.commit(live, [draft])
+
+    async def _tell_init(self, live: Live, process: LiveProcess, ended: Ended) -> None:
+        pending = await self._hold_for_execs(live)
+        async with live.settling:
+            if live.discarded or not _may_end(live):
+                return
+            counters, stats = _last_figures(live)
+            added = _kills_added(live, counters)
+            status = self._status(live, process.row, ended, added, counters, stats)
+            row = _ended_row(process.row, status)
+            await self._containers.advance(
+                live,
+                Input.INIT_ENDED,
+                Exited(**msgspec.structs.asdict(status), execs_pending=pending),
+                changes={"exit": status, "oom_kills": live.row.oom_kills + added},
+                process=INIT,
+                occurred_at=ended.exited_at,
+                before=[self._oom_draft(live, counters, added, status)] if added else (),
+                also=lambda tx, _row: tx.save_process(row),
+            )
+        _resolve(process, row, status)
+
+    async def _tell_exec(self, live: Live, process: LiveProcess, ended: Ended) -> None:
+        status = self._status(live, process.row, ended, 0, None, None)
+        row = _ended_row(process.row, status)
+        draft = self._containers.draft(
+            live.row,
+            EventType.EXITED,
+            Exited(**msgspec.structs.asdict(status)),
+            process=row.process,
+            occurred_at=ended.exited_at,
+        )
+        await self._containers.commit(live, [draft], also=lambda tx, _row: tx.save_process(row))
+        _resolve(process, row, status)
+
+    async def _hold_for_execs(self, live: Live) -> list[str]:
+        """Waits for the execs' own exits, bounded; the names of those still pending."""
+        waiting = [process.ended for process in live.execs if not process.ended.done()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=EXECS_HOLD_S)
+        return [process.row.process for process in live.execs if not process.ended.done()]
+
+    def _status(
+        self,
+        live: Live,
+        row: ProcessRow,
+        ended: Ended,
+        oom_kills_added: int,
+        counters: OomCounters | None,
+        stats: Stats | None,
+    ) -> ExitStatus:
+        asked = row.end_asked or live.row.end_asked
+        return interpret(
+            ended,
+            end_asked=asked,
+            oom_kills_added=oom_kills_added,
+            started_at=row.started_at,
+            memory_peak_bytes=None if counters is None else counters.peak_bytes,
+            cpu_us=None if stats is None or stats.cpu is None else stats.cpu.usage_us,
+        )
+
+    async def _follow_oom(self, live: Live) -> None:
+        async for counters in live.runtime.oom():
+            added = _kills_added(live, counters)
+            if added and _may_end(live):
+                await self._tell_oom(live, counters, added)
+
+    async def _tell_oom(self, live: Live, counters: OomCounters, added: int) -> None:
+        draft = self._oom_draft(live, counters, added, None)
+        changes = {"oom_kills": live.row.oom_kills + added}
+        await self._containers.commit(live, [draft], changes=changes)
+
+    def _oom_draft(
+        self, live: Live, counters: OomCounters | None, added: int, status: ExitStatus | None
+    ) -> EventDraft:
+        assert counters is not None
+        data = Oom(
+            oom_kills=counters.oom_kills,
+            oom_kills_added=added,
+            oom_events=counters.oom_events,
+            limit_bytes=counters.limit_bytes,
+            peak_bytes=counters.peak_bytes,
+            init_was_victim=None if status is None else status.oom_killed,
+        )
+        return self._containers.draft(live.row, EventType.OOM, data)
+
+
+async def _end_in_time(process: LiveProcess, timeout_s: float) -> None:
+    done, _ = await asyncio.wait({process.ended}, timeout=timeout_s)
+    if not done and process.handle is not None:
+        process.row = msgspec.structs.replace(process.row, end_asked=str(ExitReason.TIMEOUT))
+        with contextlib.suppress(NotFound):
+            process.handle.signal(signal.SIGKILL)
+
+
+def _may_end(live: Live) -> bool:
+    """The first terminal status wins: a container that is stopped already tells no second."""
+    return (live.row.state, Input.INIT_ENDED) in lifecycle.TABLE
+
+
+def _last_figures(live: Live) -> tuple[OomCounters | None, Stats | None]:
+    """The cgroup once more before the exit is told: it outlives its last process."""
+    try:
+        return live.runtime.oom_counters(), live.runtime.stats()
+    except (NotFound, WharfsideError, OSError) as error:
+        log.warning("no-last-figures", container=live.row.name, error=str(error))
+        return None, None
+
+
+def _kills_added(live: Live, counters: OomCounters | None) -> int:
+    return 0 if counters is None else max(0, counters.oom_kills - live.row.oom_kills)
+
+
+def _ended_row(row: ProcessRow, status: ExitStatus) -> ProcessRow:
+    return msgspec.structs.replace(row, state=ProcessState.EXITED, exit=status)
+
+
+def _resolve(process: LiveProcess, row: ProcessRow, status: ExitStatus) -> None:
+    process.row = row
+    if not process.ended.done():
+        process.ended.set_result(status)

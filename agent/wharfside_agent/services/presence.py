@@ -1,0 +1,150 @@
+"""The node's presence under its key in WHARFSIDE_NODES, and the watch for a twin (rule 12).
+
+Depends on no lane and no container: a busy node is still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from wharfside_agent.ports.bus import Bus, BusError, Request
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.tasks import Tasks
+from wharfside_protocol.assets import node_key
+from wharfside_protocol.codec import decode, encode
+from wharfside_protocol.errors import Invalid
+from wharfside_protocol.subjects import Subjects
+from wharfside_protocol.times import to_timestamp
+from wharfside_protocol.views import ContainerCounts, NodeInfo
+
+log = structlog.get_logger(__name__)
+
+PUT_EVERY_S = 30.0
+RETRY_S = 2.0
+GATHER_S = 0.5
+SEQUENCE_HEADER = "Nats-Sequence"
+
+_COUNTED = ("created", "running", "paused", "stopped")
+
+
+class TwinFound(Exception):
+    """Another agent of this name is the older one: this one must leave the bus."""
+
+
+class Presence:
+    """`base` is what does not change in this life; `ready` tells what is not well."""
+
+    def __init__(
+        self,
+        base: NodeInfo,
+        bus: Bus,
+        subjects: Subjects,
+        clock: Clock,
+        containers: Containers,
+        tasks: Tasks,
+        ready: Callable[[], dict[str, str]],
+    ) -> None:
+        self._base = base
+        self._bus = bus
+        self._subjects = subjects
+        self._clock = clock
+        self._containers = containers
+        self._tasks = tasks
+        self._ready = ready
+        self._changed = asyncio.Event()
+        self._state = "up"
+        self._since: int | None = None
+        self._foreign: list[tuple[NodeInfo, int]] = []
+        self.twin: asyncio.Future[NodeInfo] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> None:
+        """Listens for a twin first, then tells of itself, then keeps telling."""
+        await self._bus.listen(self._subjects.live_nodes(self._base.node), self._heard)
+        self._tasks.start(self._keep_telling(), "presence")
+
+    def changed(self) -> None:
+        """Something that presence tells has changed: a put follows soon."""
+        self._changed.set()
+
+    def info(self) -> NodeInfo:
+        """The node as it is now."""
+        return msgspec.structs.replace(
+            self._base,
+            state=self._state,
+            at=to_timestamp(self._clock.now()),
+            since_seq=self._since,
+            containers=self._counts(),
+            ready=self._ready(),
+        )
+
+    def _counts(self) -> ContainerCounts:
+        states = [str(live.row.state) for live in self._containers]
+        return ContainerCounts(**{name: states.count(name) for name in _COUNTED})
+
+    async def leave(self) -> None:
+        """Tells, if the bus can be reached, that the agent goes down of its own will."""
+        self._state = "down"
+        try:
+            await self._put(timeout_s=1.0)
+        except BusError as error:
+            log.info("down-not-told", error=str(error))
+
+    async def _keep_telling(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                sequence = await self._put()
+                self._note_own(sequence)
+                await self._pause()
+            except BusError as error:
+                log.info("presence-not-told", error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _put(self, timeout_s: float = 5.0) -> int:
+        key = node_key(self._base.node)
+        return await self._bus.publish(key, encode(self.info()), timeout_s=timeout_s)
+
+    async def _pause(self) -> None:
+        """Until the next put is due: a change gathers others for a moment."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), PUT_EVERY_S)
+            await asyncio.sleep(GATHER_S)
+        except TimeoutError:
+            pass
+
+    def _note_own(self, sequence: int) -> None:
+        if self._since is None:
+            self._since = sequence
+            self._changed.set()
+            for foreign, at in self._foreign:
+                self._judge(foreign, at)
+
+    def _heard(self, message: Request) -> None:
+        try:
+            told = decode(message.data, NodeInfo)
+            at = int(message.headers.get(SEQUENCE_HEADER, "0"))
+        except (Invalid, ValueError):
+            return
+        if told.node_id == self._base.node_id or told.state == "down":
+            return
+        if self._since is None:
+            self._foreign = [*self._foreign[-7:], (told, at)]
+        else:
+            self._judge(told, at)
+
+    def _judge(self, other: NodeInfo, heard_at: int) -> None:
+        """The one whose life began later leaves; --take-over turns that round."""
+        assert self._since is not None
+        theirs = other.since_seq or heard_at
+        one_takes_over = other.take_over != self._base.take_over
+        leave = other.take_over if one_takes_over else theirs < self._since
+        log.warning("twin", node_id=other.node_id, since_seq=theirs, ours=self._since, leave=leave)
+        if not leave:
+            self._changed.set()
+        elif not self.twin.done():
+            self.twin.set_result(other)

@@ -1,0 +1,228 @@
+"""The first thing in a new life: what the store says, compared with what there is.
+
+Containers are found again and followed; intents are finished or undone; what
+another boot took away gets its one exit. Commands cut off get their error.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import msgspec
+import structlog
+
+from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.core.signals import signal_number
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.runtime import ProcessTrace, Runtime
+from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Store, Tx
+from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_agent.services.commands import Commands
+from wharfside_agent.services.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.endings import Endings
+from wharfside_agent.services.exits import ExitTeller
+from wharfside_agent.services.tasks import Tasks
+from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound, WharfsideError
+from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed, Started
+from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
+from wharfside_protocol.states import INIT, ContainerState, ProcessState
+from wharfside_protocol.times import to_timestamp
+
+log = structlog.get_logger(__name__)
+
+
+class Recovery:
+    """Runs once, before the first command is taken."""
+
+    def __init__(
+        self,
+        store: Store,
+        runtime: Runtime,
+        containers: Containers,
+        exits: ExitTeller,
+        endings: Endings,
+        commands: Commands,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._containers = containers
+        self._exits = exits
+        self._endings = endings
+        self._commands = commands
+        self._clock = clock
+        self._tasks = tasks
+
+    async def run(self) -> int:
+        """Recovers every container; how many are there."""
+        known = await self._store.transact(_everything)
+        intents = await self._store.transact(lambda tx: tx.intents())
+        for row, processes in known:
+            live = Live(row, {each.process: LiveProcess(each) for each in processes})
+            live.processes.setdefault(INIT, LiveProcess(_unknown_init(row)))
+            self._containers.add(live)
+            begun = {each.op: each for each in intents if each.incarnation == row.incarnation}
+            await self._recover(live, begun)
+        await self._commands.close_unfinished()
+        return len(known)
+
+    async def _recover(self, live: Live, begun: dict[str, Intent]) -> None:
+        try:
+            if live.row.state is ContainerState.CREATING:
+                await self._undo_create(live)
+            elif self._store.identity.new_boot:
+                await self._after_boot(live)
+            else:
+                await self._reattach(live, begun)
+            if "delete" in begun:
+                await self._finish_delete(live)
+        except WharfsideError as error:
+            log.error("not-recovered", container=live.row.name, error=error.message)
+            data = ReattachFailed(message=error.message)
+            draft = self._containers.draft(live.row, EventType.REATTACH_FAILED, data)
+            await self._containers.commit(live, [draft])
+
+    async def _undo_create(self, live: Live) -> None:
+        await self._runtime.undo(live.plan)
+        message = "the agent died while it was created; what there was of it is removed"
+        error = ErrorBody(code=ErrorCode.CANCELED, message=message, stage="create")
+        await self._containers.advance(
+            live,
+            Input.CREATE_FAILED,
+            Failed(error=error),
+            changes={"deleted_at": self._clock.now()},
+            also=lambda tx, row: tx.close_intent(row.incarnation, "create"),
+        )
+        self._containers.drop(live)
+
+    async def _after_boot(self, live: Live) -> None:
+        """Everything of the old boot is over; how it ended nobody saw."""
+        await self._runtime.undo(live.plan)
+        if live.row.state is ContainerState.STOPPED:
+            _resolve_known(live)
+            return
+        status = ExitStatus(
+            reason=ExitReason.NODE_REBOOT,
+            status_source=StatusSource.NONE,
+            status_known=False,
+            exited_at=to_timestamp(self._clock.now()),
+        )
+        init = msgspec.structs.replace(live.init.row, state=ProcessState.EXITED, exit=status)
+        await self._containers.advance(
+            live,
+            Input.REBOOT,
+            Exited(**msgspec.structs.asdict(status)),
+            changes={"exit": status},
+            process=INIT,
+            also=lambda tx, _row: tx.save_process(init),
+        )
+        live.init.row = init
+        _resolve_known(live)
+
+    async def _reattach(self, live: Live, begun: dict[str, Intent]) -> None:
+        traces = [_trace(each.row) for each in live.processes.values() if each.row.pid]
+        live.handle = await self._runtime.reattach(live.plan, traces, live.row.oom_kills)
+        for process in live.handle.processes():
+            live.processes[process.id].handle = process
+        await self._close_half_execs(live)
+        _resolve_known(live)
+        if live.row.state is ContainerState.STOPPED:
+            return
+        if "start" in begun:
+            await self._settle_start(live)
+        await self._tell_reattached(live)
+        self._follow(live)
+        if "stop" in begun:
+            self._tasks.start(self._finish_stop(live), f"stop of {live.row.name}")
+
+    def _follow(self, live: Live) -> None:
+        for process in live.execs:
+            if process.handle is not None and process.row.exit is None:
+                self._exits.follow_exec(live, process)
+        self._exits.follow(live)
+
+    async def _tell_reattached(self, live: Live) -> None:
+        data = Reattached(pid=live.row.pid or 0)
+        draft = self._containers.draft(live.row, EventType.REATTACHED, data)
+        await self._containers.commit(live, [draft])
+
+    async def _settle_start(self, live: Live) -> None:
+        """A start was begun: told if the user's program ever ran, else undone."""
+        state = await live.runtime.state()
+
+        def close(tx: Tx, row: ContainerRow) -> None:
+            tx.close_intent(row.incarnation, "start")
+
+        if state in ("created", "creating"):
+            await self._containers.commit(live, also=close)
+            return
+        now = self._clock.now()
+        await self._containers.advance(
+            live,
+            Input.START,
+            Started(pid=live.row.pid or 0),
+            changes={"started_at": now},
+            also=close,
+        )
+
+    async def _close_half_execs(self, live: Live) -> None:
+        """An exec of which no process is known never ran, as far as anyone can tell."""
+        for process in list(live.execs):
+            if process.row.pid is None and process.row.exit is None:
+                await self._tell_exec_failed(live, process)
+
+    async def _tell_exec_failed(self, live: Live, process: LiveProcess) -> None:
+        name = process.row.process
+        message = "the agent died while this exec was begun"
+        error = ErrorBody(code=ErrorCode.CANCELED, message=message, stage="exec")
+        row = msgspec.structs.replace(process.row, state=ProcessState.EXITED)
+        draft = self._containers.draft(
+            live.row, EventType.START_FAILED, Failed(error=error), process=name
+        )
+
+        def close(tx: Tx, container: ContainerRow) -> None:
+            tx.save_process(row)
+            tx.close_intent(container.incarnation, "exec", name)
+
+        await self._containers.commit(live, [draft], also=close)
+        del live.processes[name]
+
+    async def _finish_stop(self, live: Live) -> None:
+        """The grace of the former life is unknown: the container's own begins again."""
+        number = signal_number(live.row.spec.stop_signal)
+        handle = live.init.handle
+        try:
+            if handle is not None:
+                handle.signal(number)
+        except NotFound:
+            log.info("already-over", container=live.row.name, signal=signal.Signals(number).name)
+        await self._endings.see_to_the_end(live, live.row.spec.grace_s)
+
+    async def _finish_delete(self, live: Live) -> None:
+        await self._endings.force(live, None)
+        await self._endings.remove(live)
+
+
+def _everything(tx: Tx) -> list[tuple[ContainerRow, list[ProcessRow]]]:
+    return [(row, tx.processes(row.incarnation, row.run)) for row in tx.containers()]
+
+
+def _unknown_init(row: ContainerRow) -> ProcessRow:
+    return ProcessRow(
+        incarnation=row.incarnation, run=row.run, process=INIT, state=ProcessState.ADDED
+    )
+
+
+def _trace(row: ProcessRow) -> ProcessTrace:
+    return ProcessTrace(
+        process=row.process,
+        identity=ProcessIdentity(row.pid or 0, row.start_time or 0),
+        monitor=ProcessIdentity(row.monitor_pid or 0, row.monitor_start_time or 0),
+    )
+
+
+def _resolve_known(live: Live) -> None:
+    for process in live.processes.values():
+        if process.row.exit is not None and not process.ended.done():
+            process.ended.set_result(process.row.exit)
