@@ -14,16 +14,17 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "").replace('"', 
 
 def to_headers(event: Event) -> dict[str, str]:
     """The `ce-*` headers of `event` (CloudEvents NATS binding, section 3.1)."""
-    return {
-        "ce-specversion": "1.0",
-        "ce-id": event.event_id,
-        "ce-source": f"/wharfside/nodes/{event.node}",
-        "ce-type": ce_type(event),
-        "ce-time": event.occurred_at,
-        "ce-subject": quote(event.container or event.node, safe=_PRINTABLE),
-        "ce-datacontenttype": CONTENT_TYPE,
-        "ce-sequence": str(event.seq),
+    attributes = {
+        "specversion": "1.0",
+        "id": event.event_id,
+        "source": f"/wharfside/nodes/{event.node}",
+        "type": ce_type(event),
+        "time": event.occurred_at,
+        "subject": event.container or event.node,
+        "datacontenttype": CONTENT_TYPE,
+        "sequence": str(event.seq),
     }
+    return {f"ce-{name}": quote(value, safe=_PRINTABLE) for name, value in attributes.items()}
 
 
 def ce_type(event: Event) -> str:

@@ -21,10 +21,16 @@ from wharfside_protocol.records import (
     Seconds,
     Timestamp,
 )
-from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec, Signal
+from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec, Signal
 from wharfside_protocol.states import INIT, ContainerState
 from wharfside_protocol.stats import Stats
-from wharfside_protocol.views import ContainerDetails, ContainerView, NodeInfo, ProcessView
+from wharfside_protocol.views import (
+    ContainerDetails,
+    ContainerView,
+    NodeInfo,
+    ProcessView,
+    Standing,
+)
 
 CAPTURE_BYTES = 64 * 1024
 """At most so much of each stream travels in a result."""
@@ -75,7 +81,7 @@ class InspectArgs(ContainerArgs, frozen=True, kw_only=True):
     incarnation: Incarnation | None = None
 
 
-class ProcessesValue(Record, frozen=True, kw_only=True):
+class ProcessesValue(Standing, frozen=True, kw_only=True):
     processes: list[ProcessView]
 
 
@@ -83,33 +89,24 @@ class CreateArgs(ContainerSpec, frozen=True, kw_only=True):
     container: Name
 
 
-class CreateValue(Record, frozen=True, kw_only=True):
-    """What was made: fence later commands with these."""
-
-    container: Name
-    incarnation: Incarnation
-    run: Counter
-    revision: Counter
-    state: ContainerState
-    bundle: str
-    pid: Counter | None = None
-
-
-class StateValue(Record, frozen=True, kw_only=True):
+class StateValue(Standing, frozen=True, kw_only=True):
     """Where the container stands after a change."""
 
-    container: Name
-    incarnation: Incarnation
-    run: Counter
-    revision: Counter
     state: ContainerState
     pid: Counter | None = None
+
+
+class CreateValue(StateValue, frozen=True, kw_only=True):
+    """What was made, and where."""
+
+    bundle: str
 
 
 class ExecArgs(ContainerArgs, frozen=True, kw_only=True):
     """With `wait`: answers when it has ended, with up to 64 KiB a stream."""
 
     process: ProcessSpec
+    io: Io = msgspec.field(default_factory=Io)
     exec: Name | None = None
     wait: bool = True
     timeout_s: Seconds | None = None
@@ -124,7 +121,7 @@ class Output(Record, frozen=True, kw_only=True):
     stderr_truncated: bool = False
 
 
-class ExecValue(Record, frozen=True, kw_only=True):
+class ExecValue(Standing, frozen=True, kw_only=True):
     process: Name
     pid: Counter | None = None
     exit: ExitStatus | None = None
@@ -139,9 +136,7 @@ class WaitArgs(InspectArgs, frozen=True, kw_only=True):
     output: bool = False
 
 
-class WaitValue(Record, frozen=True, kw_only=True):
-    incarnation: Incarnation
-    run: Counter
+class WaitValue(Standing, frozen=True, kw_only=True):
     exit: ExitStatus | None = None
     output: Output | None = None
 
@@ -168,15 +163,11 @@ class DeleteArgs(ContainerArgs, frozen=True, kw_only=True):
     force: bool = False
 
 
-class DeleteValue(Record, frozen=True, kw_only=True):
-    container: Name
-    incarnation: Incarnation
+class DeleteValue(Standing, frozen=True, kw_only=True):
     exit: ExitStatus | None = None
 
 
-class StatsValue(Record, frozen=True, kw_only=True):
-    container: Name
-    incarnation: Incarnation
+class StatsValue(Standing, frozen=True, kw_only=True):
     stats: Stats
 
 

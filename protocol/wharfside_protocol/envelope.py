@@ -13,11 +13,11 @@ from wharfside_protocol.records import (
     Counter,
     Incarnation,
     Name,
+    OpName,
     Record,
     Timestamp,
 )
 
-OpName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z-]{0,31}$(?!\n)")]
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 DEFAULT_RPC_SECONDS = 30

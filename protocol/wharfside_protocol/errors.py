@@ -38,11 +38,15 @@ class ErrorBody(Record, frozen=True, kw_only=True):
     details: dict[str, Any] = {}
 
 
+MAX_TEXT = 4096
+"""Characters of a message: it may quote foreign input or a runtime's words, however long."""
+
+
 class WharfsideError(Exception):
     """Something was refused or failed; the subclass says what.
 
     Attributes:
-        message: what went wrong and what to do next.
+        message: what went wrong and what to do next; cut at MAX_TEXT.
         stage: how far the work had come (`waiting`, `running`, a journal step).
         details: facts for a program; values are msgpack-able.
     """
@@ -50,8 +54,8 @@ class WharfsideError(Exception):
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
     def __init__(self, message: str, *, stage: str | None = None, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = message if len(message) <= MAX_TEXT else message[: MAX_TEXT - 1] + "…"
+        super().__init__(self.message)
         self.stage = stage
         self.details = details
 

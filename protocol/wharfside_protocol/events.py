@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import to_plain
 from wharfside_protocol.errors import ErrorBody
@@ -86,7 +88,7 @@ class Event(Record, frozen=True, kw_only=True):
     incarnation: Incarnation | None = None
     run: Counter | None = None
     revision: Counter | None = None
-    process: str | None = None
+    process: Name | None = None
     type: EventType
     occurred_at: Timestamp
     observed_at: Timestamp
@@ -124,7 +126,7 @@ class ExecAdded(Record, frozen=True, kw_only=True):
 class Exited(ExitStatus, frozen=True, kw_only=True):
     """`execs_pending` names execs whose own exits may still follow init's."""
 
-    execs_pending: list[str] = []
+    execs_pending: list[Name] = []
 
 
 class Oom(Record, frozen=True, kw_only=True):
@@ -175,11 +177,11 @@ class EventMissed(Record, frozen=True, kw_only=True):
 
 
 class EventsDropped(Record, frozen=True, kw_only=True):
-    """The outbox was full: `seq` from..to of these types were never published."""
+    """The outbox was full: `seq` `from` to `to`, of these types, were never published."""
 
-    from_seq: Counter
-    to_seq: Counter
-    types: list[str]
+    from_seq: Counter = msgspec.field(name="from")
+    to_seq: Counter = msgspec.field(name="to")
+    types: list[EventType]
 
 
 class Snapshot(Record, frozen=True, kw_only=True):

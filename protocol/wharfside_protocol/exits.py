@@ -33,8 +33,8 @@ class ExitStatus(Record, frozen=True, kw_only=True):
     """The terminal status of a process.
 
     `exit_code` is as the shell has it (128 + signal for a killed one), nil where it
-    cannot be known. `signal` stands only where it is proven: conmon's exit file
-    cannot tell exit(137) from SIGKILL, a wait status can.
+    cannot be known, and then `unknown_because` says why. `signal` stands only where it
+    is proven: conmon's exit file cannot tell exit(137) from SIGKILL, a wait status can.
     `duration_us` and `cpu_us` are microseconds, `memory_peak_bytes` is the whole
     container's.
     """
@@ -47,6 +47,7 @@ class ExitStatus(Record, frozen=True, kw_only=True):
     reason: ExitReason
     status_source: StatusSource
     status_known: bool
+    unknown_because: str | None = None
     exited_at: Timestamp
     duration_us: Counter | None = None
     memory_peak_bytes: Counter | None = None

@@ -11,7 +11,9 @@ import msgspec
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)"
 COMMAND_ID_PATTERN = r"^[A-Za-z0-9_-]{8,64}$(?!\n)"
 ULID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}$(?!\n)"
-TIMESTAMP_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$(?!\n)"
+OP_PATTERN = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+_TWO = "[0-9]{2}"  # \d would take the digits of every script
+TIMESTAMP_PATTERN = rf"^[0-9]{{4}}-{_TWO}-{_TWO}T{_TWO}:{_TWO}:{_TWO}(\.[0-9]{{1,9}})?Z$(?!\n)"
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """Integers beyond +-(2^53 - 1) do not travel: JavaScript would round them."""
@@ -21,6 +23,9 @@ Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 
 CommandId = Annotated[str, msgspec.Meta(pattern=COMMAND_ID_PATTERN)]
 """The caller's own id of a command: the idempotency key over all lanes."""
+
+OpName = Annotated[str, msgspec.Meta(pattern=OP_PATTERN)]
+"""Any one token: an op that no table has is `unsupported`, not `invalid`."""
 
 Incarnation = Annotated[str, msgspec.Meta(pattern=ULID_PATTERN)]
 """A ULID: one create-to-deleted life of a container."""
@@ -32,8 +37,6 @@ Counter = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 """A count, a size in bytes or a time in microseconds."""
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]
-
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
 
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 LabelValue = Annotated[str, msgspec.Meta(max_length=256)]

@@ -6,15 +6,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from wharfside_protocol.records import Counter, Labels, Record, Seconds
+from wharfside_protocol.errors import Invalid
+from wharfside_protocol.records import MAX_SAFE_INTEGER, Counter, Labels, Record, Seconds
 
-HostPath = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*$(?!\n)", max_length=4096)]
-"""An absolute path on the node; the node's settings say which roots are allowed."""
+HostPath = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*$", max_length=4096)]
+"""An absolute path, on the node (its settings say which roots are allowed) or inside."""
 
-Argument = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$(?!\n)", max_length=131_072)]
-Variable = Annotated[str, msgspec.Meta(pattern=r"^[^=\x00]+=[^\x00]*$(?!\n)", max_length=131_072)]
-Signal = Annotated[str, msgspec.Meta(pattern=r"^(SIG)?[A-Z][A-Z0-9+-]{0,15}$|^\d{1,2}$")]
+Argument = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=131_072)]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[^=\x00]+=[^\x00]*$", max_length=131_072)]
+Signal = Annotated[str, msgspec.Meta(pattern=r"^((SIG)?[A-Z][A-Z0-9+-]{0,15}|[0-9]{1,2})$(?!\n)")]
 """`TERM`, `SIGTERM` or `15`."""
+
+UserId = Annotated[int, msgspec.Meta(ge=0, le=4_294_967_294)]
 
 
 class Source(Record, frozen=True, kw_only=True):
@@ -29,23 +32,32 @@ class Source(Record, frozen=True, kw_only=True):
     rootfs: HostPath | None = None
     readonly: bool = False
 
+    def __post_init__(self) -> None:
+        if (self.bundle is None) == (self.rootfs is None):
+            raise Invalid("source: give either `bundle` or `rootfs`")
+
 
 class User(Record, frozen=True, kw_only=True):
     """Numeric ids inside the container."""
 
-    uid: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_294)] = 0
-    gid: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_294)] = 0
-    additional_gids: Annotated[list[Counter], msgspec.Meta(max_length=64)] = []
+    uid: UserId = 0
+    gid: UserId = 0
+    additional_gids: Annotated[list[UserId], msgspec.Meta(max_length=64)] = []
 
 
 class ProcessSpec(Record, frozen=True, kw_only=True):
-    """A process to run. Fields left out come from the bundle, or from the node's defaults."""
+    """A process to run.
+
+    Fields left out come from the bundle's config.json, for an exec from the
+    container's own process, and last from the node's defaults (cwd `/`, uid 0, no
+    new privileges). `env` is added to what stands there.
+    """
 
     args: Annotated[list[Argument], msgspec.Meta(min_length=1, max_length=1024)]
     env: Annotated[list[Variable], msgspec.Meta(max_length=1024)] = []
-    cwd: HostPath = "/"
+    cwd: HostPath | None = None
     user: User | None = None
-    no_new_privileges: bool = True
+    no_new_privileges: bool | None = None
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -55,7 +67,7 @@ class Limits(Record, frozen=True, kw_only=True):
     half CPUs), relative weight 1 to 10000 as in cgroup v2.
     """
 
-    memory_bytes: Annotated[int, msgspec.Meta(ge=1_048_576, le=2**53 - 1)] | None = None
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1_048_576, le=MAX_SAFE_INTEGER)] | None = None
     swap_bytes: Counter | None = None
     pids: Annotated[int, msgspec.Meta(ge=1, le=4_194_304)] | None = None
     cpu_percent: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
@@ -76,6 +88,10 @@ class Network(Record, frozen=True, kw_only=True):
 
     mode: Literal["none", "host", "path"] = "none"
     path: HostPath | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mode == "path") != (self.path is not None):
+            raise Invalid("network: `path` goes with mode `path`, and with no other")
 
 
 class Io(Record, frozen=True, kw_only=True):

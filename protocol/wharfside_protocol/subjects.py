@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.records import COMMAND_ID_PATTERN, NAME_PATTERN
+from wharfside_protocol.records import COMMAND_ID_PATTERN, NAME_PATTERN, OP_PATTERN
 
 DEFAULT_PREFIX = "wharfside.v1"
 NODE_TOKEN = "_node"
@@ -15,6 +15,7 @@ NODE_TOKEN = "_node"
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,7}")
 _NAME = re.compile(NAME_PATTERN)
 _COMMAND_ID = re.compile(COMMAND_ID_PATTERN)
+_OP = re.compile(OP_PATTERN)
 
 
 def check_name(value: str, what: str) -> str:
@@ -42,6 +43,12 @@ def check_command_id(value: str) -> str:
     return value
 
 
+def _check_op(value: str) -> str:
+    if not _OP.search(value):
+        raise Invalid(f"op {value!r} is no op: use 1 to 64 of A-Z, a-z, 0-9, '_' and '-'")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Subjects:
     """Every subject under one prefix.
@@ -57,14 +64,14 @@ class Subjects:
             raise Invalid(f"subject prefix {self.prefix!r}: plain tokens joined by dots")
 
     def rpc(self, node: str, op: str) -> str:
-        return f"{self.prefix}.rpc.{check_name(node, 'node')}.{op}"
+        return f"{self.prefix}.rpc.{check_name(node, 'node')}.{_check_op(op)}"
 
     def rpc_of(self, node: str) -> str:
         """What the agent of `node` answers to."""
         return f"{self.prefix}.rpc.{check_name(node, 'node')}.*"
 
     def command(self, node: str, op: str) -> str:
-        return f"{self.prefix}.cmd.{check_name(node, 'node')}.{op}"
+        return f"{self.prefix}.cmd.{check_name(node, 'node')}.{_check_op(op)}"
 
     def commands_of(self, node: str) -> str:
         """What the mailbox of `node` holds."""
@@ -86,13 +93,16 @@ class Subjects:
         return f"{self.prefix}.live.evt.{node}.{container}.{type_}"
 
     def accepted(self, node: str, command_id: str) -> str:
-        return f"{self.prefix}.res.{node}.{check_command_id(command_id)}.accepted"
+        return f"{self._results_of(node, command_id)}.accepted"
 
     def result(self, node: str, command_id: str) -> str:
-        return f"{self.prefix}.res.{node}.{check_command_id(command_id)}.result"
+        return f"{self._results_of(node, command_id)}.result"
+
+    def _results_of(self, node: str, command_id: str) -> str:
+        return f"{self.prefix}.res.{check_name(node, 'node')}.{check_command_id(command_id)}"
 
     def progress(self, node: str, command_id: str) -> str:
-        return f"{self.prefix}.progress.{node}.{check_command_id(command_id)}"
+        return f"{self.prefix}.progress.{check_name(node, 'node')}.{check_command_id(command_id)}"
 
     def live_nodes(self, node: str = "*") -> str:
         return f"{self.prefix}.kv.nodes.{node}"

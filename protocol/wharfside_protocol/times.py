@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from datetime import datetime
 
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.records import TIMESTAMP_PATTERN
@@ -28,13 +29,14 @@ def from_timestamp(text: str) -> int:
     """Nanoseconds since the Unix epoch.
 
     Raises:
-        Invalid: not an RFC 3339 UTC time, or one that no calendar has.
+        Invalid: not an RFC 3339 UTC time, or one that no calendar has. Leap seconds
+            are refused too: neither Unix time nor Go nor JavaScript can hold one.
     """
     if not _SHAPE.search(text):
         raise Invalid(f"not an RFC 3339 UTC time: {text!r}; write 2026-01-31T09:00:00Z")
     try:
-        broken = time.strptime(text[:_SECONDS_LENGTH], "%Y-%m-%dT%H:%M:%S")
+        broken = datetime.fromisoformat(text[:_SECONDS_LENGTH])
     except ValueError as error:
         raise Invalid(f"no such time: {text!r} ({error})") from error
     fraction = text[_SECONDS_LENGTH + 1 : -1].ljust(9, "0")
-    return calendar.timegm(broken) * NANOSECONDS + int(fraction or 0)
+    return calendar.timegm(broken.timetuple()) * NANOSECONDS + int(fraction)

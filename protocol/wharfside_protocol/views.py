@@ -10,10 +10,19 @@ from wharfside_protocol.specs import ContainerSpec, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState
 
 
+class Standing(Record, frozen=True, kw_only=True):
+    """Which container, and which life of it: fence later commands with these."""
+
+    container: Name
+    incarnation: Incarnation
+    run: Counter
+    revision: Counter
+
+
 class ProcessView(Record, frozen=True, kw_only=True):
     """One process of a container; `pid` is the node's."""
 
-    process: str
+    process: Name
     state: ProcessState
     spec: ProcessSpec | None = None
     pid: Counter | None = None
@@ -21,13 +30,9 @@ class ProcessView(Record, frozen=True, kw_only=True):
     exit: ExitStatus | None = None
 
 
-class ContainerView(Record, frozen=True, kw_only=True):
+class ContainerView(Standing, frozen=True, kw_only=True):
     """A container in a list."""
 
-    container: Name
-    incarnation: Incarnation
-    run: Counter
-    revision: Counter
     state: ContainerState
     stopping: bool = False
     pid: Counter | None = None
@@ -98,14 +103,10 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     ready: dict[str, str] = {}
 
 
-class ContainerProjection(Record, frozen=True, kw_only=True):
+class ContainerProjection(Standing, frozen=True, kw_only=True):
     """The latest state under `<node>.<container>` in WHARFSIDE_CONTAINERS; can be rebuilt."""
 
     node: Name
-    container: Name
-    incarnation: Incarnation
-    run: Counter
-    revision: Counter
     epoch: Counter
     seq: Counter
     state: ContainerState
