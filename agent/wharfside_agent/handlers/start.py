@@ -86,4 +86,5 @@ async def _tell_refused(node: Node, live: Live, call: Call, error: WharfsideErro
         cause=call.id,
         also=lambda tx, row: tx.close_intent(row.incarnation, "start"),
     )
+    live.init.ended.cancel()
     live.runtime.signal_all(signal.SIGKILL)

@@ -10,8 +10,7 @@ from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, Output, WaitArgs, WaitValue
-from wharfside_protocol.errors import NotFound
-from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.errors import NotFound, WrongState
 
 
 async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
@@ -21,14 +20,12 @@ async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
     process = found.processes.get(args.process)
     if process is None:
         raise NotFound(f"{args.container} has no process {args.process}: see list-processes")
-    status = await _end_of(process.ended, args.timeout_s)
+    done, _ = await asyncio.wait({process.ended}, timeout=args.timeout_s)
+    if process.ended.cancelled():
+        raise WrongState(f"{args.container}/{args.process} never ran: there is no exit to wait for")
+    status = process.ended.result() if done else None
     output = _output(found, args) if status is not None and args.output else None
     return WaitValue(**standing(found.row), exit=status, output=output)
-
-
-async def _end_of(ended: asyncio.Future[ExitStatus], timeout_s: float) -> ExitStatus | None:
-    done, _ = await asyncio.wait({ended}, timeout=timeout_s)
-    return ended.result() if done and not ended.cancelled() else None
 
 
 def _output(live: Live, args: WaitArgs) -> Output | None:

@@ -1,0 +1,71 @@
+"""Facts of this machine and this process: boot, lock, limits. Read or set once, at start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import resource
+import time
+from pathlib import Path
+
+from wharfside_agent.errors import AlreadyRunning, StartError
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class SystemClock:
+    """See ports.clock.Clock."""
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def boottime(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    return BOOT_ID.read_text().strip()
+
+
+def lock_folder(lock: Path) -> int:
+    """Takes the data folder for this process; the descriptor holds it until the process ends.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+        StartError: it cannot be made.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"cannot use {lock.parent}: {error.strerror}; run as root?") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "?"
+        os.close(fd)
+        raise AlreadyRunning(
+            f"another agent (pid {holder}) works on {lock.parent}: stop it first"
+        ) from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def raise_file_limit() -> None:
+    """Each container takes a few descriptors: use all that the hard limit allows."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def kernel() -> str:
+    return platform.release()
+
+
+def architecture() -> str:
+    return platform.machine()

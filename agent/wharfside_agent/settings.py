@@ -1,0 +1,133 @@
+"""The agent's settings: one TOML file, typed, each field with its unit, default and reason."""
+
+from __future__ import annotations
+
+import platform
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from wharfside_agent.errors import SettingsError
+from wharfside_protocol.errors import Invalid
+from wharfside_protocol.records import Labels
+from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. A field that is not known is an error: it is a typing mistake."""
+
+
+class NodeSettings(Group, frozen=True, kw_only=True):
+    """`name` is one subject token and never changes for a state_dir; labels are free."""
+
+    name: str
+    labels: Labels = {}
+    take_over: bool = False
+
+
+class NatsSettings(Group, frozen=True, kw_only=True):
+    """How to reach the bus. Files are read anew at every connect, so they can be rotated."""
+
+    servers: Annotated[list[str], msgspec.Meta(min_length=1)] = ["nats://127.0.0.1:4222"]
+    prefix: str = DEFAULT_PREFIX
+    creds: str | None = None
+    nkey_seed: str | None = None
+    user: str | None = None
+    password: str | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class PathSettings(Group, frozen=True, kw_only=True):
+    """`{node}` stands for the node's name. run_dir belongs on a tmpfs: it dies with the boot."""
+
+    state_dir: str = "/var/lib/wharfside/{node}"
+    run_dir: str = "/run/wharfside/{node}"
+
+
+class RuntimeSettings(Group, frozen=True, kw_only=True):
+    """`default`: tried first; the other serves where it is asked for or needed.
+
+    `bundle_roots`: bundles and root file systems must lie below one of these.
+    `mount_roots`: so must the sources of bind mounts; none by default.
+    `cgroup_parent`: below the delegated cgroup; `{node}` as above.
+    """
+
+    default: Literal["crun", "runc"] = "crun"
+    bundle_roots: list[str] = ["/var/lib/wharfside/bundles"]
+    mount_roots: list[str] = []
+    cgroup_parent: str = "/wharfside/{node}"
+
+
+class LimitSettings(Group, frozen=True, kw_only=True):
+    """`lanes`: containers worked on at once. `requests`: commands under way at once."""
+
+    lanes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
+    lane_depth: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
+    requests: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+
+
+class LogSettings(Group, frozen=True, kw_only=True):
+    """`auto`: for people on a terminal, JSON lines elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class Settings(Group, frozen=True, kw_only=True):
+    node: NodeSettings
+    nats: NatsSettings = NatsSettings()
+    paths: PathSettings = PathSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+    limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def state_dir(self) -> Path:
+        return Path(self.paths.state_dir.format(node=self.node.name))
+
+    @property
+    def run_dir(self) -> Path:
+        return Path(self.paths.run_dir.format(node=self.node.name))
+
+    @property
+    def cgroup_parent(self) -> str:
+        return self.runtime.cgroup_parent.format(node=self.node.name)
+
+
+def default_node_name() -> str:
+    """The host's name as one token."""
+    return platform.node().split(".")[0].lower() or "node"
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in `path`.
+
+    Raises:
+        SettingsError: the file is missing, broken, or says what cannot be; it names the place.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    raw.setdefault("node", {}).setdefault("name", default_node_name())
+    try:
+        settings = msgspec.convert(raw, Settings)
+        check_name(settings.node.name, "node.name")
+        Subjects(settings.nats.prefix)
+    except (msgspec.ValidationError, Invalid) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    _check_paths(settings, path)
+    return settings
+
+
+def _check_paths(settings: Settings, path: Path) -> None:
+    roots = [*settings.runtime.bundle_roots, *settings.runtime.mount_roots]
+    for each in (settings.paths.state_dir, settings.paths.run_dir, *roots):
+        if not each.startswith("/"):
+            raise SettingsError(f"{path}: {each!r} must be an absolute path")
