@@ -1,0 +1,121 @@
+"""A caller's config.json: what we read or change of it is checked here, the rest by the runtime.
+
+Source: runtime-spec config.md and config-linux.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from wharfside_protocol.errors import Invalid, Unsupported
+
+MAX_CONFIG_BYTES = 1_048_576
+"""Far above any real one; keeps a broken bundle from filling the agent's memory."""
+
+FOREIGN_PLATFORMS = ("windows", "solaris", "vm", "zos")
+
+_Version = Annotated[str, msgspec.Meta(pattern=r"^1\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$(?!\n)")]
+_Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$(?!\n)")]
+_Path = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$(?!\n)", max_length=4096)]
+_AbsolutePath = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*$(?!\n)", max_length=4096)]
+_Id = Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)]
+
+
+class _Root(msgspec.Struct):
+    path: _Path
+    readonly: bool = False
+
+
+class _User(msgspec.Struct):
+    uid: _Id = 0
+    gid: _Id = 0
+    additionalGids: list[_Id] = []  # noqa: N815 - the specification's spelling
+
+
+class _Process(msgspec.Struct):
+    cwd: _AbsolutePath
+    args: Annotated[list[_Text], msgspec.Meta(min_length=1)]
+    env: list[_Text] | None = None
+    user: _User | None = None
+    terminal: bool = False
+    capabilities: dict[str, list[str] | None] | None = None
+
+
+class _Mount(msgspec.Struct):
+    destination: _Path
+    type: str = ""
+    source: _Text = ""
+    options: list[str] | None = None
+
+
+class _Namespace(msgspec.Struct):
+    type: str
+    path: _Text = ""
+
+
+class _Resources(msgspec.Struct):
+    memory: dict[str, Any] | None = None
+    cpu: dict[str, Any] | None = None
+    pids: dict[str, Any] | None = None
+    unified: dict[str, str] | None = None
+
+
+class _Linux(msgspec.Struct):
+    namespaces: list[_Namespace] | None = None
+    resources: _Resources | None = None
+
+
+class _Config(msgspec.Struct):
+    ociVersion: _Version  # noqa: N815 - the specification's spelling
+    root: _Root
+    linux: _Linux
+    process: _Process | None = None
+    mounts: list[_Mount] | None = None
+    hostname: str = ""
+    annotations: dict[str, str] | None = None
+
+
+def parse_config(data: bytes) -> dict[str, Any]:
+    """The config.json of a bundle, with all its fields, once it is known to be usable.
+
+    Raises:
+        Invalid: too large, not JSON, or a field of the wrong type; the message and
+            `details.at` name the place.
+        Unsupported: it is for another platform, or asks for a terminal.
+    """
+    if len(data) > MAX_CONFIG_BYTES:
+        raise Invalid("config.json is larger than 1 MiB", at="$", limit=MAX_CONFIG_BYTES)
+    try:
+        config = msgspec.json.decode(data, type=dict[str, Any])
+        _check_platform(config)
+        _check_types(config)
+    except RecursionError as error:
+        raise Invalid("config.json is nested too deeply", at="$") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"config.json is not usable: {error}", at=_place(error)) from error
+    return config
+
+
+def _check_platform(config: dict[str, Any]) -> None:
+    if "linux" in config:
+        return
+    foreign = [name for name in FOREIGN_PLATFORMS if name in config]
+    what = f"is for {foreign[0]}" if foreign else "has no linux section"
+    raise Unsupported(f"config.json {what}: this node runs linux containers", field="linux")
+
+
+def _check_types(config: dict[str, Any]) -> None:
+    typed = msgspec.convert(config, _Config)
+    if typed.process is not None and typed.process.terminal:
+        raise Unsupported(
+            "config.json asks for a terminal: those come with attach; set process.terminal false",
+            field="process.terminal",
+        )
+
+
+def _place(error: Exception) -> str:
+    """msgspec tells the place as ``... - at `$.process.args[0]```."""
+    _, found, place = str(error).rpartition(" - at `")
+    return place.rstrip("`") if found else "$"

@@ -1,0 +1,167 @@
+"""The bundle of one run: folders, overlay and config.json; made, read again, removed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wharfside_agent.core.oci_config import Machine, RunFacts, from_bundle, from_rootfs
+from wharfside_agent.core.placement import Places, RunPlace
+from wharfside_agent.core.resources import CgroupVersion
+from wharfside_agent.ports.runtime import RunPlan
+from wharfside_agent.runtime.bundle_check import BundleCheck, Source
+from wharfside_agent.runtime.mounts import mount_overlay, unmount
+from wharfside_agent.runtime.removal import remove_folder
+from wharfside_protocol.errors import NotFound, RuntimeFailed
+from wharfside_protocol.specs import ContainerSpec
+
+_PRIVATE = 0o700
+
+
+def probe_machine(cgroups: CgroupVersion) -> Machine:
+    """What configs need to know of this machine and of the agent's own limits."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Machine(cgroups, platform.machine(), hard)
+
+
+class Bundles:
+    """Makes what a runtime runs from, and takes it away again. All calls are synchronous."""
+
+    def __init__(
+        self,
+        places: Places,
+        bundle_roots: Sequence[Path],
+        mount_roots: Sequence[Path],
+        machine: Machine,
+    ) -> None:
+        self._places = places
+        self._machine = machine
+        self._checks = BundleCheck(bundle_roots, mount_roots)
+
+    def check(self, spec: ContainerSpec) -> None:
+        """Passes where `prepare` would find nothing to refuse. Changes nothing.
+
+        Raises:
+            Invalid, Denied, NotFound, Unsupported: what in the spec, the bundle or
+                the node is at fault.
+        """
+        with self._checks.checked(spec) as source:
+            self._config(source, "check", "/rootfs", "/cgroup", {})
+
+    def prepare(self, plan: RunPlan, place: RunPlace, cgroup_path: str) -> dict[str, Any]:
+        """Makes the folders, mounts the overlay, writes config.json and returns it.
+
+        Checks again: a bundle may have changed since `check`.
+
+        Raises:
+            Invalid, Denied, NotFound, Unsupported: as `check`.
+            RuntimeFailed: no overlay, or the folder of this run is there already.
+                What was made is undone.
+        """
+        notes = {
+            "io.wharfside.container": plan.container,
+            "io.wharfside.incarnation": plan.incarnation,
+            "io.wharfside.run": str(plan.run),
+        }
+        with self._checks.checked(plan.spec) as source, ExitStack() as undo:
+            if not place.layer.exists():
+                undo.callback(remove_folder, place.layer)
+            self._make_bundle(place)
+            undo.callback(self._remove_run, place)
+            rootfs = self._rootfs(source, place)
+            config = self._config(source, plan.container, str(rootfs), cgroup_path, notes)
+            _write_config(place.bundle, config)
+            undo.pop_all()
+            return config
+
+    def load_config(self, place: RunPlace) -> dict[str, Any]:
+        """The config.json of a run, as `prepare` wrote it.
+
+        Raises:
+            NotFound: there is none, or none that can be read.
+        """
+        path = place.bundle / "config.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError) as error:
+            raise NotFound(f"{path} cannot be read: {error}", path=str(path)) from error
+
+    def remove(self, place: RunPlace, *, keep_layer: bool) -> None:
+        """Unmounts and removes what `prepare` and the monitors made. Idempotent.
+
+        Without `keep_layer` the incarnation's layer and its logs of all runs go, too.
+
+        Raises:
+            RuntimeFailed: something could not be removed; it names what.
+        """
+        self._remove_run(place)
+        if not keep_layer:
+            remove_folder(place.layer)
+            remove_folder(place.logs.parent)
+
+    def _make_bundle(self, place: RunPlace) -> None:
+        self._places.runs.mkdir(_PRIVATE, parents=True, exist_ok=True)
+        try:
+            place.bundle.mkdir(_PRIVATE)
+        except FileExistsError as error:
+            raise RuntimeFailed(
+                f"{place.bundle} is there already: a run never reuses a folder",
+                path=str(place.bundle),
+            ) from error
+
+    def _remove_run(self, place: RunPlace) -> None:
+        unmount(place.rootfs)
+        remove_folder(place.bundle)
+
+    def _rootfs(self, source: Source, place: RunPlace) -> Path:
+        """A bundle's own rootfs and a read-only one are used as they are."""
+        if source.bundle is not None or source.spec.source.readonly:
+            return source.rootfs.path
+        upper, work = _make_layer(place.layer, source.rootfs.fd)
+        place.rootfs.mkdir(_PRIVATE)
+        mount_overlay(source.rootfs.fd, upper, work, place.rootfs)
+        return place.rootfs
+
+    def _config(
+        self,
+        source: Source,
+        container: str,
+        rootfs: str,
+        cgroup_path: str,
+        annotations: dict[str, str],
+    ) -> dict[str, Any]:
+        bundle = str(source.bundle or "")
+        facts = RunFacts(self._machine, container, rootfs, cgroup_path, bundle, annotations)
+        if source.config is None:
+            return from_rootfs(source.spec, facts)
+        return from_bundle(source.config, source.spec, facts)
+
+
+def _make_layer(layer: Path, lower: int) -> tuple[Path, Path]:
+    """upper has the lower's owner and mode: they become those of the container's `/`.
+
+    Else only root could enter it. What a former run changed of them is kept.
+    """
+    upper, work = layer / "upper", layer / "work"
+    layer.mkdir(_PRIVATE, parents=True, exist_ok=True)
+    work.mkdir(_PRIVATE, exist_ok=True)
+    with suppress(FileExistsError):
+        upper.mkdir(_PRIVATE)
+        facts = os.fstat(lower)
+        os.chown(upper, facts.st_uid, facts.st_gid)
+        upper.chmod(facts.st_mode & 0o7777)
+    return upper, work
+
+
+def _write_config(bundle: Path, config: dict[str, Any]) -> None:
+    """By rename, so that a reader never sees half of it; no fsync: a boot ends the run anyway."""
+    fresh = bundle / "config.json.new"
+    fresh.write_bytes(msgspec.json.encode(config))
+    fresh.rename(bundle / "config.json")

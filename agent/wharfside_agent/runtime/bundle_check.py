@@ -1,0 +1,159 @@
+"""What a spec asks of this node, checked before anything is changed: features, paths, config."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import posixpath
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wharfside_agent.core.oci_schema import MAX_CONFIG_BYTES, parse_config
+from wharfside_agent.runtime.roots import Pinned, Roots
+from wharfside_protocol.errors import Denied, Invalid, NotFound, Unsupported
+from wharfside_protocol.specs import ContainerSpec, Mount, Network
+
+_NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
+_CLONE_NEWNET = 0x4000_0000
+
+_SYSTEM_TARGETS = ("/proc", "/sys")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A checked source. `rootfs` stays open, so that a swapped name cannot lead elsewhere."""
+
+    spec: ContainerSpec
+    """With the mounts' sources as real paths."""
+    rootfs: Pinned
+    bundle: Path | None = None
+    config: dict[str, Any] | None = None
+
+
+class BundleCheck:
+    """The node's rules for sources and mounts."""
+
+    def __init__(self, bundle_roots: Sequence[Path], mount_roots: Sequence[Path]) -> None:
+        self._bundles = Roots(bundle_roots, "bundle-roots")
+        self._mounts = Roots(mount_roots, "mount-roots")
+
+    @contextmanager
+    def checked(self, spec: ContainerSpec) -> Iterator[Source]:
+        """All checks; what it yields is open until the block is left.
+
+        Raises:
+            Invalid, Denied, NotFound, Unsupported: nothing was changed.
+        """
+        refuse_later_features(spec)
+        if spec.network is not None:
+            _check_network(spec.network)
+        real = msgspec.structs.replace(spec, mounts=[self._mount(each) for each in spec.mounts])
+        with ExitStack() as stack:
+            if spec.source.rootfs is not None:
+                yield self._rootfs(real, spec.source.rootfs, stack)
+            elif spec.source.bundle is not None:
+                yield self._bundle(real, spec.source.bundle, stack)
+
+    def _rootfs(self, spec: ContainerSpec, path: str, stack: ExitStack) -> Source:
+        if spec.process is None:
+            raise Invalid("a container from a rootfs needs a process with args", field="process")
+        rootfs = stack.enter_context(self._bundles.pinned(path, "source.rootfs"))
+        _require_folder(rootfs, "source.rootfs")
+        return Source(spec, rootfs)
+
+    def _bundle(self, spec: ContainerSpec, path: str, stack: ExitStack) -> Source:
+        bundle = stack.enter_context(self._bundles.pinned(path, "source.bundle"))
+        _require_folder(bundle, "source.bundle")
+        config = parse_config(_read_config(bundle))
+        if spec.process is None and config.get("process") is None:
+            raise Invalid("neither config.json nor the spec has a process", field="process")
+        # normpath: `./rootfs`, `a/../rootfs` are good OCI; no part of a bundle is a link here.
+        named = posixpath.normpath(posixpath.join(bundle.path, config["root"]["path"]))
+        rootfs = stack.enter_context(self._bundles.pinned(named, "root.path"))
+        _require_folder(rootfs, "root.path")
+        return Source(spec, rootfs, bundle.path, config)
+
+    def _mount(self, mount: Mount) -> Mount:
+        target = posixpath.normpath(mount.target)
+        if target.strip("/") == "" or ".." in mount.target.split("/"):
+            raise Invalid(
+                "mounts.target must be a path below / without `..`",
+                field="mounts.target",
+                path=mount.target,
+            )
+        if any(Path(target).is_relative_to(system) for system in _SYSTEM_TARGETS):
+            raise Denied(
+                f"mounts.target {target}: /proc and /sys are the runtime's own",
+                rule="system-mounts",
+                field="mounts.target",
+                path=mount.target,
+            )
+        with self._mounts.pinned(mount.source, "mounts.source") as source:
+            return msgspec.structs.replace(mount, source=str(source.path), target=target)
+
+
+def refuse_later_features(spec: ContainerSpec) -> None:
+    """Raises Unsupported: a field whose feature is still to come; ignored it would be a lie."""
+    wishes = {
+        "io.stdin": spec.io.stdin,
+        "io.tty": spec.io.tty,
+        "io.fifo": spec.io.fifo,
+        "io.log": not spec.io.log,
+        "restart.policy": spec.restart is not None and spec.restart.policy != "no",
+        "checkpointable": spec.checkpointable,
+        "stop_on_disconnect_s": spec.stop_on_disconnect_s is not None,
+    }
+    for field, wished in wishes.items():
+        if wished:
+            raise Unsupported(f"{field}: this version of the agent cannot do that", field=field)
+
+
+def _require_folder(pinned: Pinned, field: str) -> None:
+    if not pinned.is_folder:
+        raise Invalid(f"{field}: {pinned.path} is not a folder", field=field)
+
+
+def _read_config(bundle: Pinned) -> bytes:
+    """O_NONBLOCK: a FIFO in its place must not hang the agent."""
+    facts = {"field": "source.bundle", "path": str(bundle.path / "config.json")}
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open("config.json", flags, dir_fd=bundle.fd)
+    except FileNotFoundError as error:
+        raise NotFound(f"the bundle {bundle.path} has no config.json", **facts) from error
+    except OSError as error:  # ELOOP: O_NOFOLLOW met a link
+        raise Denied(
+            f"{bundle.path}/config.json: {error.strerror}; it must be a plain file",
+            rule="no-symbolic-links",
+            **facts,
+        ) from error
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise Invalid(f"{bundle.path}/config.json is not a plain file", **facts)
+        return file.read(MAX_CONFIG_BYTES + 1)
+
+
+def _check_network(network: Network) -> None:
+    if network.path is None:
+        return
+    facts = {"field": "network.path", "path": network.path}
+    try:
+        fd = os.open(network.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no {network.path} on this node", **facts) from error
+    except OSError as error:
+        raise Invalid(f"network.path {network.path}: {error.strerror}", **facts) from error
+    try:
+        found = fcntl.ioctl(fd, _NS_GET_NSTYPE)
+    except OSError:
+        found = 0
+    finally:
+        os.close(fd)
+    if found != _CLONE_NEWNET:
+        raise Invalid(f"{network.path} is not a network namespace (ip netns add)", **facts)

@@ -1,0 +1,75 @@
+"""Removes folders that others have filled: no symbolic link and no mount is ever followed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections import deque
+from pathlib import Path
+
+from wharfside_protocol.errors import RuntimeFailed
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove_folder(path: Path) -> None:
+    """Removes `path` and all below it. Idempotent.
+
+    Raises:
+        RuntimeFailed: something is a mount point or cannot be removed; it names what.
+    """
+    try:
+        top = os.open(path, _FOLDER)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:  # a file, or a link: O_NOFOLLOW with O_DIRECTORY
+        raise RuntimeFailed(f"{path} is not a folder", path=str(path)) from error
+    try:
+        _Emptying(top).run()
+        path.rmdir()
+    except OSError as error:
+        what = "is a mount point" if error.errno == errno.EBUSY else str(error)
+        raise RuntimeFailed(f"{path} cannot be removed: {what}", path=str(path)) from error
+    finally:
+        os.close(top)
+
+
+class _Emptying:
+    """Empties a folder without recursion: a container may nest its folders without end.
+
+    Each folder is renamed to the top before it is opened. The kernel refuses (EBUSY)
+    to rename a mount point, so no mount is ever entered, whatever was not unmounted.
+    """
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._found: deque[str] = deque()
+        self._mark = f".removing-{secrets.token_hex(8)}-"
+        self._count = 0
+
+    def run(self) -> None:
+        self._strip(self._top)
+        while self._found:
+            name = self._found.popleft()
+            folder = os.open(name, _FOLDER, dir_fd=self._top)
+            try:
+                self._strip(folder)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=self._top)
+
+    def _strip(self, folder: int) -> None:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in found:
+            if is_folder:
+                self._lift(folder, name)
+            else:
+                os.unlink(name, dir_fd=folder)
+
+    def _lift(self, folder: int, name: str) -> None:
+        self._count += 1
+        lifted = f"{self._mark}{self._count}"
+        os.rename(name, lifted, src_dir_fd=folder, dst_dir_fd=self._top)
+        self._found.append(lifted)

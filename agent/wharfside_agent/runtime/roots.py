@@ -1,0 +1,101 @@
+"""Paths of callers: opened below the roots that the settings allow, through no symbolic link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wharfside_protocol.errors import Denied, Invalid, NotFound, WharfsideError
+
+_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A path that was checked: `fd` (O_PATH) is the thing itself, whatever its name becomes."""
+
+    path: Path
+    fd: int
+
+    @property
+    def is_folder(self) -> bool:
+        return stat.S_ISDIR(os.fstat(self.fd).st_mode)
+
+
+class Roots:
+    """The folders below which callers may name paths. A root itself may be a link: it is ours."""
+
+    def __init__(self, roots: Sequence[Path], rule: str) -> None:
+        self._rule = rule
+        self._roots = [(root, Path(os.path.realpath(root))) for root in roots]
+
+    @contextmanager
+    def pinned(self, path: str, field: str) -> Iterator[Pinned]:
+        """Opens `path` part by part; what is open is below the root for certain.
+
+        Raises:
+            Invalid: not absolute, with `..`, or through a file.
+            Denied: below no root, or through a symbolic link.
+            NotFound: it is not there.
+        """
+        root, below = self._split(path, field)
+        with self._walked(root, below, field) as fd:
+            yield Pinned(root / below, fd)
+
+    def _split(self, path: str, field: str) -> tuple[Path, Path]:
+        plain = Path(path)
+        if not plain.is_absolute() or ".." in plain.parts or "\x00" in path:
+            raise Invalid(f"{field} must be an absolute path without `..`", field=field, path=path)
+        for named, real in self._roots:
+            for root in (named, real):
+                if plain.is_relative_to(root):
+                    return real, plain.relative_to(root)
+        allowed = [str(named) for named, _ in self._roots]
+        raise Denied(
+            f"{field} {path} is below none of the node's allowed roots: {', '.join(allowed)}",
+            rule=self._rule,
+            field=field,
+            path=path,
+        )
+
+    @contextmanager
+    def _walked(self, root: Path, below: Path, field: str) -> Iterator[int]:
+        fd, seen = self._open(str(root), None, root, field), root
+        try:
+            for part in below.parts:
+                seen /= part
+                inner = self._open(part, fd, seen, field)
+                os.close(fd)
+                fd = inner
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _open(self, name: str, parent: int | None, seen: Path, field: str) -> int:
+        try:
+            fd = os.open(name, _PIN, dir_fd=parent)
+        except OSError as error:
+            raise _refused(error, seen, field) from error
+        if stat.S_ISLNK(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise Denied(
+                f"{field}: {seen} is a symbolic link; name the path that it leads to",
+                rule="no-symbolic-links",
+                field=field,
+                path=str(seen),
+            )
+        return fd
+
+
+def _refused(error: OSError, seen: Path, field: str) -> WharfsideError:
+    facts = {"field": field, "path": str(seen)}
+    if error.errno == errno.ENOENT:
+        return NotFound(f"{field}: there is no {seen} on this node", **facts)
+    if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG):
+        return Invalid(f"{field}: {seen}: {os.strerror(error.errno)}", **facts)
+    return Denied(f"{field}: {seen}: {error.strerror}", rule="file-permissions", **facts)
