@@ -1,0 +1,68 @@
+"""`tests/bench/run`: which scenarios, in which length, and where the figures go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+from rich.console import Console
+from tests.bench import places
+from tests.bench.bench import Bench, sweep
+from tests.bench.comparison import Comparison
+from tests.bench.contenders import ContenderFailed
+from tests.bench.helper import HelperFailed
+from tests.bench.nats_server import ServerFailed, nats_server
+from tests.bench.scenarios import SCENARIOS
+from tests.bench.table import show
+
+FAILED = 2
+TABLE_COLUMNS = 100
+
+
+def main() -> int:
+    """0: every goal is met. 1: not all. 2: the bench itself could not run."""
+    options = _options()
+    if os.geteuid() != 0:
+        print("bench: needs root: containers are made", file=sys.stderr)
+        return FAILED
+    where = places.from_environment()
+    names = options.only or list(SCENARIOS)
+    console = Console(stderr=True)
+    try:
+        where.lay_out()
+        with nats_server(where.run / "nats") as url:
+            bench = Bench(quick=options.quick, places=where, server=url)
+            comparisons = _run(bench, names, console)
+    except (ContenderFailed, HelperFailed, ServerFailed, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    finally:
+        sweep(where)
+    show(comparisons, bench.notes, Console(width=max(TABLE_COLUMNS, console.width)))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparisons)) + b"\n")
+    return 0 if all(one.met for one in comparisons) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tests/bench/run",
+        description="Ours beside a bare conmon + crun script, ctr, podman and docker.",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: under 3 minutes")
+    parser.add_argument("--only", action="append", choices=SCENARIOS, help="may be given again")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparisons there")
+    return parser.parse_args()
+
+
+def _run(bench: Bench, names: list[str], console: Console) -> list[Comparison]:
+    comparisons: list[Comparison] = []
+    for name in names:
+        before = perf_counter()
+        comparisons += SCENARIOS[name](bench)
+        console.print(f"{name}: {perf_counter() - before:.1f} s")
+    return comparisons

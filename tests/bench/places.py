@@ -1,0 +1,82 @@
+"""Where the bench keeps its things, and the bundles that every contender runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+FLOOR = HERE / "floor"
+
+TRUE = ("/bin/busybox", "true")
+NAP = ("/bin/busybox", "sleep", "0.05")
+IDLE = ("/bin/busybox", "sleep", "100000")
+
+
+@dataclass(frozen=True)
+class Places:
+    """`kept` holds images and bundles, `run` what lives as long as a bench run."""
+
+    kept: Path
+    run: Path
+
+    @property
+    def rootfs(self) -> Path:
+        return self.kept / "rootfs"
+
+    @property
+    def bundles(self) -> Path:
+        return self.kept / "bundles"
+
+    @property
+    def floor(self) -> Path:
+        return self.run / "floor"
+
+    def bundle(self, name: str, args: tuple[str, ...] = TRUE) -> Path:
+        """An OCI bundle from floor/config.json: the one config of floor and ours alike."""
+        config = json.loads((FLOOR / "config.json").read_text())
+        config["root"]["path"] = str(self.rootfs)
+        config["process"]["args"] = list(args)
+        path = self.bundles / name
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "config.json").write_text(json.dumps(config))
+        return path
+
+    def lay_out(self) -> None:
+        """The static root file system and the folders that floor/run-one expects."""
+        binary = self.rootfs / "bin" / "busybox"
+        for name in ("bin", "proc", "dev", "sys", "tmp"):
+            (self.rootfs / name).mkdir(parents=True, exist_ok=True)
+        if not binary.exists():
+            shutil.copy2(_static_busybox(), binary)
+        for name in ("containers", "exits", "crun", "bundle/persist"):
+            (self.floor / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy2(self.bundle("true") / "config.json", self.floor / "bundle")
+
+
+def from_environment() -> Places:
+    """WHARFSIDE_BENCH_DIR and WHARFSIDE_BENCH_RUN, as in setup-peers."""
+    return Places(
+        kept=Path(os.environ.get("WHARFSIDE_BENCH_DIR", "/var/tmp/wharfside-bench")),
+        run=Path(os.environ.get("WHARFSIDE_BENCH_RUN", "/run/wharfside-bench")),
+    )
+
+
+def _static_busybox() -> str:
+    """Debian's busybox-static.
+
+    Raises:
+        FileNotFoundError: there is none, or it needs a loader that no rootfs here has.
+    """
+    found = shutil.which("busybox")
+    if found is None:
+        raise FileNotFoundError("no busybox: install busybox-static")
+    loader = subprocess.run(["ldd", found], capture_output=True, text=True, check=False)
+    if loader.returncode == 0:
+        raise FileNotFoundError(f"{found} is not static: install busybox-static")
+    return found

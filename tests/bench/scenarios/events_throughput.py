@@ -1,0 +1,41 @@
+"""Events a second from the outbox into the stream, none lost, beside a pipelined publisher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.bench.bench import Bench
+from tests.bench.comparison import BESIDE, Better, Comparison, compare
+from tests.bench.helper import Helper
+from tests.bench.rounds import Measure, interleave, medians
+
+NAME = "events-throughput"
+BUDGET_PER_SECOND = 4000.0
+ANSWER_SECONDS = 60
+
+
+def compare_all(bench: Bench) -> Iterator[Comparison]:
+    count = bench.pick(10_000, 40_000)
+    with bench.node() as ours:
+        measures: dict[str, Measure] = {"floor": lambda: _floor(bench.server, count)}
+        if ours:
+            measures["ours"] = lambda: ours.events_rate(count)
+        figures = medians(interleave(measures, 3))
+    for against, theirs, goal in (
+        ("budget", BUDGET_PER_SECOND, 1.0),
+        ("nats-py pipelined", figures["floor"], BESIDE),
+    ):
+        yield compare(
+            NAME,
+            "/s",
+            figures.get("ours"),
+            against,
+            theirs,
+            goal=goal,
+            better=Better.HIGHER,
+        )
+
+
+def _floor(server: str, count: int) -> float:
+    with Helper("raw_nats", "publish", server, str(count)) as publisher:
+        return float(publisher.answer(ANSWER_SECONDS))
