@@ -1,1 +1,71 @@
-"""x"""
+"""The remote side of Wharfside: what orchestrators program with and operators type.
+
+This room speaks to the bus alone, through `connection`, and knows of agents only
+what the protocol says. Everything named here is loaded when it is first used: the
+CLI's `--help` needs none of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wharfside_client.client import Wharfside, connect
+    from wharfside_client.errors import (
+        ClientError,
+        EventsLost,
+        NodeUnreachable,
+        NotSetUp,
+        ServerUnreachable,
+        Unanswered,
+    )
+    from wharfside_client.events import EventFilter, EventStream, StoredEvent
+    from wharfside_client.fleet import Answers, NodeStatus
+    from wharfside_client.node import Node
+    from wharfside_client.settings import ServerSettings
+    from wharfside_client.specs import container, process
+
+_HOMES = {
+    "client": ("Wharfside", "connect"),
+    "errors": (
+        "ClientError",
+        "EventsLost",
+        "NodeUnreachable",
+        "NotSetUp",
+        "ServerUnreachable",
+        "Unanswered",
+    ),
+    "events": ("EventFilter", "EventStream", "StoredEvent"),
+    "fleet": ("Answers", "NodeStatus"),
+    "node": ("Node",),
+    "settings": ("ServerSettings",),
+    "specs": ("container", "process"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Answers",
+    "ClientError",
+    "EventFilter",
+    "EventStream",
+    "EventsLost",
+    "Node",
+    "NodeStatus",
+    "NodeUnreachable",
+    "NotSetUp",
+    "ServerSettings",
+    "ServerUnreachable",
+    "StoredEvent",
+    "Unanswered",
+    "Wharfside",
+    "connect",
+    "container",
+    "process",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

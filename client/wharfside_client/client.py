@@ -1,0 +1,119 @@
+"""The front door: `async with connect("nats://hub:4222") as w: await w.node("n1").info()`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from wharfside_client.bus import Bus
+from wharfside_client.events import EventFilter, EventStream
+from wharfside_client.fleet import (
+    CONCURRENCY,
+    Answers,
+    NodeStatus,
+    ask_all,
+    read_containers,
+    read_nodes,
+)
+from wharfside_client.live import LiveEvents
+from wharfside_client.node import Node
+from wharfside_client.settings import ServerSettings
+from wharfside_client.setup import Setup
+from wharfside_protocol.views import ContainerProjection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
+
+
+class Wharfside:
+    """A fleet over one connection to the bus; `connect` opens one."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    @property
+    def settings(self) -> ServerSettings:
+        return self._bus.settings
+
+    @property
+    def setup(self) -> Setup:
+        """Streams, buckets and mailboxes: for the provisioner, who has the right to."""
+        return Setup(self._bus)
+
+    def node(self, name: str) -> Node:
+        """The ops of one node; nothing is sent yet.
+
+        Raises:
+            Invalid: no node can be called so.
+        """
+        return Node(self._bus, name)
+
+    async def nodes(self) -> list[NodeStatus]:
+        """Every node with its presence, from the bus alone.
+
+        Raises:
+            NotSetUp: nothing is bootstrapped.
+        """
+        return await read_nodes(self._bus)
+
+    async def containers(self) -> list[ContainerProjection]:
+        """Every container as last told, also of nodes that are away now.
+
+        Raises:
+            NotSetUp: nothing is bootstrapped.
+        """
+        return await read_containers(self._bus)
+
+    async def ask(
+        self,
+        question: Callable[[Node], Awaitable[T]],
+        nodes: Iterable[str] | None = None,
+        *,
+        concurrency: int = CONCURRENCY,
+    ) -> Answers[T]:
+        """Puts one question to many nodes (all that have a presence, where left out).
+
+        `await w.ask(lambda node: node.list(all=True))` returns the answers, and who
+        gave none and why.
+
+        Raises:
+            NotSetUp: `nodes` is left out and nothing is bootstrapped.
+        """
+        names = [s.node for s in await self.nodes()] if nodes is None else nodes
+        return await ask_all([self.node(name) for name in names], question, concurrency)
+
+    def events(
+        self, since: int | str | None = None, *, wanted: EventFilter | None = None
+    ) -> EventStream:
+        """The stream of events: after a sequence, from a time (RFC 3339), or from now on.
+
+        `async with w.events(since=seq) as stream: async for seq, event in stream: ...`
+        """
+        return EventStream(self._bus, self.settings.subjects, wanted or EventFilter(), since)
+
+    def live_events(self, *, wanted: EventFilter | None = None) -> LiveEvents:
+        """Events as they pass, unstored: on a server without the stream."""
+        return LiveEvents(self._bus, self.settings.subjects, wanted or EventFilter())
+
+
+@asynccontextmanager
+async def connect(settings: ServerSettings | str | None = None) -> AsyncIterator[Wharfside]:
+    """Opens a connection for as long as the context lasts.
+
+    `settings` may be a NATS URL, and is `nats://127.0.0.1:4222` where left out.
+
+    Raises:
+        ServerUnreachable, Refused: no server answers, or it does not let us in.
+        BadSettings, Invalid: the settings cannot be used.
+    """
+    if isinstance(settings, str):
+        settings = ServerSettings(servers=(settings,))
+    bus = Bus(settings or ServerSettings())
+    await bus.open()
+    try:
+        yield Wharfside(bus)
+    finally:
+        await bus.close()

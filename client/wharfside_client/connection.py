@@ -1,0 +1,232 @@
+"""One connection to NATS, from its opening to its end: the client's only importer of nats.
+
+nats-py's callbacks must never raise (its read loop and its reconnecting die of
+it in silence), and some errors of the server end a client for good: `bus.py`
+opens a new connection then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from nats.aio.client import Client as Nats
+from nats.aio.client import Server
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
+
+from wharfside_client.errors import ClientError, Refused, ServerUnreachable
+from wharfside_client.messages import Message
+from wharfside_client.settings import ServerSettings
+from wharfside_protocol.errors import Invalid
+
+PING_INTERVAL_S = 10
+UNACKED_MS = 15_000
+"""Bytes unacknowledged for so long end a connection: a half-open one shows no other way."""
+RECONNECT_S = (0.2, 2.0)
+"""Between so many seconds, at random, before each try: a fleet's clients spread out."""
+
+Sink = Callable[[Message], None]
+Unsubscribe = Callable[[], Awaitable[None]]
+
+_VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.I)
+_NOT_LET_IN = re.compile(r"authori[sz]ation|authentication|nkey|jwt|expired|revoked", re.I)
+_log = logging.getLogger("wharfside.client")
+
+
+class Ears(Protocol):
+    """What a connection tells its owner; called on the loop, must be quick and not raise."""
+
+    def connected(self) -> None: ...
+    def disconnected(self) -> None: ...
+    def ended(self) -> None: ...
+    def denied(self, what: str, subject: str) -> None: ...
+
+
+class Connection:
+    """A nats-py client with its callbacks, its errors translated."""
+
+    def __init__(self, settings: ServerSettings, ears: Ears) -> None:
+        self._settings = settings
+        self._ears = ears
+        self._nc = Nats()
+        self._opened = False
+        self._failures: list[Exception] = []
+        self._hopeless = asyncio.Event()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._opened and self._nc.is_connected
+
+    async def open(self) -> None:
+        """Connects, trying every server once, within the settings' time.
+
+        Raises:
+            BadSettings, Invalid: the settings cannot be used.
+            Refused: a server answers, and does not let us in.
+            ServerUnreachable: none answers.
+        """
+        self._settings.check()
+        options = self._options()
+        connecting = asyncio.create_task(self._nc.connect(**options))
+        giving_up = asyncio.create_task(self._hopeless.wait())
+        try:
+            timeout_s = self._settings.connect_timeout_s
+            await asyncio.wait(
+                {connecting, giving_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not (connecting.done() and self._nc.is_connected):
+                raise self._why(connecting)
+        except BaseException:
+            await _end(connecting)
+            await self.close()
+            raise
+        finally:
+            await _end(giving_up)
+        self._opened = True
+        self._limit_unacked()
+
+    async def close(self) -> None:
+        self._opened = False
+        with contextlib.suppress(NatsError, OSError):
+            await self._nc.close()
+
+    async def publish(
+        self, subject: str, data: bytes, reply: str, headers: Mapping[str, str] | None
+    ) -> None:
+        """
+        Raises:
+            ServerUnreachable: not connected.
+            Invalid: the subject is none, or the data is more than the server takes.
+        """
+        if not self.is_connected:
+            raise self.unreachable()
+        try:
+            # the dict is a copy: nats-py may write into it
+            await self._nc.publish(subject, data, reply, dict(headers) if headers else None)
+        except MaxPayloadError as error:
+            raise Invalid(f"{len(data)} bytes are more than the server takes") from error
+        except (NatsError, OSError) as error:
+            raise self.unreachable(error) from error
+
+    async def subscribe(self, subject: str, sink: Sink) -> Unsubscribe:
+        """
+        Raises:
+            ServerUnreachable: not connected.
+        """
+
+        async def receive(msg: Msg) -> None:
+            try:
+                sink(Message(msg.subject, msg.data, msg.headers or {}))
+            except Exception:
+                _log.exception("a message on %s was not taken", msg.subject)
+
+        try:
+            subscription = await self._nc.subscribe(subject, cb=receive)
+        except (NatsError, OSError) as error:
+            raise self.unreachable(error) from error
+
+        async def unsubscribe() -> None:
+            with contextlib.suppress(NatsError, OSError):
+                await subscription.unsubscribe()
+
+        return unsubscribe
+
+    def unreachable(self, error: BaseException | None = None) -> ServerUnreachable:
+        """The error that says what to check, with the last cause that is known."""
+        cause = error or (self._failures[-1] if self._failures else None)
+        servers = ", ".join(self._settings.servers)
+        because = f" ({_words(cause)})" if cause is not None else ""
+        return ServerUnreachable(
+            f"no NATS server at {servers}{because}; check that it runs and is reachable from "
+            "here, and --server, NATS_URL or the NATS context",
+            servers=list(self._settings.servers),
+        )
+
+    def _why(self, connecting: asyncio.Task[None]) -> ClientError:
+        if connecting.done() and not connecting.cancelled():
+            error = connecting.exception()
+            if isinstance(error, Exception):
+                self._failures.append(error)
+        refusal = next((e for e in self._failures if _NOT_LET_IN.search(_words(e))), None)
+        if refusal is None:
+            return self.unreachable()
+        return Refused(
+            f"the NATS server does not let us in ({_words(refusal)}); "
+            "check --creds, --nkey, user and password, or the NATS context"
+        )
+
+    def _options(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "servers": list(settings.servers),
+            "name": settings.name,
+            "inbox_prefix": settings.inbox_prefix,
+            "user_credentials": settings.creds,
+            "nkeys_seed": settings.nkey,
+            "user": settings.user,
+            "password": settings.password,
+            "token": settings.token,
+            "tls": settings.tls(),
+            "tls_handshake_first": settings.tls_first,
+            "ping_interval": PING_INTERVAL_S,
+            "max_reconnect_attempts": -1,
+            "connect_timeout": settings.connect_timeout_s,
+            "reconnect_to_server_handler": _next_server,
+            "error_cb": self._on_error,
+            "disconnected_cb": self._on_disconnected,
+            "reconnected_cb": self._on_reconnected,
+            "closed_cb": self._on_closed,
+        }
+
+    async def _on_error(self, error: Exception) -> None:
+        violation = _VIOLATION.search(str(error))
+        if violation is not None:
+            self._ears.denied(violation[1].lower(), violation[2])
+        elif not self._opened:
+            self._failures.append(error)
+            if len(self._failures) >= len(self._settings.servers):
+                self._hopeless.set()
+        else:
+            self._failures[:] = [error]
+            _log.debug("nats: %s", _words(error))
+
+    async def _on_disconnected(self) -> None:
+        if self._opened:
+            self._ears.disconnected()
+
+    async def _on_reconnected(self) -> None:
+        self._limit_unacked()
+        self._ears.connected()
+
+    async def _on_closed(self) -> None:
+        if self._opened:
+            self._ears.ended()
+
+    def _limit_unacked(self) -> None:
+        # nats-py waits without end for a half-open connection's bytes; only the socket can tell
+        writer = getattr(getattr(self._nc, "_transport", None), "_io_writer", None)
+        sock = writer.get_extra_info("socket") if writer is not None else None
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS)
+
+
+def _next_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+    return random.choice(servers), random.uniform(*RECONNECT_S)
+
+
+def _words(error: BaseException) -> str:
+    return str(error).removeprefix("nats: ").strip("'\"") or type(error).__name__
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

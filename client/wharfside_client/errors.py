@@ -1,0 +1,90 @@
+"""What this side finds out by itself; what a node answers are the protocol's own errors.
+
+Both descend from `WharfsideError`, so that one `except` catches all that can
+go wrong with a call. None of these ever travels on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from wharfside_protocol.errors import DeadlineExceeded, WharfsideError
+
+
+class ClientError(WharfsideError):
+    """Found out on this side of the bus. `fault` names it, as `code` names a node's errors."""
+
+    fault: ClassVar[str] = "client"
+
+
+class ServerUnreachable(ClientError):
+    """No NATS server can be reached, or the connection to it was lost."""
+
+    fault = "server-unreachable"
+
+
+class Refused(ClientError):
+    """The NATS server does not let this user in, or not do this."""
+
+    fault = "refused"
+
+
+class NoResponders(ClientError):
+    """Nobody listens on the subject; `details.subject` tells which."""
+
+    fault = "no-responders"
+
+
+class NodeUnreachable(NoResponders):
+    """No agent of this name is connected: nothing was done there."""
+
+    fault = "node-unreachable"
+
+
+class NotSetUp(NoResponders):
+    """A stream or bucket is missing (or may not be read by this user)."""
+
+    fault = "not-set-up"
+
+
+class ApiError(ClientError):
+    """JetStream's API said no, in its own words.
+
+    Attributes:
+        status: as in HTTP, 404 for what is not there.
+        err_code: the server's own number of the error.
+    """
+
+    fault = "jetstream"
+
+    def __init__(self, message: str, *, status: int, err_code: int) -> None:
+        super().__init__(message, status=status, err_code=err_code)
+        self.status = status
+        self.err_code = err_code
+
+
+class EventsLost(ClientError):
+    """Events between here and there can no longer be told: read the state anew.
+
+    `details.after` is the sequence asked for, `details.first` what the stream still has.
+    """
+
+    fault = "events-lost"
+
+
+class BadSettings(ClientError):
+    """How to connect is not told well; nothing was sent."""
+
+    fault = "bad-settings"
+
+
+class Unanswered(DeadlineExceeded):
+    """No answer came in time: it is unknown whether the command was taken.
+
+    Send it again under the same id (or ask `result`), and the node tells.
+    """
+
+
+def fault_of(error: WharfsideError) -> str:
+    """The name of `error` for a program: a wire code, or this side's own `fault`."""
+    return error.fault if isinstance(error, ClientError) else str(error.code)

@@ -1,0 +1,122 @@
+"""Replies: one subscription for all of a connection's requests, matched by a token.
+
+The client has its own instead of nats-py's, because a request that the server
+denies shows there only as a timeout, one that was cut off by a lost connection
+too, and answers of many messages (pages) are unknown to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from types import TracebackType
+
+from wharfside_client.errors import ServerUnreachable
+from wharfside_client.messages import Message
+from wharfside_protocol.errors import Denied, WharfsideError
+
+MAX_MESSAGES = 4096
+"""More messages than any page has: what comes beyond in one answer is dropped."""
+
+
+class Reply:
+    """What comes back to one request; a context, outside of which nothing is kept.
+
+    One message ends it, or, of a page (`many`), the server's status message.
+    """
+
+    def __init__(self, inbox: Inbox, asked: str, many: bool) -> None:
+        self.asked = asked
+        self._inbox = inbox
+        self._many = many
+        self._token = inbox.next_token()
+        self._messages: list[Message] = []
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def subject(self) -> str:
+        return f"{self._inbox.prefix}.{self._token}"
+
+    def __enter__(self) -> Reply:
+        self._inbox.waiting[self._token] = self
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None
+    ) -> None:
+        del self._inbox.waiting[self._token]
+        if not self._done.cancel() and not self._done.cancelled():
+            self._done.exception()  # told already, or nobody's any more
+
+    async def messages(self, timeout_s: float) -> list[Message]:
+        """All of the answer, in order.
+
+        Raises:
+            TimeoutError: it was not complete after `timeout_s`.
+            WharfsideError: it cannot come any more.
+        """
+        async with asyncio.timeout(timeout_s):
+            await self._done
+        return self._messages
+
+    def feed(self, message: Message) -> None:
+        if self._done.done():
+            return
+        if len(self._messages) < MAX_MESSAGES:
+            self._messages.append(message)
+        if not self._many or message.status is not None:
+            self._done.set_result(None)
+
+    def fail(self, error: WharfsideError) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+
+
+class Inbox:
+    """The replies under way, below one subject of this connection's own."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = f"{prefix}.{secrets.token_hex(8)}"
+        self.waiting: dict[str, Reply] = {}
+        self._count = itertools.count()
+
+    def next_token(self) -> str:
+        return f"{next(self._count):x}"
+
+    def expect(self, asked: str, *, many: bool = False) -> Reply:
+        """A reply to a request on the subject `asked`."""
+        return Reply(self, asked, many)
+
+    def deliver(self, message: Message) -> None:
+        """Answers that nobody waits for any more are dropped."""
+        reply = self.waiting.get(message.subject.rpartition(".")[2])
+        if reply is not None:
+            reply.feed(message)
+
+    def deny(self, what: str, subject: str) -> None:
+        """The server denies us a publish or a subscription (it tells subjects in lower case)."""
+        subject = subject.lower()
+        if what == "subscription" and not subject.startswith(self.prefix.lower()):
+            return
+        for reply in list(self.waiting.values()):
+            if what == "subscription" or reply.asked.lower() == subject:
+                reply.fail(_denied(what, self.prefix if what == "subscription" else reply.asked))
+
+    def cut(self, why: str) -> None:
+        """The connection is gone: none of the answers under way will come."""
+        for reply in list(self.waiting.values()):
+            reply.fail(ServerUnreachable(why, subject=reply.asked))
+
+
+def _denied(what: str, subject: str) -> Denied:
+    advice = (
+        "name yourself with --peer or WHARFSIDE_PEER as your account does"
+        if what == "subscription"
+        else "ask for the right, or use other credentials"
+    )
+    return Denied(
+        f"this NATS user has no {what} right on {subject}; {advice}",
+        rule=f"nats-{what}",
+        subject=subject,
+    )

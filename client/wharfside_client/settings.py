@@ -1,0 +1,107 @@
+"""Where the bus is and who we are there."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wharfside_client.errors import BadSettings
+from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
+
+DEFAULT_SERVER = "nats://127.0.0.1:4222"
+_CREDS_MARKS = (
+    "BEGIN NATS USER JWT",
+    "END NATS USER JWT",
+    "BEGIN USER NKEY SEED",
+    "END USER NKEY SEED",
+)
+
+
+def _random_peer() -> str:
+    return f"c-{secrets.token_hex(6)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How to reach the bus.
+
+    Attributes:
+        servers: NATS URLs, any of one cluster.
+        creds: path of a credentials file (JWT and seed); read again at each new connection.
+        nkey: path of a file with an nkey seed.
+        user, password, token: for servers that use them.
+        ca, cert, key: paths of PEM files; `ca` alone already means TLS.
+        tls_first: the TLS handshake comes before the server's greeting.
+        peer: this user's own token on the bus. With accounts it is the user's name
+            there, since the user may listen on `_INBOX.<peer>.>` only; on a plain
+            server a random one serves.
+        inbox: the prefix of reply subjects; `_INBOX.<peer>` where left out.
+        prefix: of all of Wharfside's subjects.
+        actor: who asks, told to the node with each command.
+        name: shown in the server's list of connections.
+        connect_timeout_s: after so many seconds without a connection, opening fails.
+    """
+
+    servers: tuple[str, ...] = (DEFAULT_SERVER,)
+    creds: str | None = None
+    nkey: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    tls_first: bool = False
+    peer: str = field(default_factory=_random_peer)
+    inbox: str | None = None
+    prefix: str = DEFAULT_PREFIX
+    actor: str | None = None
+    name: str = "wharfside-client"
+    connect_timeout_s: float = 5.0
+
+    @property
+    def subjects(self) -> Subjects:
+        return Subjects(self.prefix)
+
+    @property
+    def inbox_prefix(self) -> str:
+        return self.inbox or f"_INBOX.{self.peer}"
+
+    def check(self) -> None:
+        """
+        Raises:
+            BadSettings: a file is missing, or is not what it should be.
+            Invalid: peer or prefix are no names.
+        """
+        for path in (self.creds, self.nkey, self.ca, self.cert, self.key):
+            if path is not None and not Path(path).is_file():
+                raise BadSettings(f"{path}: no such file; check --creds, --nkey and the TLS flags")
+        if self.creds is not None:
+            _check_creds(Path(self.creds))
+        Subjects(self.prefix)
+        check_name(self.peer, "peer")
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The TLS context that the settings ask for; None leaves it to the URLs (`tls://`).
+
+        Raises:
+            BadSettings: the PEM files cannot be used.
+        """
+        if self.ca is None and self.cert is None:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.cert is not None:
+                context.load_cert_chain(self.cert, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise BadSettings(f"the TLS files cannot be used: {error}") from error
+        return context
+
+
+def _check_creds(path: Path) -> None:
+    # nats-py spins for ever on a file that ends in the middle
+    text = path.read_text(errors="replace")
+    if not all(mark in text for mark in _CREDS_MARKS):
+        raise BadSettings(f"{path}: not a whole NATS credentials file; write it anew")

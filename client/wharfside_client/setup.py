@@ -1,0 +1,199 @@
+"""Streams, buckets and mailboxes: made, put right, and what cannot be is told as drift.
+
+Only the provisioner may do this; agents and orchestrators never have the right to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from wharfside_client.bus import Bus
+from wharfside_client.direct import read_last
+from wharfside_client.drift import desired_stream, differences
+from wharfside_client.errors import ApiError, NotSetUp, Unanswered
+from wharfside_client.jetstream import NOT_THERE, JetStream
+from wharfside_protocol.assets import CMD, NODES_BUCKET, mailbox, node_key, streams
+from wharfside_protocol.errors import Denied
+from wharfside_protocol.records import Record
+
+KV_DELETE = {"KV-Operation": "DEL"}
+
+
+class Outcome(StrEnum):
+    """What became of an asset. `LATER`: its server did not answer; run it again."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    ABSENT = "absent"
+    LATER = "later"
+
+
+class Difference(Record, frozen=True, kw_only=True):
+    """A setting: what it was, what it should be, and why it stays (where it does)."""
+
+    setting: str
+    was: Any = None
+    should: Any = None
+    why: str | None = None
+
+
+class AssetReport(Record, frozen=True, kw_only=True):
+    """`changed`: what was put right. `drift`: what is wrong and cannot be changed."""
+
+    kind: str
+    name: str
+    outcome: Outcome
+    changed: list[Difference] = []
+    drift: list[Difference] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Something that JetStream keeps, and how its API is asked about it."""
+
+    kind: str
+    name: str
+    wanted: dict[str, Any]
+
+    def verb(self, action: str) -> str:
+        if self.kind != "mailbox":
+            return f"STREAM.{action}.{self.name}"
+        # for a consumer CREATE updates too
+        return f"CONSUMER.{'CREATE' if action == 'UPDATE' else action}.{CMD}.{self.name}"
+
+    def body(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return config if self.kind != "mailbox" else {"stream_name": CMD, "config": config}
+
+
+class Setup:
+    """Idempotent: a second run finds everything `unchanged`, with the same drift."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._js = JetStream(bus)
+        self._subjects = bus.settings.subjects
+
+    async def bootstrap(self, replicas: int | None = None) -> list[AssetReport]:
+        """Every stream and bucket; `replicas` None leaves those that are there, new ones are R1.
+
+        Raises:
+            NotSetUp: the server has no JetStream.
+            ApiError: it refuses to make one.
+            ServerUnreachable, Denied: see `Bus.request`.
+        """
+        reports = []
+        for config in streams(self._subjects, replicas or 1):
+            kind = "bucket" if config["name"].startswith("KV_") else "stream"
+            wanted = desired_stream(config)
+            if replicas is None:
+                del wanted["num_replicas"]
+            reports.append(await self._settle(Asset(kind, config["name"], wanted)))
+        return reports
+
+    async def add_node(self, node: str) -> AssetReport:
+        """The mailbox of a node.
+
+        Raises:
+            Invalid: no node can be called so.
+            ApiError: WHARFSIDE_CMD is missing (bootstrap first), or the server refuses.
+        """
+        return await self._settle(Asset("mailbox", node, mailbox(self._subjects, node)))
+
+    async def remove_node(self, node: str) -> list[AssetReport]:
+        """The mailbox of a node that is gone, with what waits in it, and its presence.
+
+        Raises:
+            Invalid: no node can be called so.
+            ApiError: the server refuses.
+        """
+        key = node_key(node)
+        return [await self._remove_mailbox(node), await self._remove_presence(node, key)]
+
+    async def _settle(self, asset: Asset) -> AssetReport:
+        found = await self._js.find(asset.verb("INFO"))
+        if found is None:
+            return await self._create(asset)
+        actual = found["config"]
+        wrong = differences(asset.wanted, actual)
+        if not wrong:
+            return AssetReport(kind=asset.kind, name=asset.name, outcome=Outcome.UNCHANGED)
+        refused = await self._update(asset, actual, wrong)
+        changed = [_difference(key, actual, wrong) for key in wrong if key not in refused]
+        return AssetReport(
+            kind=asset.kind,
+            name=asset.name,
+            outcome=Outcome.UPDATED if changed else Outcome.UNCHANGED,
+            changed=changed,
+            drift=[_difference(key, actual, wrong, why) for key, why in refused.items()],
+        )
+
+    async def _create(self, asset: Asset) -> AssetReport:
+        outcome = Outcome.CREATED
+        try:
+            await self._js.api(asset.verb("CREATE"), asset.body(asset.wanted))
+        except Unanswered:
+            # an R1 consumer whose server is down answers nobody
+            outcome = Outcome.LATER
+        return AssetReport(kind=asset.kind, name=asset.name, outcome=outcome)
+
+    async def _update(
+        self, asset: Asset, actual: Mapping[str, Any], wrong: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Puts right what is `wrong`; what the server refuses comes back, with its reason.
+
+        All at once first: single steps may pass through settings that do not go together.
+        """
+        if await self._put(asset, {**actual, **wrong}) is None:
+            return {}
+        settled, refused = dict(actual), {}
+        for key, value in wrong.items():
+            why = await self._put(asset, {**settled, key: value})
+            if why is None:
+                settled[key] = value
+            else:
+                refused[key] = why
+        return refused
+
+    async def _put(self, asset: Asset, config: Mapping[str, Any]) -> str | None:
+        try:
+            await self._js.api(asset.verb("UPDATE"), asset.body(config))
+        except ApiError as error:
+            return error.message
+        return None
+
+    async def _remove_mailbox(self, node: str) -> AssetReport:
+        outcome = Outcome.REMOVED
+        try:
+            await self._js.api(f"CONSUMER.DELETE.{CMD}.{node}")
+        except ApiError as error:
+            if error.status != NOT_THERE:
+                raise
+            outcome = Outcome.ABSENT
+        return AssetReport(kind="mailbox", name=node, outcome=outcome)
+
+    async def _remove_presence(self, node: str, key: str) -> AssetReport:
+        outcome = Outcome.ABSENT
+        if await self._has_presence(key):
+            await self._js.publish(key, b"", KV_DELETE)
+            outcome = Outcome.REMOVED
+        return AssetReport(kind="presence", name=node, outcome=outcome)
+
+    async def _has_presence(self, key: str) -> bool:
+        try:
+            last = await read_last(self._bus, f"KV_{NODES_BUCKET}", key)
+        except NotSetUp:
+            return False
+        except Denied:
+            return True  # a provisioner may write the bucket without reading it
+        return last is not None and "KV-Operation" not in last.headers
+
+
+def _difference(
+    key: str, actual: Mapping[str, Any], wrong: Mapping[str, Any], why: str | None = None
+) -> Difference:
+    return Difference(setting=key, was=actual.get(key), should=wrong[key], why=why)
