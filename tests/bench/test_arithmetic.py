@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from tests.bench import observer, places
 from tests.bench.comparison import BESIDE, Better, compare
 from tests.bench.rounds import interleave, percentile
