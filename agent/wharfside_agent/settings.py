@@ -53,13 +53,15 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
 
     `bundle_roots`: bundles and root file systems must lie below one of these.
     `mount_roots`: so must the sources of bind mounts; none by default.
-    `cgroup_parent`: below the delegated cgroup; `{node}` as above.
+    `cgroup_parent`: the cgroup that the agent may fill; `{node}` as above. Left out:
+    the agent's own where it has one to itself (systemd's Delegate=yes), else
+    `/wharfside/{node}`.
     """
 
     default: Literal["crun", "runc"] = "crun"
     bundle_roots: list[str] = ["/var/lib/wharfside/bundles"]
     mount_roots: list[str] = []
-    cgroup_parent: str = "/wharfside/{node}"
+    cgroup_parent: str | None = None
 
 
 class LimitSettings(Group, frozen=True, kw_only=True):
@@ -94,8 +96,9 @@ class Settings(Group, frozen=True, kw_only=True):
         return Path(self.paths.run_dir.format(node=self.node.name))
 
     @property
-    def cgroup_parent(self) -> str:
-        return self.runtime.cgroup_parent.format(node=self.node.name)
+    def cgroup_parent(self) -> str | None:
+        parent = self.runtime.cgroup_parent
+        return None if parent is None else parent.format(node=self.node.name)
 
 
 def default_node_name() -> str:

@@ -178,12 +178,15 @@ class NatsBus:
             raise Undecided(repr(error)) from error
         return ack.seq
 
+    async def withdraw(self, grace_s: float) -> None:
+        """Takes no more requests; lets those under way end, at most `grace_s`."""
+        await self._service.stop(grace_s)
+
     async def close(self, timeout_s: float = 2.0) -> None:
         """Lets go of the connection; what waits to be written is flushed, bounded."""
         client = self._client
         if client is None or client.is_closed:
             return
-        await self._service.stop()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.flush(timeout=max(1, int(timeout_s))), timeout_s)
         with contextlib.suppress(Exception):

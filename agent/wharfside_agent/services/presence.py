@@ -64,6 +64,7 @@ class Presence:
 
     async def start(self) -> None:
         """Listens for a twin first, then tells of itself, then keeps telling."""
+        self._bus.on_connected(self.changed)
         await self._bus.listen(self._subjects.live_nodes(self._base.node), self._heard)
         self._tasks.start(self._keep_telling(), "presence")
 
@@ -103,16 +104,16 @@ class Presence:
                 await self._pause()
             except BusError as error:
                 log.info("presence-not-told", error=str(error))
-                await asyncio.sleep(RETRY_S)
+                await self._pause(RETRY_S)
 
     async def _put(self, timeout_s: float = 5.0) -> int:
         key = node_key(self._base.node)
         return await self._bus.publish(key, encode(self.info()), timeout_s=timeout_s)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float = PUT_EVERY_S) -> None:
         """Until the next put is due: a change gathers others for a moment."""
         try:
-            await asyncio.wait_for(self._changed.wait(), PUT_EVERY_S)
+            await asyncio.wait_for(self._changed.wait(), seconds)
             await asyncio.sleep(GATHER_S)
         except TimeoutError:
             pass

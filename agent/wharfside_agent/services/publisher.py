@@ -63,6 +63,7 @@ class Publisher:
         self._replayed_through = 0
         self._node_base: int | None = None
         self._base_lock = asyncio.Lock()
+        self._bus_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._acked: Callable[[str], None] = lambda _lane: None
         self.no_stream = False
 
@@ -72,6 +73,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Takes up what former lives left in the outbox, then what each commit appends."""
+        self._bus.on_connected(self._wake)
         self._store.on_appended(self._offer)
         rows = await self._store.transact(lambda tx: tx.outbox(0, MAX_HELD))
         self._replayed_through = rows[-1].place if rows else 0
@@ -154,8 +156,17 @@ class Publisher:
         return AsyncRetrying(
             retry=retry_if_exception_type(_AGAIN),
             wait=wait_random_exponential(multiplier=0.1, max=5),
+            sleep=self._nap,
             before_sleep=tell,
         )
+
+    async def _nap(self, seconds: float) -> None:
+        """Until it is time to try again, or the bus is back."""
+        await asyncio.wait({self._bus_back}, timeout=seconds)
+
+    def _wake(self) -> None:
+        self._bus_back.set_result(None)
+        self._bus_back = asyncio.get_running_loop().create_future()
 
     def _stamped(self, row: OutboxRow, event: Event) -> Event:
         return msgspec.structs.replace(

@@ -1,0 +1,105 @@
+"""wharfside-agent: run, check-config, doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+
+from wharfside_agent.errors import StartError
+from wharfside_agent.settings import Settings, load_settings
+from wharfside_protocol import __version__
+
+DEFAULT_CONFIG = Path("/etc/wharfside/config.toml")
+FAILED_TO_START = 1
+
+app = typer.Typer(
+    help="The Wharfside node agent.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+Config = Annotated[Path, typer.Option("--config", "-c", help="The TOML configuration file.")]
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Takes container commands from NATS and tells what became of them."""
+    if show:
+        typer.echo(f"wharfside-agent {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: Config = DEFAULT_CONFIG,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="A replaced host: an older agent of this name leaves."),
+    ] = False,
+) -> None:
+    """Runs the agent until SIGTERM; containers run on without it."""
+    from wharfside_agent.app import run_agent
+    from wharfside_agent.logs import configure_logs
+    from wharfside_agent.services.journal import journal_from_environment
+
+    settings = _load(config)
+    if take_over:
+        node = msgspec.structs.replace(settings.node, take_over=True)
+        settings = msgspec.structs.replace(settings, node=node)
+    configure_logs(settings.log)
+    try:
+        code = _runner().run(run_agent(settings, journal_from_environment()))
+    except StartError as error:
+        _fail(str(error))
+    raise typer.Exit(code)
+
+
+@app.command("check-config")
+def check_config(config: Config = DEFAULT_CONFIG) -> None:
+    """Reads the configuration and says what it means, or what is wrong with it."""
+    settings = _load(config)
+    typer.echo(f"{config}: good")
+    typer.echo(msgspec.json.format(msgspec.json.encode(settings), indent=2).decode())
+
+
+@app.command()
+def doctor(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Probes runtime, conmon, cgroups, CRIU and NATS: what works, what not, what to do."""
+    from wharfside_agent.doctor import examine, show
+
+    findings = asyncio.run(examine(_load(config)))
+    show(findings, as_json=as_json)
+    raise typer.Exit(0 if all(finding.ok or not finding.needed for finding in findings) else 1)
+
+
+def _load(config: Path) -> Settings:
+    try:
+        return load_settings(config)
+    except StartError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"wharfside-agent: {message}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(FAILED_TO_START)
+
+
+def _runner() -> asyncio.Runner:
+    """uvloop where the extra `fast` is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app(prog_name="wharfside-agent")

@@ -1,0 +1,70 @@
+"""What this machine gives the agent: its cgroups, its witnesses, its runtimes. Made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wharfside_agent.core.cgroup_paths import CgroupMounts
+from wharfside_agent.core.placement import Places
+from wharfside_agent.errors import NoRuntime
+from wharfside_agent.ports.runtime import Runtime
+from wharfside_agent.runtime.bundle import Bundles, probe_machine
+from wharfside_agent.runtime.delegation import delegated_path, settle_in
+from wharfside_agent.runtime.driver import Driver
+from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
+from wharfside_agent.settings import Settings
+from wharfside_agent.watchers.exits import PidfdExits
+from wharfside_agent.watchers.mounts import read_cgroup_mounts
+from wharfside_agent.watchers.ooms import CgroupOoms
+from wharfside_agent.watchers.stats import CgroupStats
+from wharfside_agent.watchers.subreaper import become_subreaper
+from wharfside_protocol.errors import WharfsideError
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`delegated` is the cgroup path below which everything of this node lies."""
+
+    runtime: Runtime
+    delegated: str
+
+
+def delegated_here(settings: Settings) -> tuple[CgroupMounts, str]:
+    """The cgroup mounts and the path that the settings lead to; changes nothing."""
+    mounts = read_cgroup_mounts()
+    return mounts, delegated_path(mounts, settings.cgroup_parent, settings.node.name)
+
+
+async def make_machine(settings: Settings, places: Places) -> Machine:
+    """Settles the process into its cgroup, becomes a subreaper, probes the runtimes.
+
+    Raises:
+        NoRuntime: nothing here can run a container; it says what to install.
+    """
+    mounts, delegated = delegated_here(settings)
+    become_subreaper()
+    try:
+        settle_in(mounts, delegated)
+        ordered = sorted(RUNTIMES, key=lambda name: name != settings.runtime.default)
+        found = {name: path for name in ordered if (path := find_program(name)) is not None}
+        probed = await probe(places, runtimes=found or None)
+    except WharfsideError as error:
+        raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
+    kit = Kit(
+        places=places,
+        conmon=probed.conmon,
+        mounts=mounts,
+        delegated=delegated,
+        bundles=Bundles(
+            places,
+            [Path(root) for root in settings.runtime.bundle_roots],
+            [Path(root) for root in settings.runtime.mount_roots],
+            probe_machine(mounts.version),
+        ),
+        exits=PidfdExits(),
+        ooms=CgroupOoms(),
+        stats=CgroupStats(),
+    )
+    return Machine(Driver(kit, probed), delegated)

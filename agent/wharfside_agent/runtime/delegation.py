@@ -1,0 +1,76 @@
+"""The cgroup that the agent may fill: `<delegated>/{agent, conmon, ctr/<incarnation>}`.
+
+cgroup v2 allows no processes in inner nodes, so the agent moves itself into a
+leaf before anything else (cgroups(7), "no internal processes").
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wharfside_agent.core.cgroup_paths import CgroupMounts
+from wharfside_protocol.errors import RuntimeFailed
+
+OWN_CGROUP = Path("/proc/self/cgroup")
+
+
+def delegated_path(mounts: CgroupMounts, wanted: str | None, node: str) -> str:
+    """`wanted`; else the agent's own cgroup where it is alone in it (v2); else a fixed one."""
+    if wanted is not None:
+        return wanted
+    own = _own_path() if mounts.version == "v2" else None
+    if own is not None and own != "/" and _alone_in(mounts, own):
+        return own.removesuffix("/agent")
+    return f"/wharfside/{node}"
+
+
+def settle_in(mounts: CgroupMounts, delegated: str) -> None:
+    """Makes the leaves and moves this process into its own. v1 needs none of it.
+
+    Raises:
+        RuntimeFailed: the cgroup may not be written: it was not delegated.
+    """
+    if mounts.version == "v1" or mounts.unified is None:
+        return
+    top = mounts.unified / delegated.lstrip("/")
+    try:
+        for leaf in ("agent", "conmon", "ctr"):
+            (top / leaf).mkdir(parents=True, exist_ok=True)
+        (top / "agent" / "cgroup.procs").write_text(str(os.getpid()))
+        _enable_controllers(mounts.unified, top / "ctr")
+    except OSError as error:
+        raise RuntimeFailed(
+            f"cgroup {top} cannot be used ({error.strerror}): run as root, "
+            "or under systemd with Delegate=yes"
+        ) from error
+
+
+def _enable_controllers(root: Path, leaf: Path) -> None:
+    """Hands every controller down from the first folder that has them to `leaf`."""
+    chain = [folder for folder in (leaf, *leaf.parents) if folder.is_relative_to(root)]
+    for folder in reversed(chain):
+        for controller in (folder / "cgroup.controllers").read_text().split():
+            _enable(folder, controller)
+
+
+def _enable(folder: Path, controller: str) -> None:
+    """One at a time: one that cannot be had must not take the others along."""
+    try:
+        (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    except OSError:
+        return
+
+
+def _own_path() -> str | None:
+    for line in OWN_CGROUP.read_text().splitlines():
+        hierarchy, _, path = line.split(":", 2)
+        if hierarchy == "0":
+            return path
+    return None
+
+
+def _alone_in(mounts: CgroupMounts, path: str) -> bool:
+    assert mounts.unified is not None
+    procs = (mounts.unified / path.lstrip("/") / "cgroup.procs").read_text().split()
+    return procs == [str(os.getpid())]
