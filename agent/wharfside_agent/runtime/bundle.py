@@ -15,10 +15,12 @@ import msgspec
 from wharfside_agent.core.oci_config import Machine, RunFacts, from_bundle, from_rootfs
 from wharfside_agent.core.placement import Places, RunPlace
 from wharfside_agent.core.resources import CgroupVersion
+from wharfside_agent.core.seccomp import profile_for
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.runtime.bundle_check import BundleCheck, Source
 from wharfside_agent.runtime.mounts import mount_overlay, unmount
 from wharfside_agent.runtime.removal import remove_folder
+from wharfside_agent.runtime.seccomp_filter import ANNOTATION, compile_filter
 from wharfside_protocol.errors import NotFound, RuntimeFailed
 from wharfside_protocol.specs import ContainerSpec
 
@@ -44,6 +46,7 @@ class Bundles:
         self._places = places
         self._machine = machine
         self._checks = BundleCheck(bundle_roots, mount_roots)
+        self._filter = compile_filter(profile_for(machine.architecture))
 
     def check(self, spec: ContainerSpec) -> None:
         """Passes where `prepare` would find nothing to refuse. Changes nothing.
@@ -65,17 +68,13 @@ class Bundles:
             RuntimeFailed: no overlay, or the folder of this run is there already.
                 What was made is undone.
         """
-        notes = {
-            "io.wharfside.container": plan.container,
-            "io.wharfside.incarnation": plan.incarnation,
-            "io.wharfside.run": str(plan.run),
-        }
         with self._checks.checked(plan.spec) as source, ExitStack() as undo:
             if not place.layer.exists():
                 undo.callback(remove_folder, place.layer)
             self._make_bundle(place)
             undo.callback(self._remove_run, place)
             rootfs = self._rootfs(source, place)
+            notes = self._notes(plan, source)
             config = self._config(source, plan.container, str(rootfs), cgroup_path, notes)
             _write_config(place.bundle, config)
             undo.pop_all()
@@ -93,7 +92,7 @@ class Bundles:
         except (OSError, msgspec.DecodeError) as error:
             raise NotFound(f"{path} cannot be read: {error}", path=str(path)) from error
 
-    def remove(self, place: RunPlace, *, keep_layer: bool) -> None:
+    def remove(self, place: RunPlace, keep_layer: bool) -> None:
         """Unmounts and removes what `prepare` and the monitors made. Idempotent.
 
         Without `keep_layer` the incarnation's layer and its logs of all runs go, too.
@@ -128,6 +127,17 @@ class Bundles:
         place.rootfs.mkdir(_PRIVATE)
         mount_overlay(source.rootfs.fd, upper, work, place.rootfs)
         return place.rootfs
+
+    def _notes(self, plan: RunPlan, source: Source) -> dict[str, str]:
+        """Annotations. The ready filter only where the profile is ours: a bundle has its own."""
+        notes = {
+            "io.wharfside.container": plan.container,
+            "io.wharfside.incarnation": plan.incarnation,
+            "io.wharfside.run": str(plan.run),
+        }
+        if plan.runtime == "crun" and source.config is None and self._filter is not None:
+            notes[ANNOTATION] = self._filter
+        return notes
 
     def _config(
         self,
