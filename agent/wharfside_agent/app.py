@@ -119,7 +119,7 @@ def _compose(
         settings.limits.requests,
         _overloaded(name, subjects),
     )
-    bus = NatsBus(_bus_options(settings), service)
+    bus = NatsBus(bus_options(settings), service)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock, tasks)
     presence = Presence(
@@ -180,7 +180,8 @@ async def _until_the_end(
     """Waits for a signal, a twin, or the end of a task that should have none."""
     asked = _asked_to_stop()
     twin = parts.presence.twin
-    await asyncio.wait({asked, twin, *forever}, return_when=asyncio.FIRST_COMPLETED)
+    ends: set[asyncio.Future[Any]] = {asked, twin, *forever}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     notify("STOPPING=1")
     if twin.done():
         other = twin.result()
@@ -238,7 +239,8 @@ def _overloaded(node: str, subjects: Subjects) -> Callable[[Request], bytes]:
     return answer
 
 
-def _bus_options(settings: Settings) -> BusOptions:
+def bus_options(settings: Settings) -> BusOptions:
+    """How the settings reach the bus."""
     nats = settings.nats
 
     def path(text: str | None) -> Path | None:

@@ -1,0 +1,5 @@
+"""`python -m wharfside_agent` is `wharfside-agent`."""
+
+from wharfside_agent.cli import main
+
+main()

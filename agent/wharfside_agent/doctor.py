@@ -1,0 +1,178 @@
+"""doctor: what on this machine works for the agent, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import nats
+from nats.aio.client import Client
+from rich.console import Console
+from rich.table import Table
+
+from wharfside_agent.app import bus_options
+from wharfside_agent.core.placement import Places
+from wharfside_agent.machine import delegated_here
+from wharfside_agent.runtime import spawn
+from wharfside_agent.runtime.probe import RUNTIMES, Probed, probe
+from wharfside_agent.settings import Settings
+from wharfside_protocol.assets import EVT
+from wharfside_protocol.errors import WharfsideError
+
+NATS_SECONDS = 5.0
+CRIU_SECONDS = 20.0
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing examined. `needed`: the agent cannot do its work without it."""
+
+    name: str
+    ok: bool
+    needed: bool
+    says: str
+    advice: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Everything that the agent stands on. Changes nothing that lasts."""
+    checks: list[Callable[[Settings], Awaitable[list[Finding]]]] = [
+        _privileges,
+        _cgroups,
+        _runtimes,
+        _criu,
+        _folders,
+        _bus,
+    ]
+    found: list[Finding] = []
+    for check in checks:
+        found += await check(settings)
+    return found
+
+
+async def _privileges(_settings: Settings) -> list[Finding]:
+    root = os.geteuid() == 0
+    says = "root" if root else f"uid {os.geteuid()}"
+    advice = "" if root else "run the agent as root: namespaces and cgroups need it"
+    return [Finding(name="privileges", ok=root, needed=True, says=says, advice=advice)]
+
+
+async def _cgroups(settings: Settings) -> list[Finding]:
+    try:
+        mounts, delegated = delegated_here(settings)
+    except (WharfsideError, OSError) as error:
+        advice = "mount cgroup2 on /sys/fs/cgroup"
+        return [Finding(name="cgroups", ok=False, needed=True, says=str(error), advice=advice)]
+    kinds = ", ".join(sorted(mounts.controllers)) if mounts.version == "v1" else "unified"
+    advice = "" if mounts.version == "v2" else "works; version 2 also gives pressure figures (PSI)"
+    says = f"{mounts.version} ({kinds}), containers below {delegated}"
+    return [Finding(name="cgroups", ok=True, needed=True, says=says, advice=advice)]
+
+
+async def _runtimes(settings: Settings) -> list[Finding]:
+    with tempfile.TemporaryDirectory(prefix="wharfside-doctor-") as folder:
+        places = Places(run_dir=Path(folder), state_dir=Path(folder))
+        try:
+            probed = await probe(places)
+        except WharfsideError as error:
+            advice = "apt-get install conmon crun runc"
+            says = error.message
+            return [Finding(name="runtime", ok=False, needed=True, says=says, advice=advice)]
+    return [
+        Finding(
+            name="conmon",
+            ok=True,
+            needed=True,
+            says=f"{probed.conmon_version} ({probed.conmon})",
+        ),
+        *(_runtime(probed, name, settings.runtime.default) for name in RUNTIMES),
+    ]
+
+
+def _runtime(probed: Probed, name: str, default: str) -> Finding:
+    for found in probed.usable:
+        if found.info.name == name:
+            can = "with checkpoints" if found.info.checkpoint else "without checkpoints"
+            says = f"{found.info.version}, {can} ({found.info.path})"
+            return Finding(name=name, ok=True, needed=name == default, says=says)
+    says = probed.refused.get(name, "not found")
+    advice = f"apt-get install {name}" if "not installed" in says else "the other one is used"
+    return Finding(name=name, ok=False, needed=False, says=says, advice=advice)
+
+
+async def _criu(_settings: Settings) -> list[Finding]:
+    """In CRIU's own words: what it complains of is what an operator must look for."""
+    path = shutil.which("criu")
+    if path is None:
+        advice = "only checkpoints need it: apt-get install criu (4.1 or newer)"
+        return [Finding(name="criu", ok=False, needed=False, says="not installed", advice=advice)]
+    try:
+        done = await spawn.run([path, "check"], seconds=CRIU_SECONDS)
+    except WharfsideError as error:
+        return [Finding(name="criu", ok=False, needed=False, says=error.message)]
+    lines = (done.stderr + done.stdout).strip().splitlines()
+    words = lines[-1] if lines else f"exit status {done.code}"
+    return [Finding(name="criu", ok=done.code == 0, needed=False, says=words)]
+
+
+async def _folders(settings: Settings) -> list[Finding]:
+    return [_folder("state_dir", settings.state_dir), _folder("run_dir", settings.run_dir)]
+
+
+def _folder(name: str, path: Path) -> Finding:
+    there = next(each for each in (path, *path.parents) if each.exists())
+    ok = os.access(there, os.W_OK)
+    free = shutil.disk_usage(there).free >> 20
+    advice = "" if ok else f"let the agent write {there}"
+    says = f"{path} ({free} MiB free)"
+    return Finding(name=name, ok=ok, needed=True, says=says, advice=advice)
+
+
+async def _bus(settings: Settings) -> list[Finding]:
+    arguments = bus_options(settings).connect_arguments() | {
+        "max_reconnect_attempts": 0,
+        "allow_reconnect": False,
+    }
+    try:
+        client = await asyncio.wait_for(nats.connect(**arguments), NATS_SECONDS)
+    except Exception as error:
+        says = f"{', '.join(settings.nats.servers)}: {type(error).__name__} {error}"
+        advice = "is the server up, and are nats.servers and the credentials right?"
+        return [Finding(name="nats", ok=False, needed=True, says=says, advice=advice)]
+    url = client.connected_url
+    try:
+        return [
+            Finding(name="nats", ok=True, needed=True, says=url.netloc if url else "connected"),
+            await _streams(client),
+        ]
+    finally:
+        await client.close()
+
+
+async def _streams(client: Client) -> Finding:
+    """With least privilege an agent may not ask; then its presence tells `no-stream`."""
+    try:
+        await client.jetstream().stream_info(EVT)
+    except Exception as error:
+        says = f"{EVT} not seen: {type(error).__name__}"
+        advice = "run `wharfside bootstrap` once for the fleet (an agent may lack the right to ask)"
+        return Finding(name="streams", ok=False, needed=False, says=says, advice=advice)
+    return Finding(name="streams", ok=True, needed=False, says=f"{EVT} is there")
+
+
+def show(findings: list[Finding], *, as_json: bool) -> None:
+    """A table for people, or one JSON document."""
+    if as_json:
+        print(msgspec.json.encode(findings).decode())  # noqa: T201
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        mark = "ok" if finding.ok else ("FAIL" if finding.needed else "-")
+        table.add_row(mark, finding.name, finding.says, finding.advice)
+    Console().print(table)
