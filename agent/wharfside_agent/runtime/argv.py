@@ -1,0 +1,119 @@
+"""The command lines of crun, runc and conmon. Pure: nothing is run or looked up here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class OciBinary:
+    """An OCI runtime on this machine and the folder of its state (`--root`)."""
+
+    name: str
+    path: Path
+    root: Path
+
+    def argv(self, *words: str) -> list[str]:
+        return [str(self.path), f"--root={self.root}", *words]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorDir:
+    """What conmon and the runtime write for one process. Fresh for every process."""
+
+    folder: Path
+
+    @property
+    def pid_file(self) -> Path:
+        return self.folder / "pid"
+
+    @property
+    def conmon_pid_file(self) -> Path:
+        return self.folder / "conmon.pid"
+
+    @property
+    def persist(self) -> Path:
+        return self.folder / "persist"
+
+    @property
+    def process_spec(self) -> Path:
+        """The OCI process of an exec, as handed to the runtime."""
+        return self.folder / "process.json"
+
+
+def conmon_create(
+    conmon: Path, oci: OciBinary, runtime_id: str, bundle: Path, monitor: MonitorDir, log: Path
+) -> list[str]:
+    """conmon watching a new container (conmon(8))."""
+    return _conmon(conmon, oci, runtime_id, bundle, monitor, log)
+
+
+def conmon_exec(
+    conmon: Path, oci: OciBinary, runtime_id: str, monitor: MonitorDir, log: Path
+) -> list[str]:
+    """conmon watching one more process in a running container.
+
+    Its bundle is the process's own monitor folder: conmon makes its attach socket and
+    control FIFO there, and in the container's they would replace those of init.
+    """
+    argv = _conmon(conmon, oci, runtime_id, monitor.folder, monitor, log)
+    return [*argv, "--exec", "--exec-process-spec", str(monitor.process_spec)]
+
+
+def _conmon(
+    conmon: Path, oci: OciBinary, runtime_id: str, bundle: Path, monitor: MonitorDir, log: Path
+) -> list[str]:
+    return [
+        str(conmon),
+        "--api-version=1",
+        f"--cid={runtime_id}",
+        f"--cuuid={runtime_id}",
+        f"--name={runtime_id}",
+        f"--runtime={oci.path}",
+        f"--runtime-arg=--root={oci.root}",
+        f"--bundle={bundle}",
+        f"--container-pidfile={monitor.pid_file}",
+        f"--conmon-pidfile={monitor.conmon_pid_file}",
+        f"--persist-dir={monitor.persist}",
+        "--full-attach",
+        # The exit is told from the page cache, which outlives every process; the fsync
+        # would only stand between a container's end and its event.
+        "--no-sync-log",
+        f"--log-path=k8s-file:{log}",
+    ]
+
+
+def start(oci: OciBinary, runtime_id: str) -> list[str]:
+    return oci.argv("start", runtime_id)
+
+
+def state(oci: OciBinary, runtime_id: str) -> list[str]:
+    return oci.argv("state", runtime_id)
+
+
+def pause(oci: OciBinary, runtime_id: str) -> list[str]:
+    return oci.argv("pause", runtime_id)
+
+
+def resume(oci: OciBinary, runtime_id: str) -> list[str]:
+    return oci.argv("resume", runtime_id)
+
+
+def update(oci: OciBinary, runtime_id: str) -> list[str]:
+    """Reads the OCI resources from its standard input."""
+    return oci.argv("update", "--resources=/dev/stdin", runtime_id)
+
+
+def delete(oci: OciBinary, runtime_id: str) -> list[str]:
+    """With force: kills what lives, and says nothing of what is not there."""
+    return oci.argv("delete", "--force", runtime_id)
+
+
+def version(path: Path) -> list[str]:
+    return [str(path), "--version"]
+
+
+def features(path: Path) -> list[str]:
+    """Runtimes of spec 1.1 and newer tell what they can do (features.md)."""
+    return [str(path), "features"]

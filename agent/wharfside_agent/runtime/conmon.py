@@ -1,0 +1,94 @@
+"""Starts a process under its own conmon and hears from it how that went."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from wharfside_agent.runtime import spawn
+from wharfside_agent.runtime.argv import MonitorDir
+from wharfside_agent.runtime.refusals import refusal
+from wharfside_agent.runtime.sync_pipe import Reported, parse_report
+from wharfside_protocol.errors import RuntimeFailed
+
+LAUNCH_SECONDS = 60.0
+"""A create takes 20 to 60 ms; one that is not done by then hangs."""
+
+REPORT_BYTES = 64 * 1024
+"""conmon hands on at most 8 KiB of the runtime's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The pids of a process and of the conmon that watches it."""
+
+    pid: int
+    monitor: int
+
+
+async def launch(
+    argv: list[str], monitor: MonitorDir, what: str, settle: Callable[[int], None]
+) -> Launched:
+    """Runs conmon and waits until its runtime has made the process.
+
+    `settle` puts conmon's first pid where it belongs before conmon forks anything: it
+    waits for a byte on its start pipe until then. Its working folder is its own: older
+    ones write a file `oom` there.
+
+    Raises:
+        RuntimeFailed: in the runtime's own words, or conmon's; `what` begins the message.
+    """
+    with ExitStack() as owned, spawn.scratches("conmon") as (words,):
+        report, child = _start(argv, monitor.folder, words.fd, settle, owned)
+        try:
+            line = await _read_line(report)
+        except TimeoutError as error:
+            raise RuntimeFailed(f"{what}: conmon said nothing for {LAUNCH_SECONDS} s") from error
+        finally:
+            await spawn.ended(child, LAUNCH_SECONDS)
+        said = parse_report(line) if line else Reported(None, words.text())
+        if said.pid is None:
+            raise refusal(what, said.words)
+        return Launched(said.pid, int(monitor.conmon_pid_file.read_bytes()))
+
+
+def _start(
+    argv: list[str], cwd: Path, words: int, settle: Callable[[int], None], owned: ExitStack
+) -> tuple[int, subprocess.Popen[bytes]]:
+    """conmon, blocked on its start pipe until it is settled, then let go."""
+    report, sync = os.pipe2(os.O_CLOEXEC)
+    owned.callback(os.close, report)
+    start, go = os.pipe2(os.O_CLOEXEC)
+    owned.callback(os.close, go)
+    try:
+        os.set_blocking(report, False)
+        for fd in (sync, start):
+            os.set_inheritable(fd, True)
+        child = spawn.popen(
+            argv,
+            stderr=words,
+            cwd=cwd,
+            environment={"_OCI_SYNCPIPE": str(sync), "_OCI_STARTPIPE": str(start)},
+        )
+    finally:
+        os.close(sync)
+        os.close(start)
+    settle(child.pid)
+    os.write(go, b"\0")
+    return report, child
+
+
+async def _read_line(fd: int) -> bytes:
+    """One line; less where the writer is gone before its end."""
+    line = bytearray()
+    while len(line) < REPORT_BYTES:
+        await spawn.readable(fd, LAUNCH_SECONDS)
+        part = os.read(fd, REPORT_BYTES)
+        line += part
+        if not part or line.endswith(b"\n"):
+            break
+    return bytes(line)

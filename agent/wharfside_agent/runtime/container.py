@@ -1,0 +1,163 @@
+"""One run of one incarnation, driven through its runtime and watched by conmon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wharfside_agent.core.oci_config import exec_process
+from wharfside_agent.core.placement import RunPlace
+from wharfside_agent.core.resources import to_resources
+from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
+from wharfside_agent.ports.watcher import OomCounters
+from wharfside_agent.runtime import argv, cgroups
+from wharfside_agent.runtime.argv import MonitorDir, OciBinary
+from wharfside_agent.runtime.commands import OciCommands
+from wharfside_agent.runtime.conmon import Launched, launch
+from wharfside_agent.runtime.identity import identify
+from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.leftovers import kill_exec, monitor_over
+from wharfside_agent.runtime.process import RunProcess
+from wharfside_protocol.errors import NotFound
+from wharfside_protocol.specs import Limits, ProcessSpec
+from wharfside_protocol.states import INIT
+from wharfside_protocol.stats import Stats
+
+
+class RunContainer:
+    """ports.runtime.Container. Made by the driver, which adds init."""
+
+    def __init__(
+        self, kit: Kit, oci: OciBinary, plan: RunPlan, place: RunPlace, seen_oom_kills: int
+    ) -> None:
+        self._kit = kit
+        self._oci = oci
+        self._place = place
+        self._cgroup = kit.cgroup(place)
+        self._commands = OciCommands(oci, place.runtime_id)
+        self._limits = plan.spec.limits or Limits()
+        self._processes: dict[str, RunProcess] = {}
+        self._oom = kit.ooms.arm(self._cgroup, seen_oom_kills)
+
+    @property
+    def id(self) -> str:
+        return self._place.runtime_id
+
+    @property
+    def bundle(self) -> Path:
+        return self._place.bundle
+
+    @property
+    def cgroup(self) -> str:
+        return self._cgroup.path
+
+    @property
+    def pid(self) -> int:
+        return self.init.pid
+
+    @property
+    def init(self) -> RunProcess:
+        return self._processes[INIT]
+
+    def processes(self) -> Sequence[RunProcess]:
+        return list(self._processes.values())
+
+    def add(self, trace: ProcessTrace) -> RunProcess:
+        """Watches a process that is there, or was; init comes first."""
+        monitor = MonitorDir(self._place.monitor_dir(trace.process))
+        process = RunProcess(
+            container=self,
+            trace=trace,
+            watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
+            log=self._place.log(trace.process),
+            spec=self._spec_of(trace.process, monitor),
+        )
+        self._processes[trace.process] = process
+        return process
+
+    def launched(self, process: str, launched: Launched) -> RunProcess:
+        """The same for one that was just made."""
+        trace = ProcessTrace(process, identify(launched.pid), identify(launched.monitor))
+        return self.add(trace)
+
+    async def state(self) -> str:
+        return await self._commands.state()
+
+    async def start(self) -> RunProcess:
+        await self._commands.start()
+        return self.init
+
+    async def exec(self, exec_id: str, spec: ProcessSpec) -> RunProcess:
+        monitor = MonitorDir(self._place.monitor_dir(exec_id))
+        monitor.persist.mkdir(parents=True)
+        process = exec_process(self.init.spec, spec)
+        monitor.process_spec.write_bytes(msgspec.json.encode(process))
+        log = self._place.log(exec_id)
+        words = argv.conmon_exec(self._kit.conmon, self._oci, self.id, monitor, log)
+        try:
+            launched = await launch(words, monitor, f"{self._oci.name} exec", self._kit.settle)
+        except BaseException:
+            kill_exec(monitor, self._kit.programs(self._oci))
+            raise
+        return self.launched(exec_id, launched)
+
+    async def pause(self) -> None:
+        await self._commands.pause()
+
+    async def resume(self) -> None:
+        await self._commands.resume()
+
+    async def update(self, limits: Limits) -> None:
+        resources = to_resources(limits, self._cgroup.version, before=self._limits)
+        await self._commands.update(resources)
+        given = {name: value for name, value in _fields(limits) if value is not None}
+        self._limits = msgspec.structs.replace(self._limits, **given)
+
+    def stats(self) -> Stats:
+        return self._kit.stats.read(self._cgroup)
+
+    async def oom(self) -> AsyncIterator[OomCounters]:
+        while True:
+            yield await self._oom.next()
+
+    def oom_counters(self) -> OomCounters | None:
+        return self._oom.read()
+
+    def signal_all(self, number: int) -> None:
+        cgroups.signal_all(self._cgroup, number)
+
+    async def delete(self, *, keep_layer: bool = False) -> None:
+        await self._commands.delete()
+        for process in self.processes():
+            await monitor_over(process.trace.monitor)
+        await cgroups.remove(self._cgroup)
+        remove = partial(self._kit.bundles.remove, self._place, keep_layer=keep_layer)
+        await asyncio.to_thread(remove)
+
+    def close(self) -> None:
+        self._oom.close()
+        for process in self.processes():
+            process.close()
+
+    def _spec_of(self, process: str, monitor: MonitorDir) -> Callable[[], Mapping[str, Any]]:
+        """Read when it is asked for: a reattach of hundreds has no use for it."""
+        if process == INIT:
+            return cache(lambda: _read(self._place.bundle / "config.json")["process"])
+        return cache(partial(_read, monitor.process_spec))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} is gone: its container was deleted") from error
+    return read
+
+
+def _fields(limits: Limits) -> list[tuple[str, int | str | None]]:
+    return list(msgspec.structs.asdict(limits).items())

@@ -1,0 +1,91 @@
+"""The driver: containers through crun or runc, each process under its own conmon."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+
+from wharfside_agent.core.placement import RunPlace
+from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
+from wharfside_agent.runtime import argv, cgroups
+from wharfside_agent.runtime.argv import MonitorDir, OciBinary
+from wharfside_agent.runtime.commands import OciCommands
+from wharfside_agent.runtime.conmon import Launched, launch
+from wharfside_agent.runtime.container import RunContainer
+from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.leftovers import kill_naming
+from wharfside_agent.runtime.probe import Probed
+from wharfside_protocol.errors import NotFound
+from wharfside_protocol.specs import ContainerSpec
+from wharfside_protocol.states import INIT
+from wharfside_protocol.views import RuntimeInfo
+
+
+class Driver:
+    """ports.runtime.Runtime over real parts."""
+
+    def __init__(self, kit: Kit, probed: Probed) -> None:
+        self._kit = kit
+        self._probed = probed
+
+    @property
+    def available(self) -> Sequence[RuntimeInfo]:
+        return [found.info for found in self._probed.usable]
+
+    def check(self, spec: ContainerSpec) -> str:
+        name = self._probed.choose(spec.runtime, checkpointable=spec.checkpointable)
+        self._kit.bundles.check(spec)
+        return name
+
+    async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> RunContainer:
+        place, oci = self._place(plan), self._probed.binary(plan.runtime)
+        try:
+            await asyncio.to_thread(self._prepare, plan, place)
+            launched = await self._launch(oci, place)
+            container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
+            container.launched(INIT, launched)
+        except BaseException:
+            await asyncio.shield(self.undo(plan))
+            raise
+        return container
+
+    async def reattach(
+        self, plan: RunPlan, traces: Sequence[ProcessTrace], seen_oom_kills: int = 0
+    ) -> RunContainer:
+        place = self._place(plan)
+        if not place.bundle.is_dir():
+            raise NotFound(f"nothing is left of {place.runtime_id}: {place.bundle} is gone")
+        oci = self._probed.binary(plan.runtime)
+        container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
+        for trace in sorted(traces, key=lambda trace: trace.process != INIT):
+            container.add(trace)
+        return container
+
+    async def undo(self, plan: RunPlan) -> None:
+        place, oci = self._place(plan), self._probed.binary(plan.runtime)
+        kill_naming(place.runtime_id, self._kit.programs(oci))
+        await OciCommands(oci, place.runtime_id).delete()
+        await cgroups.remove(self._kit.cgroup(place))
+        await asyncio.to_thread(self._sweep, oci, place, plan.run > 1)
+
+    def _place(self, plan: RunPlan) -> RunPlace:
+        return RunPlace(self._kit.places, plan.incarnation, plan.run)
+
+    def _prepare(self, plan: RunPlan, place: RunPlace) -> None:
+        """In a thread: an overlay's mount takes about a millisecond."""
+        self._kit.bundles.prepare(plan, place, self._kit.cgroup(place).path)
+        MonitorDir(place.monitor_dir(INIT)).persist.mkdir(parents=True, exist_ok=True)
+        place.logs.mkdir(parents=True, exist_ok=True)
+
+    async def _launch(self, oci: OciBinary, place: RunPlace) -> Launched:
+        monitor = MonitorDir(place.monitor_dir(INIT))
+        words = argv.conmon_create(
+            self._kit.conmon, oci, place.runtime_id, place.bundle, monitor, place.log(INIT)
+        )
+        return await launch(words, monitor, f"{oci.name} create", self._kit.settle)
+
+    def _sweep(self, oci: OciBinary, place: RunPlace, keep_layer: bool) -> None:
+        """State that its runtime could no longer read, then all of ours."""
+        shutil.rmtree(oci.root / place.runtime_id, ignore_errors=True)
+        self._kit.bundles.remove(place, keep_layer=keep_layer)

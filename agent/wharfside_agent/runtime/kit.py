@@ -1,0 +1,63 @@
+"""What the driver's parts share: the tools of this machine, made once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from wharfside_agent.core.cgroup_paths import Cgroup, CgroupMounts
+from wharfside_agent.core.placement import Places, RunPlace
+from wharfside_agent.ports.runtime import RunPlan
+from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
+from wharfside_agent.runtime.argv import OciBinary
+from wharfside_protocol.specs import ContainerSpec
+
+
+class BundleKeeper(Protocol):
+    """Makes and removes the folders of a run (runtime/bundle.py)."""
+
+    def check(self, spec: ContainerSpec) -> None: ...
+
+    def prepare(self, plan: RunPlan, place: RunPlace, cgroup_path: str) -> dict[str, Any]: ...
+
+    def remove(self, place: RunPlace, *, keep_layer: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """`delegated` is the cgroup of the agent's own: `<delegated>/{agent,conmon,ctr/...}`."""
+
+    places: Places
+    conmon: Path
+    mounts: CgroupMounts
+    delegated: str
+    bundles: BundleKeeper
+    exits: Exits
+    ooms: Ooms
+    stats: StatsReader
+
+    def cgroup(self, place: RunPlace) -> Cgroup:
+        return self.mounts.at(f"{self.delegated}/ctr/{place.incarnation.lower()}")
+
+    def programs(self, oci: OciBinary) -> frozenset[str]:
+        """The names of the programs that a run's launch may leave half done."""
+        return frozenset({self.conmon.name, oci.path.name})
+
+    @property
+    def settle(self) -> Callable[[int], None]:
+        """Puts a new conmon into its cgroup, away from the agent's and the container's.
+
+        In v2 only: the monitors then are not killed, nor charged, with the agent. In v1
+        that would cost a write for each controller, and killing is per service there, too.
+        """
+        if self.mounts.version == "v1" or self.mounts.unified is None:
+            return lambda _pid: None
+        procs = self.mounts.at(f"{self.delegated}/conmon").folder("unified")
+        assert procs is not None
+        return lambda pid: _write(procs / "cgroup.procs", pid)
+
+
+def _write(path: Path, pid: int) -> None:
+    path.write_text(str(pid))

@@ -1,0 +1,59 @@
+"""What a process's launch or its monitor's hang has left behind, ended for good."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_agent.runtime.argv import MonitorDir
+from wharfside_agent.runtime.identity import identify, pids_naming, proc_stat
+from wharfside_agent.runtime.spawn import readable
+
+MONITOR_SECONDS = 10.0
+"""conmon ends some ms after its process; one that an unread attach client holds is killed."""
+
+
+async def monitor_over(monitor: ProcessIdentity) -> None:
+    """Waits until a conmon is over, so that nothing writes into its folders any more."""
+    try:
+        pidfd = os.pidfd_open(monitor.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if identify(monitor.pid) != monitor:
+            return
+        try:
+            await readable(pidfd, MONITOR_SECONDS)
+        except TimeoutError:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            await readable(pidfd, MONITOR_SECONDS)
+    finally:
+        os.close(pidfd)
+
+
+def kill_naming(name: str, programs: frozenset[str]) -> None:
+    """Kills the `programs` that have `name` as an argument: monitors and runtimes of a run."""
+    for pid in pids_naming(name, programs):
+        _kill(pid)
+
+
+def kill_exec(monitor: MonitorDir, programs: frozenset[str]) -> None:
+    """Kills what a launch of an exec that failed half way may have left.
+
+    conmon and the runtime name the exec's files; the process itself is a child of
+    conmon and named in the pid file.
+    """
+    monitors = pids_naming(str(monitor.folder), programs)
+    with suppress(FileNotFoundError, ValueError):
+        stat = proc_stat(int(monitor.pid_file.read_text()))
+        if stat is not None and stat.parent in monitors:
+            _kill(stat.pid)
+    for pid in monitors:
+        _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,173 @@
+"""Which runtimes and which conmon are on this machine, and which of them work. Once, at start."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from wharfside_agent.core.placement import Places
+from wharfside_agent.runtime import argv, spawn
+from wharfside_agent.runtime.argv import OciBinary
+from wharfside_protocol.errors import RuntimeFailed, Unsupported
+from wharfside_protocol.views import RuntimeInfo
+
+RUNTIMES = ("crun", "runc")
+"""In the order of preference: crun creates in half of runc's time."""
+
+_PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/podman"
+_VERSION = re.compile(r"version[: ]+(\S+)")
+_ANNOTATIONS = ("org.opencontainers.runc.checkpoint.enabled", "run.oci.checkpoint.enabled")
+_TRIAL = "wharfside-trial"
+_TRIAL_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A runtime that works here."""
+
+    info: RuntimeInfo
+    binary: OciBinary
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """`refused` tells, in its own words, why a runtime that was asked for cannot be used."""
+
+    conmon: Path
+    conmon_version: str
+    usable: Sequence[Found]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def binary(self, name: str) -> OciBinary:
+        """Raises Unsupported: this node has no such runtime, or it does not work."""
+        for found in self.usable:
+            if found.info.name == name:
+                return found.binary
+        raise Unsupported(f"{name} cannot be used here: {self.refused.get(name, 'not found')}")
+
+    def choose(self, wanted: str | None, *, checkpointable: bool) -> str:
+        """The runtime for a container.
+
+        Raises:
+            Unsupported: none does what is asked for.
+        """
+        names = [f.info.name for f in self.usable if f.info.checkpoint or not checkpointable]
+        if wanted is not None:
+            self.binary(wanted)
+        fitting = [name for name in names if wanted in (None, name)]
+        if not fitting:
+            raise Unsupported(
+                "no runtime of this node can checkpoint" + (f" ({wanted})" if wanted else "")
+            )
+        return fitting[0]
+
+
+async def probe(
+    places: Places, *, runtimes: Mapping[str, Path] | None = None, conmon: Path | None = None
+) -> Probed:
+    """Looks for the programs (or takes those given) and tries each runtime once.
+
+    Raises:
+        Unsupported: no conmon, or no runtime that works; it says what to install.
+    """
+    given = runtimes or {}
+    monitor = conmon or find_program("conmon")
+    if monitor is None:
+        raise Unsupported("conmon is not installed: apt-get install conmon")
+    paths = {name: given.get(name) or find_program(name) for name in given or RUNTIMES}
+    tried = await asyncio.gather(*(_try(name, path, places) for name, path in paths.items()))
+    usable = [found for found in tried if isinstance(found, Found)]
+    refused = {
+        name: found for name, found in zip(paths, tried, strict=True) if isinstance(found, str)
+    }
+    if not usable:
+        raise Unsupported(f"no OCI runtime works here: {dict(refused)}; apt-get install crun")
+    return Probed(monitor, await _version(monitor), usable, refused)
+
+
+def find_program(name: str) -> Path | None:
+    """By PATH, then where distributions put such programs."""
+    found = shutil.which(name) or shutil.which(name, path=_PLACES)
+    return None if found is None else Path(found)
+
+
+async def _try(name: str, path: Path | None, places: Places) -> Found | str:
+    """The runtime, or why it cannot be used."""
+    if path is None:
+        return f"{name} is not installed"
+    oci = OciBinary(name, path, places.runtime_roots / name)
+    try:
+        version = await _version(path)
+        words = await _trial(oci)
+    except RuntimeFailed as error:
+        return error.message
+    if words is not None:
+        return words
+    info = RuntimeInfo(
+        name=name, version=version, path=str(path), checkpoint=await _can_checkpoint(oci)
+    )
+    return Found(info, oci)
+
+
+async def _version(path: Path) -> str:
+    said = await spawn.run(argv.version(path))
+    match = _VERSION.search(said.stdout)
+    return match.group(1) if match else "unknown"
+
+
+async def _can_checkpoint(oci: OciBinary) -> bool:
+    """By `features` where the runtime has it, else by its list of commands."""
+    told = await spawn.run(argv.features(oci.path))
+    if told.code == 0:
+        try:
+            features = msgspec.json.decode(told.stdout, type=_Features)
+        except msgspec.DecodeError:
+            return False
+        return any(features.annotations.get(name) == "true" for name in _ANNOTATIONS)
+    helped = await spawn.run(oci.argv("--help"))
+    return re.search(r"^\s*checkpoint\b", helped.stdout, re.MULTILINE) is not None
+
+
+class _Features(msgspec.Struct):
+    annotations: dict[str, str] = {}
+
+
+async def _trial(oci: OciBinary) -> str | None:
+    """Why `oci` cannot make containers here; None: it can.
+
+    It is asked to run a program that is not there. Namespaces, mounts and cgroups
+    come before it looks for the program: it has passed if it complains of that alone.
+    """
+    with TemporaryDirectory(prefix="wharfside-trial-") as folder:
+        bundle = Path(folder)
+        for name in ("proc", "dev"):
+            (bundle / "rootfs" / name).mkdir(parents=True)
+        trial = f"{_TRIAL}-{bundle.name.rpartition('-')[2]}".lower()
+        (bundle / "config.json").write_bytes(msgspec.json.encode(_trial_config(trial)))
+        words = oci.argv("run", f"--bundle={bundle}", trial)
+        done = await spawn.run(words, seconds=_TRIAL_SECONDS)
+        await spawn.run(argv.delete(oci, trial), seconds=_TRIAL_SECONDS)
+    if _TRIAL in done.stderr.replace(trial, "") or done.code == 0:
+        return None
+    return done.stderr or f"exit status {done.code}"
+
+
+def _trial_config(trial: str) -> dict[str, object]:
+    kinds = ("pid", "mount", "ipc", "uts", "network")
+    return {
+        "ociVersion": "1.0.2",
+        "process": {"user": {"uid": 0, "gid": 0}, "args": [f"/{_TRIAL}"], "cwd": "/"},
+        "root": {"path": "rootfs", "readonly": True},
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "linux": {
+            "cgroupsPath": f"/{trial}",
+            "namespaces": [{"type": kind} for kind in kinds],
+        },
+    }

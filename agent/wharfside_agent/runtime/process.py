@@ -1,0 +1,97 @@
+"""One process of a container, as the kernel and its conmon show it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wharfside_agent.core.log_lines import Heads
+from wharfside_agent.ports.runtime import NotExited, ProcessTrace
+from wharfside_agent.ports.watcher import Ended, ExitWatch
+from wharfside_protocol.commands import Output
+from wharfside_protocol.errors import NotFound
+
+if TYPE_CHECKING:
+    from wharfside_agent.runtime.container import RunContainer
+
+SCAN_BYTES = 16 * 1024 * 1024
+"""At most so much of a log is read for its head: one silent stream must not cost more."""
+
+_CHUNK = 256 * 1024
+
+
+class RunProcess:
+    """ports.runtime.Process over a pidfd and conmon's log."""
+
+    def __init__(
+        self,
+        container: RunContainer,
+        trace: ProcessTrace,
+        watch: ExitWatch,
+        log: Path,
+        spec: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._container = container
+        self._trace = trace
+        self._watch = watch
+        self._log = log
+        self._spec = spec
+
+    @property
+    def id(self) -> str:
+        return self._trace.process
+
+    @property
+    def container(self) -> RunContainer:
+        return self._container
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return self._spec()
+
+    @property
+    def trace(self) -> ProcessTrace:
+        return self._trace
+
+    @property
+    def pid(self) -> int:
+        return self._trace.identity.pid
+
+    @property
+    def exit_fd(self) -> int:
+        return self._watch.exit_fd
+
+    @property
+    def watch(self) -> ExitWatch:
+        return self._watch
+
+    def exit_status(self) -> Ended:
+        ended = self._watch.ended
+        if ended is None:
+            raise NotExited(f"process {self.id} of {self._container.id} still runs")
+        return ended
+
+    def signal(self, number: int) -> None:
+        try:
+            if self.exit_fd < 0:
+                raise ProcessLookupError
+            signal.pidfd_send_signal(self.exit_fd, number)
+        except ProcessLookupError as error:
+            raise NotFound(f"process {self.id} is over: nothing to signal") from error
+
+    def output(self, limit: int) -> Output:
+        """Reads the log in chunks, at most SCAN_BYTES; long logs belong into a thread."""
+        heads = Heads(limit)
+        try:
+            with self._log.open("rb") as log:
+                while not heads.full and log.tell() < SCAN_BYTES and (chunk := log.read(_CHUNK)):
+                    heads.feed(chunk)
+                cut = not heads.full and bool(log.read(1))
+        except FileNotFoundError:
+            cut = False
+        return heads.output(cut=cut)
+
+    def close(self) -> None:
+        self._watch.close()

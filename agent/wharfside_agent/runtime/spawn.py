@@ -1,0 +1,168 @@
+"""The only place where the agent starts a process: bounded in time and in what it reads.
+
+Lean on purpose (section 9 of the design counts milliseconds): vfork by subprocess, the
+end by pidfd on the loop, output in a sealed memfd. No thread, no pipe to drain, no
+child watcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wharfside_protocol.errors import RuntimeFailed
+
+OUTPUT_BYTES = 256 * 1024
+"""A command that writes more gets EPERM from write(2); nothing that is run here does."""
+
+COMMAND_SECONDS = 60.0
+"""Far beyond the 3 to 60 ms that runtime commands take: a hung one is an error."""
+
+_SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+
+def clean_environment() -> dict[str, str]:
+    """PATH alone: NOTIFY_SOCKET, LISTEN_FDS and _OCI_* would change what runtimes do."""
+    return {"PATH": os.environ.get("PATH", os.defpath)}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`code` is negative for a signal, as subprocess has it."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+async def readable(fd: int, seconds: float) -> None:
+    """Waits until `fd` can be read.
+
+    Raises:
+        TimeoutError: not within `seconds`.
+    """
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _resolve, ready)
+    try:
+        async with asyncio.timeout(seconds):
+            await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+class Scratch:
+    """A file in memory that a child writes to, at most OUTPUT_BYTES."""
+
+    def __init__(self, name: str) -> None:
+        self.fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, OUTPUT_BYTES)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+
+    def text(self) -> str:
+        """What was written so far; the offset is shared with the child."""
+        written = os.lseek(self.fd, 0, os.SEEK_CUR)
+        return os.pread(self.fd, written, 0).decode(errors="replace").strip()
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+@contextmanager
+def scratches(*names: str) -> Iterator[list[Scratch]]:
+    files = [Scratch(name) for name in names]
+    try:
+        yield files
+    finally:
+        for file in files:
+            file.close()
+
+
+def popen(
+    argv: Sequence[str],
+    *,
+    stderr: int,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts `argv`. Every fd of this process is close-on-exec, so none needs closing.
+
+    Raises:
+        RuntimeFailed: the kernel would not run it.
+    """
+    env = clean_environment() | dict(environment or {})
+    try:
+        return subprocess.Popen(
+            argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env, close_fds=False
+        )
+    except OSError as error:
+        raise RuntimeFailed(f"cannot run {argv[0]}: {error.strerror}", path=argv[0]) from error
+
+
+async def ended(child: subprocess.Popen[bytes], seconds: float) -> int:
+    """Waits for the end of `child` and reaps it; its code.
+
+    One that does not end, or whose waiter is canceled, is killed and reaped.
+
+    Raises:
+        TimeoutError: it did not end within `seconds`.
+    """
+    code = child.poll()
+    if code is not None:
+        return code
+    pidfd = os.pidfd_open(child.pid)
+    try:
+        await readable(pidfd, seconds)
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        os.close(pidfd)
+        code = child.wait()
+    return code
+
+
+async def run(
+    argv: Sequence[str], *, stdin: bytes | None = None, seconds: float = COMMAND_SECONDS
+) -> Finished:
+    """Runs a command to its end.
+
+    Raises:
+        RuntimeFailed: it could not be run, or did not end within `seconds`.
+    """
+    with scratches("stdout", "stderr") as (out, err), _input(stdin) as source:
+        child = popen(argv, stdin=source, stdout=out.fd, stderr=err.fd)
+        try:
+            code = await ended(child, seconds)
+        except TimeoutError as error:
+            raise RuntimeFailed(
+                f"{' '.join(argv)} did not end within {seconds:.0f} s and was killed: {err.text()}"
+            ) from error
+        return Finished(code, out.text(), err.text())
+
+
+@contextmanager
+def _input(data: bytes | None) -> Iterator[int]:
+    if data is None:
+        yield subprocess.DEVNULL
+        return
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, data)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,70 @@
+"""Reads a cgroup's OOM counters, in both versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from wharfside_agent.core.cgroup_paths import Cgroup
+from wharfside_agent.core.cgroup_text import parse_flat, parse_number
+from wharfside_agent.ports.watcher import OomCounters
+
+V1_CONTROL = "memory.oom_control"
+V2_EVENTS = "memory.events"
+
+
+def read_counters(cgroup: Cgroup) -> OomCounters | None:
+    """None: the cgroup is gone, or has no memory controller."""
+    folder = cgroup.folder("memory")
+    if folder is None:
+        return None
+    return _read_v2(folder) if cgroup.version == "v2" else _read_v1(folder)
+
+
+def _read_v2(folder: Path) -> OomCounters | None:
+    """memory.events counts for the cgroups below, too (where crun may have put the container)."""
+    events = parse_flat(read_text(folder / V2_EVENTS) or "")
+    if "oom_kill" not in events:
+        return None
+    return OomCounters(
+        oom_kills=events["oom_kill"],
+        oom_events=events.get("oom"),
+        limit_bytes=parse_number(read_text(folder / "memory.max")),
+        peak_bytes=parse_number(read_text(folder / "memory.peak")),
+    )
+
+
+def _read_v1(folder: Path) -> OomCounters | None:
+    """Each cgroup of v1 counts for itself alone: those below are added."""
+    kills = [
+        parse_flat(text).get("oom_kill", 0)
+        for each in tree(folder)
+        if (text := read_text(each / V1_CONTROL)) is not None
+    ]
+    if not kills:
+        return None
+    return OomCounters(
+        oom_kills=sum(kills),
+        limit_bytes=parse_number(read_text(folder / "memory.limit_in_bytes")),
+        peak_bytes=parse_number(read_text(folder / "memory.max_usage_in_bytes")),
+    )
+
+
+def tree(folder: Path) -> Iterator[Path]:
+    """`folder` and the cgroups below. The link count tells without a look that there are none."""
+    yield folder
+    try:
+        if folder.stat().st_nlink > 2:
+            for child in folder.iterdir():
+                if child.is_dir():
+                    yield from tree(child)
+    except OSError:
+        return  # it went away while we looked
+
+
+def read_text(path: Path) -> str | None:
+    """None: the file is not there, or its cgroup went away (ENODEV)."""
+    try:
+        return path.read_text()
+    except OSError:
+        return None

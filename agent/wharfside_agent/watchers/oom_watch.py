@@ -1,0 +1,47 @@
+"""An OOM watch: a doorbell that something rings, and the counters that it then reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from wharfside_agent.core.cgroup_paths import Cgroup
+from wharfside_agent.ports.watcher import OomCounters
+from wharfside_agent.watchers.oom_counters import read_counters
+
+
+class CounterOomWatch:
+    """ports.watcher.OomWatch. The counter alone decides; a ring only says when to look."""
+
+    def __init__(self, cgroup: Cgroup, seen_kills: int) -> None:
+        self._cgroup = cgroup
+        self._told = seen_kills
+        self._rung = asyncio.Event()
+        self._at_close: list[Callable[[], None]] = []
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    def risen(self) -> bool:
+        """There are kills that `next` has not told yet."""
+        counters = self.read()
+        return counters is not None and counters.oom_kills > self._told
+
+    async def next(self) -> OomCounters:
+        while True:
+            self._rung.clear()
+            counters = self.read()
+            if counters is not None and counters.oom_kills > self._told:
+                self._told = counters.oom_kills
+                return counters
+            await self._rung.wait()
+
+    def read(self) -> OomCounters | None:
+        return read_counters(self._cgroup)
+
+    def at_close(self, then: Callable[[], None]) -> None:
+        self._at_close.append(then)
+
+    def close(self) -> None:
+        while self._at_close:
+            self._at_close.pop()()
