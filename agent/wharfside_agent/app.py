@@ -247,7 +247,7 @@ def bus_options(settings: Settings) -> BusOptions:
         return None if text is None else Path(text)
 
     return BusOptions(
-        servers=tuple(nats.servers),
+        servers=nats.servers,
         name=f"wharfside-agent {settings.node.name}",
         inbox_prefix=f"_INBOX_{settings.node.name}",
         creds=path(nats.creds),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_agent.core.placement import Places
 from wharfside_agent.errors import NoRuntime
@@ -21,6 +23,8 @@ from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.stats import CgroupStats
 from wharfside_agent.watchers.subreaper import become_subreaper
 from wharfside_protocol.errors import WharfsideError
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         probed = await probe(places, runtimes=found or None)
     except WharfsideError as error:
         raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
+    for name, words in probed.refused.items():
+        log.warning("runtime-not-usable", runtime=name, says=words)
     kit = Kit(
         places=places,
         conmon=probed.conmon,

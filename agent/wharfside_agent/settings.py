@@ -30,7 +30,7 @@ class NodeSettings(Group, frozen=True, kw_only=True):
 class NatsSettings(Group, frozen=True, kw_only=True):
     """How to reach the bus. Files are read anew at every connect, so they can be rotated."""
 
-    servers: Annotated[list[str], msgspec.Meta(min_length=1)] = ["nats://127.0.0.1:4222"]
+    servers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("nats://127.0.0.1:4222",)
     prefix: str = DEFAULT_PREFIX
     creds: str | None = None
     nkey_seed: str | None = None
@@ -59,8 +59,8 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
     """
 
     default: Literal["crun", "runc"] = "crun"
-    bundle_roots: list[str] = ["/var/lib/wharfside/bundles"]
-    mount_roots: list[str] = []
+    bundle_roots: tuple[str, ...] = ("/var/lib/wharfside/bundles",)
+    mount_roots: tuple[str, ...] = ()
     cgroup_parent: str | None = None
 
 

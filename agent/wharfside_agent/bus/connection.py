@@ -53,6 +53,7 @@ class NatsBus:
         self._closed = asyncio.Event()
         self._setups: list[Setup] = []
         self._tell_connected: list[Callable[[], None]] = []
+        self._leaving = False
         self.reconnects = 0
 
     @property
@@ -63,8 +64,7 @@ class NatsBus:
     def server(self) -> str:
         """The server's URL; empty while there is none."""
         client = self._client
-        url = client.connected_url if client is not None and client.is_connected else None
-        return url.netloc if url is not None else ""
+        return _location(client) if client is not None and client.is_connected else ""
 
     def on_connected(self, tell: Callable[[], None]) -> None:
         self._tell_connected.append(tell)
@@ -94,14 +94,15 @@ class NatsBus:
 
     async def run(self) -> None:
         """Connects, and connects again with a new client whenever one is closed for good."""
-        while True:
+        while not self._leaving:
             self._closed.clear()
             self._client = await self._connect()
             for setup in self._setups:
                 await setup(self._client)
             self._connected()
             await self._closed.wait()
-            log.warning("bus-closed", reason="a new client takes over")
+            if not self._leaving:
+                log.warning("bus-closed", reason="a new client takes over")
 
     async def _connect(self) -> Client:
         async for attempt in AsyncRetrying(
@@ -119,7 +120,7 @@ class NatsBus:
                     reconnect_to_server_handler=_spread,
                 )
                 _bound_silence(client)
-                log.info("bus-connected", server=str(client.connected_url))
+                log.info("bus-connected", server=_location(client))
                 return client
         raise AssertionError("retries never end")
 
@@ -184,6 +185,7 @@ class NatsBus:
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Lets go of the connection; what waits to be written is flushed, bounded."""
+        self._leaving = True
         client = self._client
         if client is None or client.is_closed:
             return
@@ -191,6 +193,12 @@ class NatsBus:
             await asyncio.wait_for(client.flush(timeout=max(1, int(timeout_s))), timeout_s)
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.close(), timeout_s)
+
+
+def _location(client: Client) -> str:
+    """Host and port, never the credentials that a URL may carry."""
+    url = client.connected_url
+    return "" if url is None else url.netloc.rpartition("@")[2]
 
 
 def _request(message: Msg) -> Request:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,15 +76,15 @@ def from_bundle(config: Mapping[str, Any], spec: ContainerSpec, facts: RunFacts)
     """The caller's config with what differs here; what the spec leaves out stays theirs.
 
     Their hooks, mounts and namespaces are kept: a bundle root is trusted as its
-    owner is, by the node's settings.
+    owner is, by the node's settings. The two configs share parts: change neither.
 
     Raises:
         Invalid: neither the bundle nor the spec has a process, or limits cannot be.
     """
-    ours = copy.deepcopy(dict(config))
+    ours = dict(config)
     readonly = spec.source.readonly or ours["root"].get("readonly", False)
     ours["root"] = {**ours["root"], "path": facts.rootfs, "readonly": readonly}
-    ours["process"] = _merged_process(ours.get("process"), spec.process)
+    ours["process"] = _bundle_process(ours.get("process"), spec, facts)
     theirs = [_anchored(mount, facts.bundle) for mount in ours.get("mounts") or []]
     ours["mounts"] = theirs + [_bind(mount) for mount in spec.mounts]
     ours["annotations"] = {**(ours.get("annotations") or {}), **facts.annotations}
@@ -96,12 +95,8 @@ def from_bundle(config: Mapping[str, Any], spec: ContainerSpec, facts: RunFacts)
 
 
 def exec_process(init: Mapping[str, Any], spec: ProcessSpec) -> Config:
-    """The OCI process of an exec: init's, but for what `spec` gives.
-
-    Raises:
-        Invalid: the config of the container has no process.
-    """
-    return _merged_process(copy.deepcopy(dict(init)), spec)
+    """The OCI process of an exec: init's, but for what `spec` gives."""
+    return _merged_process(init, spec)
 
 
 def _new_process(spec: ProcessSpec, hostname: str, machine: Machine) -> Config:
@@ -122,13 +117,16 @@ def _new_process(spec: ProcessSpec, hostname: str, machine: Machine) -> Config:
     }
 
 
-def _merged_process(theirs: Config | None, spec: ProcessSpec | None) -> Config:
-    if theirs is None:
-        if spec is None:
-            raise Invalid("neither config.json nor the spec has a process", field="process")
-        theirs = {"user": _user(User()), "cwd": "/"}
+def _bundle_process(theirs: Config | None, spec: ContainerSpec, facts: RunFacts) -> Config:
+    if theirs is None and spec.process is None:
+        raise Invalid("neither config.json nor the spec has a process", field="process")
+    if theirs is None and spec.process is not None:
+        return _new_process(spec.process, spec.hostname or facts.container, facts.machine)
+    return _merged_process(theirs or {}, spec.process)
+
+
+def _merged_process(theirs: Mapping[str, Any], spec: ProcessSpec | None) -> Config:
     merged = {**theirs, "terminal": False}
-    merged.pop("consoleSize", None)
     if spec is None:
         return merged
     merged["args"] = list(spec.args)
@@ -142,7 +140,7 @@ def _merged_process(theirs: Config | None, spec: ProcessSpec | None) -> Config:
     return merged
 
 
-def _umask(process: Config) -> Config:
+def _umask(process: Mapping[str, Any]) -> Config:
     """The umask is the program's, not the user's: it stays with another user."""
     user = process.get("user") or {}
     return {"umask": user["umask"]} if "umask" in user else {}

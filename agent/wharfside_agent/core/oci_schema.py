@@ -5,6 +5,7 @@ Source: runtime-spec config.md and config-linux.md.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +14,9 @@ from wharfside_protocol.errors import Invalid, Unsupported
 
 MAX_CONFIG_BYTES = 1_048_576
 """Far above any real one; keeps a broken bundle from filling the agent's memory."""
+
+MAX_DEPTH = 32
+"""Levels of lists and objects; real configs have nine. Encoders after us recurse."""
 
 FOREIGN_PLATFORMS = ("windows", "solaris", "vm", "zos")
 
@@ -81,7 +85,7 @@ def parse_config(data: bytes) -> dict[str, Any]:
     """The config.json of a bundle, with all its fields, once it is known to be usable.
 
     Raises:
-        Invalid: too large, not JSON, or a field of the wrong type; the message and
+        Invalid: too large, too deep, not JSON, or a field of the wrong type; the message and
             `details.at` name the place.
         Unsupported: it is for another platform, or asks for a terminal.
     """
@@ -89,13 +93,28 @@ def parse_config(data: bytes) -> dict[str, Any]:
         raise Invalid("config.json is larger than 1 MiB", at="$", limit=MAX_CONFIG_BYTES)
     try:
         config = msgspec.json.decode(data, type=dict[str, Any])
+        _check_depth(config)
         _check_platform(config)
         _check_types(config)
     except RecursionError as error:
-        raise Invalid("config.json is nested too deeply", at="$") from error
+        raise _too_deep() from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"config.json is not usable: {error}", at=_place(error)) from error
     return config
+
+
+def _check_depth(config: dict[str, Any]) -> None:
+    level: list[Any] = [config]
+    for _ in range(MAX_DEPTH):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for each in chain.from_iterable(inner) if isinstance(each, dict | list)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> Invalid:
+    return Invalid("config.json is nested too deeply", at="$", limit=MAX_DEPTH)
 
 
 def _check_platform(config: dict[str, Any]) -> None:

@@ -65,9 +65,15 @@ class Bundles:
 
         Raises:
             Invalid, Denied, NotFound, Unsupported: as `check`.
-            RuntimeFailed: no overlay, or the folder of this run is there already.
-                What was made is undone.
+            RuntimeFailed: no overlay, no room, or the folder of this run is there
+                already. What was made is undone.
         """
+        try:
+            return self._prepare(plan, place, cgroup_path)
+        except OSError as error:
+            raise RuntimeFailed(f"the bundle cannot be made: {error}") from error
+
+    def _prepare(self, plan: RunPlan, place: RunPlace, cgroup_path: str) -> dict[str, Any]:
         with self._checks.checked(plan.spec) as source, ExitStack() as undo:
             if not place.layer.exists():
                 undo.callback(remove_folder, place.layer)

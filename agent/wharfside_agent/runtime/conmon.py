@@ -83,12 +83,15 @@ def _start(
 
 
 async def _read_line(fd: int) -> bytes:
-    """One line; less where the writer is gone before its end."""
+    """The first line; less where the writer is gone before its end.
+
+    A short exec's code may come right behind its pid.
+    """
     line = bytearray()
     while len(line) < REPORT_BYTES:
         await spawn.readable(fd, LAUNCH_SECONDS)
         part = os.read(fd, REPORT_BYTES)
         line += part
-        if not part or line.endswith(b"\n"):
+        if not part or b"\n" in part:
             break
-    return bytes(line)
+    return bytes(line.partition(b"\n")[0])

@@ -11,17 +11,18 @@ NOT_EXECUTABLE = 126
 
 _PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\dT[\d:.]+Z?[+-]?[\d:]*:? |time=\S+ level=\w+ msg=)")
 
-# crun: "executable file `x` not found in $PATH: No such file or directory", "open executable:
-# Permission denied". runc: 'exec: "x": executable file not found in $PATH', 'exec: "/x": stat
-# /x: no such file or directory', 'exec: "/x": permission denied'. Both also speak of files
-# that are not the program, hence the word before.
+# crun: "executable file `x` not found in $PATH: ...", "open executable: Permission denied".
+# runc: 'exec: "x": executable file not found in $PATH', 'exec: "/x": stat /x: no such file or
+# directory', 'exec: "/x": permission denied'. Files that are not the program are also spoken
+# of, hence the words before.
 _NOT_FOUND = re.compile(
-    r"executable file .*not found|exec: .*no such file or directory"
-    r"|(exec|open executable|find_executable).*No such file or directory",
+    r"executable file .*not found|exec: \".*no such file or directory"
+    r"|open executable: No such file or directory"
 )
 _NOT_EXECUTABLE = re.compile(
-    r"exec: .*(permission denied|exec format error|is a directory)"
-    r"|(open executable|exec|executable file).*(Permission denied|Exec format error|Is a directory)"
+    r"exec: \".*(permission denied|operation not permitted|exec format error|is a directory)"
+    r"|(open executable|exec container process.*): "
+    r"(Permission denied|Operation not permitted|Exec format error|Is a directory)"
 )
 
 

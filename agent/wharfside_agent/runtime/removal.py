@@ -23,16 +23,23 @@ def remove_folder(path: Path) -> None:
         top = os.open(path, _FOLDER)
     except FileNotFoundError:
         return
-    except NotADirectoryError as error:  # a file, or a link: O_NOFOLLOW with O_DIRECTORY
-        raise RuntimeFailed(f"{path} is not a folder", path=str(path)) from error
+    except OSError as error:  # a file or a symbolic link in its place
+        raise _failed(path, error) from error
     try:
         _Emptying(top).run()
         path.rmdir()
     except OSError as error:
-        what = "is a mount point" if error.errno == errno.EBUSY else str(error)
-        raise RuntimeFailed(f"{path} cannot be removed: {what}", path=str(path)) from error
+        raise _failed(path, error) from error
     finally:
         os.close(top)
+
+
+def _failed(path: Path, error: OSError) -> RuntimeFailed:
+    mounted = error.errno == errno.EBUSY
+    why = "something in it is a mount point" if mounted else error.strerror
+    return RuntimeFailed(
+        f"{path} cannot be removed: {why}", path=str(path), errno=error.errno, at=error.filename
+    )
 
 
 class _Emptying:

@@ -103,7 +103,7 @@ class Presence:
                 self._note_own(sequence)
                 await self._pause()
             except BusError as error:
-                log.info("presence-not-told", error=str(error))
+                log.debug("presence-not-told", error=str(error))
                 await self._pause(RETRY_S)
 
     async def _put(self, timeout_s: float = 5.0) -> int:

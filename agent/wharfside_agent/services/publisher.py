@@ -151,7 +151,8 @@ class Publisher:
         def tell(state: object) -> None:
             error = state.outcome.exception()  # type: ignore[attr-defined]
             self.no_stream = isinstance(error, NoStream)
-            log.warning("event-not-published", lane=name, error=repr(error))
+            say = log.debug if isinstance(error, Offline) else log.warning
+            say("event-not-published", lane=name, error=repr(error))
 
         return AsyncRetrying(
             retry=retry_if_exception_type(_AGAIN),
