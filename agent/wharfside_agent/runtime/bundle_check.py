@@ -80,8 +80,8 @@ class BundleCheck:
         return Source(spec, rootfs, bundle.path, config)
 
     def _mount(self, mount: Mount) -> Mount:
-        target = posixpath.normpath(mount.target)
-        if target.strip("/") == "" or ".." in mount.target.split("/"):
+        target = posixpath.normpath("/" + mount.target.lstrip("/"))  # POSIX keeps `//`
+        if target == "/" or ".." in mount.target.split("/"):
             raise Invalid(
                 "mounts.target must be a path below / without `..`",
                 field="mounts.target",
@@ -133,9 +133,10 @@ def _read_config(bundle: Pinned) -> bytes:
             rule="no-symbolic-links",
             **facts,
         ) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Invalid(f"{bundle.path}/config.json is not a plain file", **facts)
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise Invalid(f"{bundle.path}/config.json is not a plain file", **facts)
         return file.read(MAX_CONFIG_BYTES + 1)
 
 
