@@ -1,42 +1,71 @@
 """Wharfside as a contender: one node and one orchestrator, over a real server.
 
-The only module of the bench that knows how the agent is started and the client called.
+The scenarios see nothing of agent or client but this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from itertools import count as counter
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tests.bench import outbox_load, rpc_load
+from tests.bench.contenders import fresh_name
+from tests.bench.node_process import NodeProcess
+from tests.bench.orchestrator import Orchestrator, in_parallel, open_orchestrator
 from tests.bench.places import Places
+
+from wharfside_client import NodeUnreachable
+from wharfside_protocol.events import EventType
+
+T = TypeVar("T")
+
+READY_SECONDS = 30
+CALL_SECONDS = 180
+PARALLEL = 8
+_nodes = counter(1)
 
 
 class NotReady(Exception):
-    """Ours cannot be measured yet: the agent or the client is not there."""
-
-
-def _nobody(_pid: int) -> None:
-    return None
+    """Ours cannot be measured: the agent does not come up; its own words say why."""
 
 
 class Ours:
-    """A node named `bench` on `server`, with a client in this process.
+    """A node of its own name on `server`, with a client in this process.
 
-    A context: entering makes the streams, starts the agent and waits until it is present;
-    leaving deletes every container, ends the agent and removes its folders.
+    A context: entering makes the streams, starts the agent and waits until it answers;
+    leaving deletes every container, ends the agent and removes its folders. The client's
+    loop runs only inside calls.
     """
 
     name = "ours"
-    node = "bench"
 
     def __init__(self, server: str, places: Places) -> None:
+        self.node = f"bench-{next(_nodes)}"
         self._server = server
-        self._places = places
+        self._process = NodeProcess(self.node, server, places)
+        self._true = places.bundle("true")
 
     def __enter__(self) -> Self:
-        raise NotReady("the agent and the client are not plugged into the bench yet")
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        try:
+            self._remote: Orchestrator = self._run(
+                open_orchestrator(self._stack, self._server, self.node)
+            )
+            self._process.start()
+            self._run(self._answering())
+        except BaseException:
+            self._leave()
+            raise
+        return self
 
     def __exit__(
         self,
@@ -44,46 +73,116 @@ class Ours:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        return None
+        try:
+            self._run(self._remote.delete_all(PARALLEL))
+        finally:
+            self._leave()
 
-    def once(self, bundle: Path | None = None, started: Callable[[int], None] = _nobody) -> float:
+    def once(
+        self, bundle: Path | None = None, started: Callable[[int], None] | None = None
+    ) -> float:
         """Seconds from sending `run` until `exited` has arrived here; deleted after that.
 
         `bundle` is the plain `true` where None; `started` is told the pid of init.
         """
-        raise NotReady
+        name = fresh_name("o")
+        seconds = self._run(self._remote.life(name, bundle or self._true, started))
+        self._run(self._remote.delete(name))
+        return seconds
 
     def many(self, count: int, parallel: int) -> float:
         """Containers a second, `parallel` at a time: run, exited and deleted."""
-        raise NotReady
+
+        async def whole() -> None:
+            name = fresh_name("m")
+            await self._remote.life(name, self._true)
+            await self._remote.delete(name)
+
+        before = perf_counter()
+        self._run(in_parallel([whole] * count, parallel))
+        return count / (perf_counter() - before)
 
     def noop_latencies(self, count: int) -> list[float]:
         """Seconds of each of `count` pings, one after the other."""
-        raise NotReady
+        return self._run(rpc_load.latencies(self._remote.node.ping, count))
 
     def noop_rate(self, count: int, callers: int) -> float:
         """Pings a second, `callers` at a time."""
-        raise NotReady
+        return self._run(rpc_load.throughput(self._remote.node.ping, count, callers))
 
-    def hold(self, count: int, bundle: Path) -> None:
-        """`count` more containers running at once, until the node is left."""
-        raise NotReady
+    def hold(self, count: int, bundle: Path) -> list[str]:
+        """The names of `count` more containers that now run at once, until the node is left."""
+        names = [fresh_name("h") for _ in range(count)]
+        self._run(self._remote.start_all(names, bundle, PARALLEL))
+        return names
 
     def agent_pid(self) -> int:
-        raise NotReady
+        return self._process.pid
 
     def monitor_pids(self) -> list[int]:
         """The conmons of all that runs."""
-        raise NotReady
+        return self._process.monitors()
 
-    def restart_agent(self, running: int) -> float:
-        """SIGKILL and start again: seconds from the new start until `running` are reattached."""
-        raise NotReady
+    def restart_agent(self, running: list[str]) -> float:
+        """SIGKILL and start: seconds from the start until the last `reattached` arrived here."""
+        self._process.end(signal.SIGKILL)
+
+        async def restart() -> float:
+            all_told = [self._remote.expect(name, EventType.REATTACHED) for name in running]
+            before = perf_counter()
+            self._process.start()
+            return max(await asyncio.gather(*all_told)) - before
+
+        return self._run(restart())
 
     def events_rate(self, count: int) -> float:
-        """Events a second from the outbox until the stream has acknowledged the last of `count`.
+        """Events a second, by the stream's own times, from a full outbox of `count` on.
 
         Raises:
-            EventsLost: the stream does not hold every one of them once.
+            EventsMissing: the stream does not hold every one of them just once.
         """
-        raise NotReady
+        self._process.end()
+        known = self._run(outbox_load.last_stored(self._server))
+        self._run(outbox_load.fill(self._process.store, self.node, count))
+        self._process.start()
+        return self._run(
+            outbox_load.drained(self._server, self._remote.client, self.node, known, count)
+        )
+
+    async def _answering(self) -> None:
+        """Until the node answers a ping.
+
+        Raises:
+            NotReady: the agent has ended, or READY_SECONDS are over.
+        """
+
+        @retry(
+            retry=retry_if_exception_type(NodeUnreachable),
+            stop=stop_after_delay(READY_SECONDS),
+            wait=wait_fixed(0.05),
+            reraise=True,
+        )
+        async def ask() -> None:
+            if self._process.ended() is not None:
+                raise NotReady(f"the agent ended: {self._process.last_words()}")
+            await self._remote.node.ping(unreachable_s=0.1)
+
+        try:
+            await ask()
+        except NodeUnreachable as error:
+            words = self._process.last_words()
+            raise NotReady(f"no answer within {READY_SECONDS} s: {words}") from error
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        async def bounded() -> T:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await work
+
+        return self._runner.run(bounded())
+
+    def _leave(self) -> None:
+        try:
+            self._run(self._stack.aclose())
+        finally:
+            self._runner.close()
+            self._process.remove()

@@ -18,6 +18,6 @@ def compare_all(bench: Bench) -> Iterator[Comparison]:
     seconds: float | None = None
     with bench.node() as ours:
         if ours:
-            ours.hold(count, bench.places.bundle("idle", IDLE))
-            seconds = median(ours.restart_agent(count) for _ in range(3))
+            names = ours.hold(count, bench.places.bundle("idle", IDLE))
+            seconds = median(ours.restart_agent(names) for _ in range(3))
     yield compare(f"{NAME} {count}", "s", seconds, "budget", BUDGET_SECONDS, goal=1.0)
