@@ -71,6 +71,7 @@ def interpret(
         reason=_reason(ended, end_asked, oom_killed),
         status_source=ended.source if code is not None else StatusSource.NONE,
         status_known=code is not None,
+        unknown_because=None if code is not None else ended.detail or "nobody saw the status",
         exited_at=to_timestamp(ended.exited_at),
         duration_us=_duration_us(started_at, ended.exited_at),
         memory_peak_bytes=memory_peak_bytes,

@@ -89,6 +89,13 @@ class Process(Protocol):
         """The head of each stream, `limit` bytes at most, as the monitor logged it."""
         ...
 
+    def discard(self) -> None:
+        """Removes what the monitor of an ended exec wrote, once its exit is committed.
+
+        Its log stays. Nothing happens to init, or to one that still runs.
+        """
+        ...
+
     def close(self) -> None:
         """Lets go of file descriptors; the process itself is not touched."""
         ...

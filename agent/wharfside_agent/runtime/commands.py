@@ -63,5 +63,5 @@ class OciCommands:
         if done.code == 0:
             return done.stdout
         if unknown_to_runtime(done.stderr):
-            raise NotFound(f"{self.oci.name} knows no container {self.id}: {done.stderr}")
+            raise NotFound(f"{self.oci.name} knows no container {self.id}")
         raise refusal(f"{self.oci.name} {what}", done.stderr or f"exit status {done.code}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
-from wharfside_agent.runtime.leftovers import kill_exec, monitor_over
+from wharfside_agent.runtime.leftovers import find_exec, kill_exec, monitor_over
 from wharfside_agent.runtime.process import RunProcess
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.specs import Limits, ProcessSpec
@@ -85,6 +86,20 @@ class RunContainer:
         trace = ProcessTrace(process, identify(launched.pid), identify(launched.monitor))
         return self.add(trace)
 
+    def forget(self, process: str) -> None:
+        """Drops an ended exec and its monitor's folder: they may come by the thousand."""
+        self._processes.pop(process).close()
+        shutil.rmtree(self._place.monitor_dir(process))
+
+    def find_execs(self) -> None:
+        """Adds the execs that were started but left no trace in the store."""
+        for folder in sorted(self._place.monitor_dir(INIT).parent.iterdir()):
+            if folder.name not in self._processes:
+                programs = self._kit.programs(self._oci)
+                trace = find_exec(folder.name, MonitorDir(folder), programs)
+                if trace is not None:
+                    self.add(trace)
+
     async def state(self) -> str:
         return await self._commands.state()
 
@@ -103,6 +118,7 @@ class RunContainer:
             launched = await launch(words, monitor, f"{self._oci.name} exec", self._kit.settle)
         except BaseException:
             kill_exec(monitor, self._kit.programs(self._oci))
+            shutil.rmtree(monitor.folder)
             raise
         return self.launched(exec_id, launched)
 

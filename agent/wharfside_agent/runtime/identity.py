@@ -27,19 +27,21 @@ def identify(pid: int) -> ProcessIdentity:
 
 
 def pids_naming(name: str, programs: frozenset[str]) -> list[int]:
-    """Processes of `programs` that have `name` as an argument, or after `=`.
+    """Every process that `names` holds for.
 
     A full look through /proc (some ms): only for what a death has left half done.
     """
     pids = [int(folder.name) for folder in _PROC.iterdir() if folder.name.isdigit()]
-    return [pid for pid in pids if _names(pid, name.encode(), programs)]
+    return [pid for pid in pids if names(pid, name, programs)]
 
 
-def _names(pid: int, name: bytes, programs: frozenset[str]) -> bool:
+def names(pid: int, name: str, programs: frozenset[str]) -> bool:
+    """Whether `pid` is one of `programs` and has `name` as an argument, or after `=`."""
     try:
         words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return False
     if Path(words[0].decode(errors="replace")).name not in programs:
         return False
-    return any(word == name or word.endswith(b"=" + name) for word in words)
+    wanted = name.encode()
+    return any(word == wanted or word.endswith(b"=" + wanted) for word in words)

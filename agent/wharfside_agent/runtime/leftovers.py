@@ -6,9 +6,10 @@ import os
 import signal
 from contextlib import suppress
 
+from wharfside_agent.ports.runtime import ProcessTrace
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.runtime.argv import MonitorDir
-from wharfside_agent.runtime.identity import identify, pids_naming, proc_stat
+from wharfside_agent.runtime.identity import OVER, identify, names, pids_naming, proc_stat
 from wharfside_agent.runtime.spawn import readable
 
 MONITOR_SECONDS = 10.0
@@ -31,6 +32,26 @@ async def monitor_over(monitor: ProcessIdentity) -> None:
             await readable(pidfd, MONITOR_SECONDS)
     finally:
         os.close(pidfd)
+
+
+def find_exec(exec_id: str, monitor: MonitorDir, programs: frozenset[str]) -> ProcessTrace | None:
+    """The trace of an exec that the agent started but died before it wrote it down.
+
+    None: it was never started. conmon is known by its arguments, the process as its child.
+    """
+    try:
+        monitor_pid = int(monitor.conmon_pid_file.read_text())
+        pid = int(monitor.pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    watched = names(monitor_pid, str(monitor.folder), programs)
+    stat = proc_stat(pid) if watched else None
+    lives = stat is not None and stat.parent == monitor_pid
+    return ProcessTrace(
+        exec_id,
+        identify(pid) if lives else ProcessIdentity(pid, OVER),
+        identify(monitor_pid) if watched else ProcessIdentity(monitor_pid, OVER),
+    )
 
 
 def kill_naming(name: str, programs: frozenset[str]) -> None:

@@ -12,6 +12,7 @@ from wharfside_agent.ports.runtime import NotExited, ProcessTrace
 from wharfside_agent.ports.watcher import Ended, ExitWatch
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import NotFound
+from wharfside_protocol.states import INIT
 
 if TYPE_CHECKING:
     from wharfside_agent.runtime.container import RunContainer
@@ -92,6 +93,10 @@ class RunProcess:
         except FileNotFoundError:
             cut = False
         return heads.output(cut=cut)
+
+    def discard(self) -> None:
+        if self.id != INIT and self._watch.ended is not None:
+            self._container.forget(self.id)
 
     def close(self) -> None:
         self._watch.close()

@@ -1,0 +1,147 @@
+"""A machine in memory, for tests of what stands on the runtime contract.
+
+It knows a handful of programs in busybox's words, and like a kernel it outlives the
+agents that look at it: two fakes on one machine are two lives of an agent.
+"""
+
+from __future__ import annotations
+
+
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wharfside_agent.core.exit_status import Ended
+from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_protocol.errors import RuntimeFailed
+from wharfside_protocol.exits import StatusSource
+from wharfside_protocol.specs import Limits
+
+_SHELL = ("sh", "-c")
+_PROGRAMS = frozenset({"sh", "sleep", "echo", "true", "false"})
+_NOT_EXECUTABLE = "not-executable"
+
+
+@dataclass
+class FakeProcess:
+    """A process: it runs until its program ends or a signal comes."""
+
+    pid: int
+    args: Sequence[str]
+    init: bool
+    stdout: bytes = b""
+    stderr: bytes = b""
+    wait_status: int | None = None
+    exited_at: int = 0
+    watched: bool = True
+    traps: dict[int, int] = field(default_factory=dict)
+    doorbells: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        return ProcessIdentity(self.pid, self.pid)
+
+    @property
+    def monitor(self) -> ProcessIdentity:
+        return ProcessIdentity(self.pid + 1, self.pid)
+
+    def end(self, wait_status: int) -> None:
+        if self.wait_status is None:
+            self.wait_status = wait_status
+            self.exited_at = time.time_ns()
+            self.ring()
+
+    def ended(self) -> Ended | None:
+        if self.wait_status is None:
+            return None
+        return Ended(
+            wait_status=self.wait_status,
+            exit_file=None,
+            source=StatusSource.PIDFD if self.watched else StatusSource.WAIT,
+            exited_at=self.exited_at,
+            monitor_lost=not self.watched,
+        )
+
+    def ring(self) -> None:
+        for bell in list(self.doorbells):
+            bell()
+
+    def signal(self, number: int) -> None:
+        """As pid 1 of a namespace, init ignores what it has no handler for (kill(2))."""
+        if number in self.traps:
+            self.end(self.traps[number] << 8)
+        elif number == signal.SIGKILL or not self.init:
+            self.end(number)
+
+    def run(self) -> None:
+        """Lets the program do what it does at once; `sleep` goes on."""
+        words = [Path(self.args[0]).name, *self.args[1:]]
+        if words[0] == "sleep":
+            return
+        if tuple(words[:2]) != _SHELL:
+            self.end({"false": 1}.get(words[0], 0) << 8)
+            return
+        for statement in re.split(r"\s*;\s*", words[2]):
+            if self.wait_status is None and self._do(statement):
+                return
+        self.end(0)
+
+    def _do(self, statement: str) -> bool:
+        """One statement of the shell; True where the shell stays in it."""
+        match statement.split():
+            case ["exit", code]:
+                self.end(int(code) << 8)
+            case ["echo", *words, ">&2"]:
+                self.stderr += " ".join(words).encode() + b"\n"
+            case ["echo", *words]:
+                self.stdout += " ".join(words).encode() + b"\n"
+            case ["kill", number, "$$"]:
+                self.signal(int(number.removeprefix("-")))
+            case ["trap", *words, name]:
+                self.traps[signal.Signals[f"SIG{name}"]] = int(words[-1].strip("'\""))
+            case ["exec", "sleep", _] | ["sleep", _]:
+                return True
+        return False
+
+
+@dataclass
+class FakeBody:
+    """A container. `state` is the runtime's word."""
+
+    limits: Limits
+    processes: dict[str, FakeProcess]
+    state: str = "created"
+    oom_kills: int = 0
+    oom_doorbells: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def word(self) -> str:
+        return "stopped" if self.processes["init"].wait_status is not None else self.state
+
+    def oom(self, process: str = "init") -> None:
+        """The kernel kills a process for the container's memory limit."""
+        self.oom_kills += 1
+        for bell in list(self.oom_doorbells):
+            bell()
+        self.processes[process].end(signal.SIGKILL)
+
+
+@dataclass
+class FakeMachine:
+    """All bodies by runtime id."""
+
+    bodies: dict[str, FakeBody] = field(default_factory=dict)
+    last_pid: int = 1000
+
+    def process(self, args: Sequence[str], *, init: bool) -> FakeProcess:
+        """Raises RuntimeFailed: no such program, in the way of the runtimes."""
+        name = Path(args[0]).name
+        if name == _NOT_EXECUTABLE:
+            raise RuntimeFailed(f"fake: {args[0]}: permission denied", exit_code=126)
+        if name not in _PROGRAMS:
+            raise RuntimeFailed(f"fake: {args[0]}: not found", exit_code=127)
+        self.last_pid += 2
+        return FakeProcess(self.last_pid, list(args), init)
