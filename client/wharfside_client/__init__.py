@@ -20,8 +20,9 @@ if TYPE_CHECKING:
         ServerUnreachable,
         Unanswered,
     )
-    from wharfside_client.events import EventFilter, EventStream, StoredEvent
+    from wharfside_client.events import EventStream
     from wharfside_client.fleet import Answers, NodeStatus
+    from wharfside_client.history import EventFilter, StoredEvent
     from wharfside_client.node import Node
     from wharfside_client.settings import ServerSettings
     from wharfside_client.specs import container, process
@@ -36,8 +37,9 @@ _HOMES = {
         "ServerUnreachable",
         "Unanswered",
     ),
-    "events": ("EventFilter", "EventStream", "StoredEvent"),
+    "events": ("EventStream",),
     "fleet": ("Answers", "NodeStatus"),
+    "history": ("EventFilter", "StoredEvent"),
     "node": ("Node",),
     "settings": ("ServerSettings",),
     "specs": ("container", "process"),

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from wharfside_client.bus import Bus
-from wharfside_client.events import EventFilter, EventStream
+from wharfside_client.events import EventStream
 from wharfside_client.fleet import (
     CONCURRENCY,
     Answers,
@@ -16,6 +16,7 @@ from wharfside_client.fleet import (
     read_containers,
     read_nodes,
 )
+from wharfside_client.history import EventFilter, StoredEvent, read_history
 from wharfside_client.live import LiveEvents
 from wharfside_client.node import Node
 from wharfside_client.settings import ServerSettings
@@ -93,6 +94,12 @@ class Wharfside:
         `async with w.events(since=seq) as stream: async for seq, event in stream: ...`
         """
         return EventStream(self._bus, self.settings.subjects, wanted or EventFilter(), since)
+
+    def history(
+        self, since: int | str = 0, *, wanted: EventFilter | None = None
+    ) -> AsyncIterator[StoredEvent]:
+        """The events stored after a sequence, or from a time on, up to now."""
+        return read_history(self._bus, self.settings.subjects, wanted or EventFilter(), since)
 
     def live_events(self, *, wanted: EventFilter | None = None) -> LiveEvents:
         """Events as they pass, unstored: on a server without the stream."""

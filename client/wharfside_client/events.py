@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from tenacity import (
     AsyncRetrying,
@@ -26,14 +25,13 @@ from tenacity import (
 
 from wharfside_client.bus import Bus, Tap
 from wharfside_client.cursor import Cursor, SequenceReset
-from wharfside_client.direct import Page, Stored, read_last, read_page, stored
+from wharfside_client.direct import Page, Stored, read_page, stored
 from wharfside_client.errors import EventsLost, NotSetUp, ServerUnreachable, Unanswered
+from wharfside_client.history import EventFilter, StoredEvent, decode_event, find_position
 from wharfside_client.messages import Message
 from wharfside_protocol.assets import EVT
-from wharfside_protocol.codec import decode
 from wharfside_protocol.errors import Denied, Invalid
-from wharfside_protocol.events import Event
-from wharfside_protocol.subjects import NODE_TOKEN, Subjects
+from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import from_timestamp
 
 LIVE_LIMIT = 1024
@@ -44,39 +42,6 @@ OUTAGE_S = 300.0
 """So long a stream that cannot be read is tried again before the reader is told."""
 
 _log = logging.getLogger("wharfside.client")
-
-
-class StoredEvent(NamedTuple):
-    """`seq` is the stream's own sequence, the token to resume from; 0 where nothing stores."""
-
-    seq: int
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Which events: `*` is any. `container="_node"` means those of the node itself."""
-
-    node: str = "*"
-    container: str = "*"
-    type: str = "*"
-
-    @property
-    def tokens(self) -> tuple[str, str, str]:
-        return self.node, self.container, self.type
-
-
-def decode_event(subjects: Subjects, subject: str, data: bytes) -> Event:
-    """The event in a message.
-
-    Raises:
-        Invalid: it is none, or it tells of something other than its subject does: a
-            node may publish below its own name only, so the subject is what is proven.
-    """
-    event = decode(data, Event)
-    if subject != subjects.all_events(event.node, event.container or NODE_TOKEN, event.type):
-        raise Invalid(f"an event on {subject} tells of {event.node}/{event.container}")
-    return event
 
 
 class EventStream:
@@ -101,8 +66,8 @@ class EventStream:
         self.skipped = 0
         self._bus = bus
         self._subjects = subjects
-        self._subject = subjects.all_events(*wanted.tokens)
-        self._live_subject = subjects.live_events(*wanted.tokens)
+        self._subject = wanted.stored_in(subjects)
+        self._live_subject = wanted.live_in(subjects)
         self._since = since
         self._resync_s = resync_s
         self._outage_s = outage_s
@@ -127,7 +92,7 @@ class EventStream:
         self._tap = await self._bus.subscribe(self._live_subject, self._ring)
         self._bus.listeners.add(self._look_again)
         try:
-            self._cursor = await self._begin()
+            self._cursor = await find_position(self._bus, self._subjects, self._since)
         except BaseException:
             await self.aclose()
             raise
@@ -230,46 +195,6 @@ class EventStream:
             _log.warning("no event at sequence %d: %s", message.seq, error)
         else:
             self._ready.append(StoredEvent(message.seq, event))
-
-    async def _begin(self) -> Cursor:
-        everything = self._subjects.all_events()
-        if isinstance(self._since, int):
-            return await resume(self._bus, everything, self._since)
-        if self._since is not None:
-            page = await read_page(self._bus, EVT, everything, self._since, batch=1)
-            if page.messages:
-                return Cursor(page.messages[0].seq - 1, from_timestamp(self._since))
-        last = await read_last(self._bus, EVT, everything)
-        return Cursor(0) if last is None else Cursor(last.seq, from_timestamp(last.time))
-
-
-async def resume(bus: Bus, everything: str, after: int) -> Cursor:
-    """A cursor after the sequence `after`, where the stream still goes on from there.
-
-    Raises:
-        EventsLost: events after it have expired, or it is of another stream.
-    """
-    if after <= 0:
-        return Cursor(0)
-    page = await read_page(bus, EVT, everything, after, batch=1)
-    if not page.messages:
-        last = await read_last(bus, EVT, everything)
-        if last is not None and last.seq < after:
-            raise _lost(after, last.seq)
-        return Cursor(after)
-    first = page.messages[0]
-    if first.seq > after + 1:
-        raise _lost(after, first.seq)
-    return Cursor(after, from_timestamp(first.time) if first.seq == after else None)
-
-
-def _lost(after: int, has: int) -> EventsLost:
-    return EventsLost(
-        f"the stream cannot be resumed after {after}: it has {has} (expired, or made anew); "
-        "read the state and start from now",
-        after=after,
-        first=has,
-    )
 
 
 def _as_it_came(state: RetryCallState) -> Page:

@@ -9,7 +9,7 @@ from typing import Self
 
 from wharfside_client.bus import Bus, Tap
 from wharfside_client.errors import EventsLost
-from wharfside_client.events import EventFilter, StoredEvent, decode_event
+from wharfside_client.history import EventFilter, StoredEvent, decode_event
 from wharfside_client.messages import Message
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.subjects import Subjects
@@ -26,7 +26,7 @@ class LiveEvents:
     def __init__(self, bus: Bus, subjects: Subjects, wanted: EventFilter) -> None:
         self._bus = bus
         self._subjects = subjects
-        self._subject = subjects.all_events(*wanted.tokens)
+        self._subject = wanted.stored_in(subjects)
         self._queue: asyncio.Queue[Message] = asyncio.Queue(LIMIT)
         self._lost = 0
         self._tap: Tap | None = None

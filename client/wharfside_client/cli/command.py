@@ -1,0 +1,116 @@
+"""How a command joins the CLI: its own parameters, and the flags that all share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+import typer
+
+from wharfside_client.cli.flags import Flags
+from wharfside_client.cli.session import Session, run
+
+Body = Callable[..., Awaitable[int | None]]
+
+PASS_ON = {"allow_interspersed_args": False}
+"""Flags end at the first argument: what follows belongs to the container's command."""
+
+
+def command(
+    app: typer.Typer, name: str, *, runs: bool = False, **settings: Any
+) -> Callable[[Body], Body]:
+    """Registers a body, `async def body(session, ...) -> exit status`.
+
+    Its parameters are typer's; one whose type is a dataclass of flags is spread into
+    them, and the shared flags come on top. `runs`: its exit status is that of a
+    container's process, 125 to 127 are ours.
+    """
+
+    def register(body: Body) -> Body:
+        def entry(ctx: typer.Context, **given: Any) -> None:
+            flags, arguments = _gather(ctx, body, given)
+            raise typer.Exit(run(body, Session(flags), arguments, runs=runs))
+
+        app.command(name, **settings)(_dressed(entry, body))
+        return body
+
+    return register
+
+
+def group(app: typer.Typer, **settings: Any) -> Callable[[Body], Body]:
+    """Registers what a command group does when it is called without a subcommand."""
+
+    def register(body: Body) -> Body:
+        def entry(ctx: typer.Context, **given: Any) -> None:
+            ctx.obj, arguments = _gather(ctx, body, given)
+            if ctx.invoked_subcommand is None:
+                raise typer.Exit(run(body, Session(ctx.obj), arguments, runs=False))
+
+        app.callback(invoke_without_command=True, **settings)(_dressed(entry, body))
+        return body
+
+    return register
+
+
+def root(app: typer.Typer, **settings: Any) -> None:
+    """The shared flags before any command's name."""
+
+    async def nothing(_session: Session) -> None: ...
+
+    def entry(ctx: typer.Context, **given: Any) -> None:
+        ctx.obj, _ = _gather(ctx, nothing, given)
+
+    app.callback(**settings)(_dressed(entry, nothing))
+
+
+def _own(body: Body) -> dict[str, inspect.Parameter]:
+    _session, *own = inspect.signature(body, eval_str=True).parameters.values()
+    return {parameter.name: parameter for parameter in own}
+
+
+def _spread(kind: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(kind)
+    ]
+
+
+def _gather(ctx: typer.Context, body: Body, given: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
+    """What typer gives, as the body and the session take it."""
+
+    def take(kind: type) -> Any:
+        return kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+
+    flags: Flags = take(Flags)
+    if isinstance(ctx.obj, Flags):
+        flags = flags.over(ctx.obj)
+    for name, parameter in _own(body).items():
+        if is_dataclass(parameter.annotation):
+            given[name] = take(parameter.annotation)  # type: ignore[arg-type]
+    return flags, given
+
+
+def _dressed(entry: Callable[..., None], body: Body) -> Callable[..., None]:
+    """`entry` with the signature that typer shall see."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    ]
+    for parameter in _own(body).values():
+        if is_dataclass(parameter.annotation):
+            parameters += _spread(parameter.annotation)  # type: ignore[arg-type]
+        else:
+            parameters.append(parameter.replace(kind=keyword))
+    parameters += _spread(Flags)
+    entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    entry.__annotations__ = {p.name: p.annotation for p in parameters}
+    entry.__doc__ = body.__doc__
+    return entry

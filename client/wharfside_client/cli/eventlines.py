@@ -1,0 +1,96 @@
+"""An event as one line: when, where, what, and its facts in few words."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wharfside_client.cli import words
+from wharfside_client.cli.output import Output, clean
+from wharfside_protocol.events import Event, EventType
+
+_RED, _GREEN, _YELLOW, _DIM = "31", "32", "33", "2"
+_TINTS: Mapping[str, str] = {
+    EventType.CREATE_FAILED: _RED,
+    EventType.START_FAILED: _RED,
+    EventType.OOM: _RED,
+    EventType.MONITOR_LOST: _RED,
+    EventType.EVENT_MISSED: _RED,
+    EventType.EVENTS_DROPPED: _RED,
+    EventType.STARTED: _GREEN,
+    EventType.RESUMED: _GREEN,
+    EventType.UP: _GREEN,
+    EventType.PAUSED: _YELLOW,
+    EventType.STOPPING: _YELLOW,
+    EventType.DRAINING: _YELLOW,
+    EventType.DOWN: _YELLOW,
+    EventType.DELETED: _DIM,
+}
+PLACE_WIDTH, TYPE_WIDTH = 24, 14
+
+
+class EventLines:
+    """Prints events as they come; a line fits the terminal, and is whole in a pipe."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def tell(self, event: Event) -> None:
+        time, place, type_, facts = event_words(event)
+        line = f"{time}  {place:<{PLACE_WIDTH}}  {type_:<{TYPE_WIDTH}}  {facts}".rstrip()
+        if self._output.terminal:
+            width = shutil.get_terminal_size().columns
+            line = line if len(line) <= width else line[: width - 1] + "…"
+        self._output.tinted(line, self._tint(event))
+
+    def _tint(self, event: Event) -> str | None:
+        if event.type == EventType.EXITED:
+            return None if event.data.get("exit_code") == 0 else _RED
+        return _TINTS.get(event.type)
+
+
+def event_words(event: Event) -> tuple[str, str, str, str]:
+    """The four columns. Times are the node's, to the millisecond."""
+    place = event.node if event.container is None else f"{event.node}/{event.container}"
+    if event.process not in (None, "init"):
+        place += f":{event.process}"
+    facts = _FACTS.get(event.type, _first_facts)(event.data)
+    told = " (told late)" if event.replayed else ""
+    return event.occurred_at[11:23].rstrip("Z"), place, str(event.type), clean(facts + told)
+
+
+def _exited(data: Mapping[str, Any]) -> str:
+    code = data.get("exit_code")
+    parts = [f"code {'unknown' if code is None else code}"]
+    if data.get("oom_killed"):
+        parts.append("oom-killed")
+    if data.get("reason") not in (None, "self"):
+        parts.append(f"by {data['reason']}")
+    if (duration := data.get("duration_us")) is not None:
+        parts.append(f"after {words.span(duration / 1e6)}")
+    return ", ".join(parts)
+
+
+def _oom(data: Mapping[str, Any]) -> str:
+    limit = data.get("limit_bytes")
+    killed = f"{data.get('oom_kills_added', '?')} killed"
+    return killed if limit is None else f"{killed}, limit {words.size(limit)}"
+
+
+def _failed(data: Mapping[str, Any]) -> str:
+    error = data.get("error")
+    return str(error.get("message", "")) if isinstance(error, Mapping) else ""
+
+
+def _first_facts(data: Mapping[str, Any]) -> str:
+    plain = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
+    return " ".join(f"{key}={value}" for key, value in list(plain.items())[:3])
+
+
+_FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    EventType.EXITED: _exited,
+    EventType.OOM: _oom,
+    EventType.CREATE_FAILED: _failed,
+    EventType.START_FAILED: _failed,
+}

@@ -1,0 +1,111 @@
+"""`start`, `stop`, `kill`, `pause`, `resume`, `wait`, `rm`: a container's life."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wharfside_client.cli import parse
+from wharfside_client.cli.command import command
+from wharfside_client.cli.flags import LimitFlags
+from wharfside_client.cli.session import Session
+from wharfside_client.cli.specs import make_limits
+from wharfside_client.cli.targets import Targets, each
+from wharfside_client.cli.words import exit_words
+
+if TYPE_CHECKING:
+    from wharfside_client.cli.parse import Target
+    from wharfside_protocol.commands import WaitValue
+
+
+def register(app: typer.Typer) -> None:
+    for name, body in (
+        ("start", start),
+        ("stop", stop),
+        ("kill", kill),
+        ("pause", pause),
+        ("resume", resume),
+        ("update", update),
+        ("wait", wait),
+        ("rm", rm),
+    ):
+        command(app, name)(body)
+
+
+async def start(session: Session, targets: Targets) -> int:
+    """Start created or stopped containers."""
+    return await each(session, targets, lambda node, c: node.start(c, **session.options))
+
+
+async def stop(
+    session: Session,
+    targets: Targets,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            "--time", "-t", parser=parse.duration, metavar="TIME", help="Grace before KILL: 10s"
+        ),
+    ] = None,
+    signal: Annotated[str | None, typer.Option("--signal", metavar="SIGNAL")] = None,
+) -> int:
+    """Stop containers: their signal, the grace, then KILL."""
+    return await each(
+        session,
+        targets,
+        lambda node, c: node.stop(c, signal=signal, grace_s=grace, **session.options),
+    )
+
+
+async def kill(
+    session: Session,
+    targets: Targets,
+    signal: Annotated[str, typer.Option("--signal", metavar="SIGNAL")] = "KILL",
+    process: Annotated[str, typer.Option("--process", metavar="ID", help="An exec's")] = "init",
+) -> int:
+    """Send a signal, KILL where none is named."""
+    return await each(
+        session,
+        targets,
+        lambda node, c: node.signal(c, signal.upper(), process=process, **session.options),
+    )
+
+
+async def pause(session: Session, targets: Targets) -> int:
+    """Freeze containers."""
+    return await each(session, targets, lambda node, c: node.pause(c, **session.options))
+
+
+async def resume(session: Session, targets: Targets) -> int:
+    """Thaw paused containers."""
+    return await each(session, targets, lambda node, c: node.resume(c, **session.options))
+
+
+async def update(session: Session, targets: Targets, flags: LimitFlags) -> int:
+    """Change limits of running containers."""
+    limits = make_limits(flags)
+    if limits is None:
+        raise typer.BadParameter("name a limit to change, such as --memory 64m")
+    return await each(session, targets, lambda node, c: node.update(c, limits, **session.options))
+
+
+async def wait(session: Session, targets: Targets) -> int:
+    """Wait for containers to end, and print their exit codes."""
+
+    def tell(target: Target, value: WaitValue) -> str:
+        return exit_words(value.exit) if len(targets) == 1 else f"{target} {exit_words(value.exit)}"
+
+    return await each(
+        session, targets, lambda node, c: node.wait(c, timeout_s=session.flags.timeout), tell
+    )
+
+
+async def rm(
+    session: Session,
+    targets: Targets,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Kill what still runs")] = False,
+) -> int:
+    """Delete containers."""
+    return await each(
+        session, targets, lambda node, c: node.delete(c, force=force, **session.options)
+    )

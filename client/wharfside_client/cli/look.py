@@ -1,0 +1,114 @@
+"""`inspect`, `stats`, `info`: a closer look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wharfside_client.cli import exitcodes, words
+from wharfside_client.cli.command import command
+from wharfside_client.cli.output import Column
+from wharfside_client.cli.session import Session
+from wharfside_client.cli.targets import Targets, ask_each, tell_json
+
+if TYPE_CHECKING:
+    from wharfside_client.cli.parse import Target
+    from wharfside_protocol.commands import StatsValue
+    from wharfside_protocol.views import NodeInfo
+
+STATS_COLUMNS = (
+    Column("CONTAINER", "bold", grows=True),
+    Column("CPU TIME", right=True),
+    Column("MEMORY", right=True),
+    Column("LIMIT", right=True),
+    Column("PEAK", right=True),
+    Column("PIDS", right=True),
+    Column("READ", right=True),
+    Column("WRITTEN", right=True),
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "inspect")(inspect)
+    command(app, "stats")(stats)
+    command(app, "info")(info)
+
+
+async def inspect(
+    session: Session,
+    targets: Targets,
+    incarnation: Annotated[
+        str | None, typer.Option("--incarnation", help="Also one deleted, for 24 h", metavar="ULID")
+    ] = None,
+) -> int:
+    """Everything about containers, as JSON."""
+    outcomes = await ask_each(
+        session,
+        targets,
+        lambda node, c: node.inspect(c, incarnation=incarnation, **session.options),
+    )
+    return tell_json(session, outcomes)
+
+
+async def stats(session: Session, targets: Targets) -> int:
+    """What containers use now."""
+    outcomes = await ask_each(session, targets, lambda node, c: node.stats(c, **session.options))
+    if session.output.json:
+        return tell_json(session, outcomes)
+    session.output.table(STATS_COLUMNS, [_stats_row(t, value) for t, value in outcomes.found])
+    return outcomes.tell_failures(session)
+
+
+async def info(
+    session: Session,
+    node: Annotated[str, typer.Argument(metavar="NODE", show_default=False)],
+) -> int:
+    """What a node is: its runtimes, kernel, limits and readiness."""
+    async with session.connect() as w:
+        found = await w.node(node).info(**session.options)
+    if session.output.json:
+        session.output.document(found)
+    else:
+        for name, value in _info_lines(found):
+            session.output.line(f"{name + ':':<16}{value}")
+    return exitcodes.OK
+
+
+def _stats_row(target: Target, value: StatsValue) -> Sequence[str]:
+    s = value.stats
+    memory, pids = s.memory, s.pids
+    return (
+        str(target),
+        words.span(s.cpu.usage_us / 1e6) if s.cpu else "-",
+        words.size(memory.usage_bytes if memory else None),
+        words.size(memory.limit_bytes if memory else None),
+        words.size(memory.peak_bytes if memory else None),
+        str(pids.current) if pids else "-",
+        words.size(sum(device.read_bytes for device in s.io)),
+        words.size(sum(device.written_bytes for device in s.io)),
+    )
+
+
+def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
+    counts = info.containers
+    return (
+        ("node", f"{info.node} ({info.node_id})"),
+        ("state", info.state),
+        ("version", info.version),
+        ("up since", info.started_at),
+        ("boot", info.boot_id),
+        ("epoch", str(info.epoch)),
+        ("kernel", f"{info.kernel or '-'} {info.architecture or ''}".strip()),
+        ("cpus, memory", f"{info.cpus or '-'}, {words.size(info.memory_bytes)}"),
+        ("cgroups", info.cgroup or "-"),
+        *(("runtime", f"{r.name} {r.version} ({r.path})") for r in info.runtimes),
+        (
+            "containers",
+            f"{counts.running} running, {counts.paused} paused, "
+            f"{counts.created} created, {counts.stopped} stopped",
+        ),
+        ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
+        *((f"ready {what}", how) for what, how in info.ready.items()),
+    )

@@ -1,0 +1,78 @@
+"""`nodes`: who is in the fleet; `nodes add` and `nodes rm` for the provisioner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wharfside_client.cli import words
+from wharfside_client.cli.assets import tell_assets
+from wharfside_client.cli.command import command, group
+from wharfside_client.cli.output import Column
+from wharfside_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from wharfside_client.fleet import NodeStatus
+
+Names = Annotated[list[str], typer.Argument(metavar="NODE...", show_default=False)]
+
+COLUMNS = (
+    Column("NODE", "bold", grows=True),
+    Column("STATE", "cyan"),
+    Column("SEEN", right=True),
+    Column("RUNNING", right=True),
+    Column("CPUS", right=True),
+    Column("MEMORY", right=True),
+    Column("RUNTIMES", grows=True),
+    Column("VERSION"),
+)
+
+
+def register(app: typer.Typer) -> None:
+    nodes_app = typer.Typer(no_args_is_help=False)
+    group(nodes_app)(nodes)
+    command(nodes_app, "add")(add)
+    command(nodes_app, "rm")(rm)
+    app.add_typer(nodes_app, name="nodes")
+
+
+async def nodes(session: Session) -> None:
+    """List the nodes; add and remove them (mailbox and presence)."""
+    async with session.connect() as w:
+        found = await w.nodes()
+    if session.output.json:
+        session.output.document(found)
+    else:
+        session.output.table(COLUMNS, [_row(status) for status in found])
+
+
+async def add(session: Session, names: Names) -> int:
+    """Make the mailboxes of nodes; an agent of such a name can then be sent durable commands."""
+    async with session.connect() as w:
+        reports = [await w.setup.add_node(name) for name in names]
+    return tell_assets(session, reports)
+
+
+async def rm(session: Session, names: Names) -> int:
+    """Forget nodes that are gone: their mailboxes, with what waits there, and presences."""
+    async with session.connect() as w:
+        reports = [report for name in names for report in await w.setup.remove_node(name)]
+    return tell_assets(session, reports)
+
+
+def _row(status: NodeStatus) -> Sequence[str]:
+    info = status.info
+    counts = info.containers
+    total = counts.created + counts.running + counts.paused + counts.stopped
+    return (
+        status.node,
+        "silent" if status.silent else info.state,
+        words.span(status.seen_s),
+        f"{counts.running}/{total}",
+        str(info.cpus or "-"),
+        words.size(info.memory_bytes),
+        " ".join(f"{runtime.name} {runtime.version}" for runtime in info.runtimes) or "-",
+        info.version,
+    )

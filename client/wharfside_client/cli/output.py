@@ -1,0 +1,140 @@
+"""What the CLI prints: tables for people, plain columns in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from wharfside_protocol.errors import WharfsideError
+
+
+class Column(NamedTuple):
+    """A column; `style` is rich's, `grows`: what is too long is cut here on a terminal."""
+
+    title: str
+    style: str = ""
+    right: bool = False
+    grows: bool = False
+
+
+def clean(text: str) -> str:
+    """`text` without control characters: what a node tells must not drive a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of plain columns, two spaces apart, nothing cut."""
+    table = [[column.title for column in columns], *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+
+
+class Output:
+    """
+    Attributes:
+        json: one JSON document for a command, one object a line for streams.
+        color: only ever on a terminal, and not with --no-color or NO_COLOR.
+    """
+
+    def __init__(self, *, json: bool = False, no_color: bool = False) -> None:
+        self.json = json
+        self.terminal = sys.stdout.isatty()
+        self._allowed = not (no_color or os.environ.get("NO_COLOR"))
+        self.color = self.terminal and self._allowed
+
+    def document(self, value: Any) -> None:
+        """`value` as the one JSON document of this command."""
+        from wharfside_client.cli.plain import dumps
+
+        print(dumps(value, pretty=self.terminal), flush=True)
+
+    def json_line(self, value: Any) -> None:
+        from wharfside_client.cli.plain import dumps
+
+        print(dumps(value, pretty=False), flush=True)
+
+    def line(self, text: str) -> None:
+        print(clean(text), flush=True)
+
+    def tinted(self, text: str, code: str | None) -> None:
+        """A line in a colour (an SGR code), where there are colours."""
+        if code is not None and self.color:
+            print(f"\x1b[{code}m{clean(text)}\x1b[0m", flush=True)
+        else:
+            self.line(text)
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        cells = [[clean(cell) for cell in row] for row in rows]
+        if self.terminal:
+            _rich_table(columns, cells, no_color=not self.color)
+        else:
+            print("\n".join(aligned(columns, cells)), flush=True)
+
+    def streams(self, stdout: bytes, stderr: bytes) -> None:
+        """A process's own output, byte for byte."""
+        for stream, data in ((sys.stdout, stdout), (sys.stderr, stderr)):
+            stream.flush()
+            stream.buffer.write(data)
+            stream.flush()
+
+    def warn(self, text: str) -> None:
+        print(self._tinted(f"wharfside: {clean(text)}", "33"), file=sys.stderr, flush=True)
+
+    def error(self, error: WharfsideError) -> None:
+        if self.json:
+            from wharfside_client.cli.plain import dumps
+
+            print(dumps({"error": error_body(error)}, pretty=False), file=sys.stderr, flush=True)
+            return
+        where = f" (stage {error.stage})" if error.stage and error.stage != "unanswered" else ""
+        text = f"wharfside: {clean(error.message)}{clean(where)}"
+        print(self._tinted(text, "31"), file=sys.stderr, flush=True)
+
+    def _tinted(self, text: str, code: str) -> str:
+        if not (self._allowed and sys.stderr.isatty()):
+            return text
+        return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def error_body(error: WharfsideError) -> dict[str, Any]:
+    """An error as JSON has it, on whichever side it was found."""
+    from wharfside_client.cli.plain import to_json
+    from wharfside_client.errors import fault_of
+
+    return {
+        "code": fault_of(error),
+        "message": error.message,
+        "stage": error.stage,
+        "details": to_json(error.details),
+    }
+
+
+def _rich_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, no_color: bool
+) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        table.add_column(
+            column.title,
+            style=column.style,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis" if column.grows else "fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(no_color=no_color, highlight=False).print(table)

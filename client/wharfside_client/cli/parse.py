@@ -1,0 +1,148 @@
+"""What operators type, as values. Each raises ValueError with what to write instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import NamedTuple
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
+_FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class Target(NamedTuple):
+    """A container on a node, as operators name it."""
+
+    node: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.container}"
+
+
+class Place(NamedTuple):
+    """A node, and a container where one is named."""
+
+    node: str
+    container: str | None
+
+
+def name(text: str) -> str:
+    """A node's or a container's name."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no name: use a-z, 0-9, '_' and '-', at most 63")
+    return text
+
+
+def target(text: str) -> Target:
+    """`node/container`."""
+    node, slash, container = text.partition("/")
+    if not slash:
+        raise ValueError(f"{text!r}: name a container as node/container")
+    return Target(name(node), name(container))
+
+
+def place(text: str) -> Place:
+    """`node` or `node/container`."""
+    node, slash, container = text.partition("/")
+    return Place(name(node), name(container) if slash else None)
+
+
+def size(text: str) -> int:
+    """Bytes: `32m`, `1.5g`, `1048576`; factors are of 1024, as docker has them."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is no size; write 32m, 1.5g or a number of bytes")
+    return int(float(found[1]) * _FACTOR[found[2].lower()])
+
+
+def duration(text: str) -> float:
+    """Seconds: `10m`, `1h30m`, `2.5s`, `45`."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration; write 10m, 1h30m or seconds")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def since(text: str) -> int | str:
+    """A sequence of the stream (`1234`), or the time so long ago (`10m`), or an RFC 3339 one."""
+    from wharfside_protocol.errors import Invalid
+    from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp
+
+    if text.isdecimal():
+        return int(text)
+    if "T" in text:
+        try:
+            from_timestamp(text)
+        except Invalid as error:
+            raise ValueError(error.message) from error
+        return text
+    return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
+
+
+def cpu_percent(text: str) -> int:
+    """Hundredths of a CPU from CPUs: `1.5` is 150."""
+    try:
+        percent = round(float(text) * 100)
+    except ValueError:
+        percent = 0
+    if percent < 1:
+        raise ValueError(f"{text!r}: give CPUs, such as 0.5 or 2")
+    return percent
+
+
+def variable(text: str) -> tuple[str, str]:
+    """`NAME=value`, or `NAME` alone for its value here."""
+    key, equals, value = text.partition("=")
+    if not key:
+        raise ValueError(f"{text!r}: write NAME=value, or NAME to pass it on from here")
+    return key, value if equals else os.environ.get(key, "")
+
+
+def label(text: str) -> tuple[str, str]:
+    """`key=value`, or `key` alone."""
+    key, _, value = text.partition("=")
+    if not key:
+        raise ValueError(f"{text!r}: write key=value")
+    return key, value
+
+
+def user(text: str) -> tuple[int, int]:
+    """`uid` or `uid:gid`, in numbers; a uid alone has the group 0."""
+    uid, _, gid = text.partition(":")
+    if not uid.isdecimal() or not (gid or "0").isdecimal():
+        raise ValueError(f"{text!r}: write uid or uid:gid, in numbers")
+    return int(uid), int(gid or 0)
+
+
+def mount(text: str) -> tuple[str, str, bool]:
+    """`source:target[:ro|rw]`, with whether it is read-only (it is, where not said)."""
+    source, _, rest = text.partition(":")
+    inside, _, mode = rest.partition(":")
+    if not source.startswith("/") or not inside.startswith("/") or mode not in ("", "ro", "rw"):
+        raise ValueError(f"{text!r}: write /source:/target, with :rw where it may write")
+    return source, inside, mode != "rw"
+
+
+def network(text: str) -> tuple[str, str | None]:
+    """`none`, `host`, or the path of a network namespace on the node."""
+    if text in ("none", "host"):
+        return text, None
+    if not text.startswith("/"):
+        raise ValueError(f"{text!r}: write none, host or /path/of/a/netns")
+    return "path", text
+
+
+def restart(text: str) -> tuple[str, int | None]:
+    """`no`, `always`, `unless-stopped` or `on-failure[:times]`."""
+    policy, colon, times = text.partition(":")
+    known = policy in ("no", "on-failure", "always", "unless-stopped")
+    if not known or (colon and not (policy == "on-failure" and times.isdecimal())):
+        raise ValueError(f"{text!r}: write no, always, unless-stopped or on-failure[:times]")
+    return policy, int(times) if colon else None

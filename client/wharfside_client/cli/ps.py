@@ -1,0 +1,90 @@
+"""`ps`: what runs, on every node."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wharfside_client.cli import parse
+from wharfside_client.cli.command import command
+from wharfside_client.cli.output import Column, error_body
+from wharfside_client.cli.session import Session
+from wharfside_client.cli.words import age, exit_words
+
+if TYPE_CHECKING:
+    from wharfside_client.fleet import Answers
+    from wharfside_protocol.views import ContainerView
+
+DEFAULT_TIMEOUT_S = 5.0
+"""One slow node must not hold up the list of all others."""
+COLUMNS = (
+    Column("CONTAINER", "bold", grows=True),
+    Column("STATE", "cyan"),
+    Column("EXIT"),
+    Column("AGE", right=True),
+    Column("PID", right=True),
+    Column("COMMAND", grows=True),
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "ps")(ps)
+
+
+async def ps(
+    session: Session,
+    nodes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NODE]...", help="All nodes where left out", show_default=False),
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", "-a", help="Those that have ended too")] = False,
+    label: Annotated[
+        list[Any] | None,
+        typer.Option("--label", "-l", parser=parse.label, metavar="KEY=VALUE"),
+    ] = None,
+) -> None:
+    """List containers over the whole fleet."""
+    labels = dict(label or ())
+    timeout_s = session.flags.timeout or DEFAULT_TIMEOUT_S
+    async with session.connect() as w:
+        answers = await w.ask(
+            lambda node: node.list(all=all, labels=labels, timeout_s=timeout_s), nodes or None
+        )
+    if session.output.json:
+        session.output.document(_document(answers))
+        return
+    rows = [_row(node, view) for node, views in sorted(answers.values.items()) for view in views]
+    session.output.table(COLUMNS, rows)
+    for node, error in sorted(answers.missing.items()):
+        session.output.warn(f"{node} is not in this list: {error.message}")
+
+
+def _row(node: str, view: ContainerView) -> list[str]:
+    state = "stopping" if view.stopping else str(view.state)
+    since = view.exit.exited_at if view.exit else view.started_at or view.created_at
+    return [
+        f"{node}/{view.container}",
+        f"{state} (oom)" if view.oom_kills and view.exit is None else state,
+        exit_words(view.exit),
+        age(since, time.time_ns()),
+        str(view.pid or "-"),
+        " ".join(view.command),
+    ]
+
+
+def _document(answers: Answers[list[ContainerView]]) -> dict[str, object]:
+    from wharfside_client.cli.plain import to_json
+
+    return {
+        "containers": [
+            {"node": node, **to_json(view)}
+            for node, views in sorted(answers.values.items())
+            for view in views
+        ],
+        "unanswered": [
+            {"node": node, "error": error_body(error)}
+            for node, error in sorted(answers.missing.items())
+        ],
+    }

@@ -1,0 +1,82 @@
+"""`create` and `run`: containers from a rootfs or a bundle on the node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from wharfside_client.cli import exitcodes, parse
+from wharfside_client.cli.command import PASS_ON, command
+from wharfside_client.cli.flags import LimitFlags, ProcessFlags, SpecFlags
+from wharfside_client.cli.parse import Place
+from wharfside_client.cli.session import Session
+from wharfside_client.cli.specs import make_args, make_target
+
+NewTarget = Annotated[
+    Place,
+    typer.Argument(
+        parser=parse.place,
+        metavar="NODE[/CONTAINER]",
+        show_default=False,
+        help="Where, and its name (made up where left out)",
+    ),
+]
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="[COMMAND [ARG]...]", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "create", runs=True, context_settings=PASS_ON)(create)
+    command(app, "run", runs=True, context_settings=PASS_ON)(run)
+
+
+async def create(
+    session: Session,
+    target: NewTarget,
+    words: Words,
+    spec: SpecFlags,
+    process: ProcessFlags,
+    limits: LimitFlags,
+) -> None:
+    """Create a container without starting it."""
+    where = make_target(target, spec.name)
+    args = make_args(where.container, words or (), spec, process, limits)
+    async with session.connect() as w:
+        made = await w.node(where.node).create(args, **session.options)
+    if session.output.json:
+        session.output.document(made)
+    else:
+        session.output.line(str(where))
+
+
+async def run(
+    session: Session,
+    target: NewTarget,
+    words: Words,
+    spec: SpecFlags,
+    process: ProcessFlags,
+    limits: LimitFlags,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
+    rm: Annotated[bool, typer.Option("--rm", help="Remove it when it has ended")] = False,
+) -> int:
+    """Create and start a container; wait for its end, print its output, exit as it did.
+
+    Up to 64 KiB of each stream are printed, at the end. 125 to 127 are errors of ours:
+    the node refused, the command cannot be run, there is no such command.
+    """
+    where = make_target(target, spec.name)
+    args = make_args(where.container, words or (), spec, process, limits, auto_remove=rm)
+    async with session.connect() as w:
+        node = w.node(where.node)
+        made = await node.run(args, **session.options)
+        if not detach:
+            from wharfside_client.cli.foreground import follow
+
+            return await follow(session, node, where, made)
+    if session.output.json:
+        session.output.document(made)
+    else:
+        session.output.line(str(where))
+    return exitcodes.OK

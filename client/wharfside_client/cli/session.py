@@ -1,0 +1,89 @@
+"""One run of a command: its flags, its output, its connection, its exit status."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from wharfside_client.cli import exitcodes
+from wharfside_client.cli.flags import Flags
+from wharfside_client.cli.output import Output
+
+if TYPE_CHECKING:
+    from wharfside_client.calls import Options
+    from wharfside_client.client import Wharfside
+
+
+class Session:
+    """What a command's body is given."""
+
+    def __init__(self, flags: Flags) -> None:
+        self.flags = flags
+        self.output = Output(json=bool(flags.json), no_color=bool(flags.no_color))
+
+    @property
+    def options(self) -> Options:
+        """The call options that come from flags."""
+        return {} if self.flags.timeout is None else {"timeout_s": self.flags.timeout}
+
+    def connect(self) -> AbstractAsyncContextManager[Wharfside]:
+        """
+        Raises:
+            BadSettings, Invalid, ServerUnreachable, Refused: see `wharfside_client.connect`.
+        """
+        from wharfside_client.client import connect
+        from wharfside_client.contexts import find_settings
+
+        flags = self.flags
+        given = {
+            "servers": flags.server,
+            "creds": flags.creds,
+            "nkey": flags.nkey,
+            "ca": flags.tlsca,
+            "cert": flags.tlscert,
+            "key": flags.tlskey,
+            "peer": flags.peer,
+            "prefix": flags.prefix,
+            "actor": _actor(),
+            "name": "wharfside-cli",
+        }
+        return connect(find_settings(given, flags.context, os.environ))
+
+
+def run(
+    body: Callable[..., Awaitable[int | None]],
+    session: Session,
+    arguments: Mapping[str, Any],
+    *,
+    runs: bool,
+) -> int:
+    """The exit status of a command's body; its errors are told on stderr."""
+
+    import asyncio
+
+    from wharfside_protocol.errors import WharfsideError
+
+    async def whole() -> int | None:
+        return await body(session, **arguments)
+
+    try:
+        return asyncio.run(whole()) or exitcodes.OK
+    except WharfsideError as error:
+        session.output.error(error)
+        return exitcodes.of_error(error, runs=runs)
+    except KeyboardInterrupt:
+        return exitcodes.INTERRUPTED
+
+
+def _actor() -> str:
+    """`user@host`, for the node's records; not a proof of anything."""
+    import getpass
+    import socket
+
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = str(os.getuid())
+    return f"{who}@{socket.gethostname()}"[:128]

@@ -1,0 +1,110 @@
+"""From flags to the records that a node takes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from wharfside_client.cli.flags import LimitFlags, ProcessFlags, SpecFlags
+from wharfside_client.cli.parse import Place, Target
+
+if TYPE_CHECKING:
+    from wharfside_protocol.commands import CreateArgs
+    from wharfside_protocol.specs import Limits, ProcessSpec, User
+
+
+def make_target(place: Place, name: str | None) -> Target:
+    """Where it goes, by the positional or --name; made up where neither names it."""
+    if name is not None and place.container not in (None, name):
+        raise typer.BadParameter(f"--name {name} and {place.container}: name it once")
+    made_up = f"c-{secrets.token_hex(4)}"
+    return Target(place.node, place.container or name or made_up)
+
+
+def make_args(
+    container: str,
+    command: Sequence[str],
+    spec: SpecFlags,
+    process: ProcessFlags,
+    limits: LimitFlags,
+    *,
+    auto_remove: bool = False,
+) -> CreateArgs:
+    """What `create` and `run` take.
+
+    Raises:
+        typer.BadParameter: flags that do not go together.
+        Invalid: a value is out of its bounds.
+    """
+    from wharfside_client.specs import container as container_args
+    from wharfside_protocol.specs import Mount, Network, Restart
+
+    _check(command, spec)
+    others = {
+        "network": spec.network and Network(mode=spec.network[0], path=spec.network[1]),
+        "restart": spec.restart and Restart(policy=spec.restart[0], max_retries=spec.restart[1]),
+        "hostname": spec.hostname,
+        "runtime": spec.runtime,
+        "stop_signal": spec.stop_signal,
+        "grace_s": spec.stop_timeout,
+    }
+    return container_args(
+        container,
+        command,
+        rootfs=spec.rootfs,
+        bundle=spec.bundle,
+        readonly=spec.read_only,
+        env=dict(process.env or ()),
+        cwd=process.workdir,
+        user=_user(process),
+        mounts=[Mount(source=s, target=t, readonly=ro) for s, t, ro in spec.volume or ()],
+        limits=make_limits(limits),
+        labels=dict(spec.label or ()),
+        auto_remove=auto_remove,
+        **{key: value for key, value in others.items() if value is not None},
+    )
+
+
+def make_process(command: Sequence[str], flags: ProcessFlags) -> ProcessSpec:
+    """
+    Raises:
+        Invalid: a value is out of its bounds.
+    """
+    from wharfside_client.specs import process
+
+    return process(command, env=dict(flags.env or ()), cwd=flags.workdir, user=_user(flags))
+
+
+def make_limits(flags: LimitFlags) -> Limits | None:
+    """None where no limit is given.
+
+    Raises:
+        Invalid: a limit is out of its bounds.
+    """
+    from wharfside_client.specs import checked
+    from wharfside_protocol.specs import Limits
+
+    limits = Limits(
+        memory_bytes=flags.memory,
+        cpu_percent=flags.cpus,
+        pids=flags.pids_limit,
+        cpu_weight=flags.cpu_weight,
+        cpuset=flags.cpuset,
+    )
+    return None if limits == Limits() else checked(limits)
+
+
+def _check(command: Sequence[str], spec: SpecFlags) -> None:
+    if (spec.rootfs is None) == (spec.bundle is None):
+        raise typer.BadParameter("give either --rootfs PATH or --bundle PATH")
+    if spec.rootfs is not None and not command:
+        raise typer.BadParameter("a rootfs needs a command: write it after NODE/CONTAINER")
+
+
+def _user(flags: ProcessFlags) -> User | None:
+    from wharfside_protocol.specs import User
+
+    return None if flags.user is None else User(uid=flags.user[0], gid=flags.user[1])
