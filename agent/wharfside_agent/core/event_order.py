@@ -1,0 +1,62 @@
+"""The order of a container's events as a contract (DESIGN section 5).
+
+One row a promise; docs/architecture.md is drawn from it, and a test is named for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRule:
+    """`kept_by` is where in the agent the promise is kept."""
+
+    name: str
+    promise: str
+    kept_by: str
+
+
+ORDER = (
+    OrderRule(
+        "created-once",
+        "`created` comes once an incarnation, before everything else of it",
+        "handlers/create.py: no watch is followed before it is committed",
+    ),
+    OrderRule(
+        "started-before-exited",
+        "`started` comes before the `exited` of the same run",
+        "Live.settling: held from the runtime's start to the commit that tells it",
+    ),
+    OrderRule(
+        "exited-once",
+        "a process of a run has one `exited`; the first terminal status wins",
+        "core/lifecycle.py: no row leads out of stopped by an end of init",
+    ),
+    OrderRule(
+        "execs-before-init",
+        "every exec's `exited` comes before init's, for at most 2 s: "
+        "then init's is told with `execs_pending`, and only those may follow",
+        "services/exits.py: _hold_for_execs",
+    ),
+    OrderRule(
+        "oom-before-exited",
+        "`oom` comes before the `exited` that it caused",
+        "services/exits.py: the counter is read once more, and told in the exit's transaction",
+    ),
+    OrderRule(
+        "paused-before-resumed",
+        "`paused` comes before `resumed`; an exit may end a pause",
+        "core/lifecycle.py",
+    ),
+    OrderRule(
+        "stopping-before-exited",
+        "`stopping` comes before the `exited` that it causes",
+        "services/endings.py: committed before the signal is sent",
+    ),
+    OrderRule(
+        "deleted-last",
+        "`deleted` comes once and last; nothing of the incarnation follows it",
+        "services/endings.py: it waits for the exits of execs still pending",
+    ),
+)

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Draws what the docs say of the code from the code itself.
+
+`python docs/generate.py` rewrites docs/protocol.md and the drawn parts of
+docs/architecture.md; with `--check` it only says whether they are stale (exit 1).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wharfside_agent.core.event_order import ORDER
+from wharfside_agent.core.lifecycle import TABLE
+from wharfside_protocol.assets import streams
+from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
+from wharfside_protocol.commands import OPS
+from wharfside_protocol.envelope import Command, Result
+from wharfside_protocol.errors import ERRORS
+from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.records import Record
+from wharfside_protocol.subjects import Subjects
+from wharfside_protocol.views import ContainerProjection, NodeInfo
+
+DOCS = Path(__file__).parent
+ARCHITECTURE = DOCS / "architecture.md"
+PROTOCOL = DOCS / "protocol.md"
+
+Rows = Iterable[Iterable[object]]
+
+
+def table(headings: Iterable[str], rows: Rows) -> str:
+    """A Markdown table."""
+    heads = list(headings)
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ").replace("    ", "")
+
+
+def states() -> str:
+    rows = [
+        (
+            row.state,
+            row.input,
+            row.next or "-",
+            f"`{row.event}`" if row.event else "-",
+            "yes" if row.raises_revision else "",
+        )
+        for row in TABLE.values()
+    ]
+    return table(("State", "Input", "Next", "Event", "Revision + 1"), rows)
+
+
+def diagram() -> str:
+    edges: dict[tuple[str, str], list[str]] = {}
+    for row in TABLE.values():
+        if row.next is not None:
+            edges.setdefault((row.state, row.next), []).append(row.input)
+    lines = [f"    {a} --> {b}: {', '.join(inputs)}" for (a, b), inputs in edges.items()]
+    return "\n".join(
+        [
+            "```mermaid",
+            "stateDiagram-v2",
+            "    [*] --> creating: create",
+            *lines,
+            "    deleted --> [*]",
+            "```",
+        ]
+    )
+
+
+def order() -> str:
+    return table(
+        ("Rule", "Promise", "Kept by"), ((rule.name, rule.promise, rule.kept_by) for rule in ORDER)
+    )
+
+
+def fields(kind: type[Record]) -> str:
+    """The fields of a record with their types, as the schema tells them."""
+    schema = msgspec.json.schema(kind)
+    definition = schema["$defs"][kind.__name__]
+    required = set(definition.get("required", ()))
+    rows = [
+        (f"`{name}`", shape(told), "yes" if name in required else "", default(told))
+        for name, told in definition["properties"].items()
+    ]
+    return table(("Field", "Type", "Required", "Default"), rows) if rows else "No fields."
+
+
+def default(told: dict[str, Any]) -> str:
+    value = told.get("default")
+    return "" if value in (None, {}, []) else f"`{value}`"
+
+
+def shape(told: dict[str, Any]) -> str:
+    """A schema in a few words."""
+    if "$ref" in told:
+        name = str(told["$ref"]).rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in told:
+        options = [shape(each) for each in told["anyOf"] if each != {"type": "null"}]
+        return " or ".join(options)
+    if told.get("type") == "array":
+        return "list of " + shape(told.get("items", {}))
+    if "enum" in told:
+        return ", ".join(f"`{value}`" for value in told["enum"])
+    if told.get("contentEncoding") == "base64":
+        return "bytes"
+    words = [str(told.get("type", "any"))]
+    bounds = {"minimum": ">= {}", "maximum": "<= {}", "maxLength": "at most {} long"}
+    words += [text.format(told[key]) for key, text in bounds.items() if key in told]
+    if "pattern" in told:
+        words.append(f"`{str(told['pattern']).removesuffix('(?!' + chr(92) + 'n)')}`")
+    return ", ".join(words)
+
+
+def referenced(kinds: Iterable[type[Record]]) -> dict[str, dict[str, Any]]:
+    """Every record and enum that the named ones use, by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        found |= msgspec.json.schema(kind)["$defs"]
+    return found
+
+
+def protocol() -> str:
+    """docs/protocol.md, whole."""
+    subjects = Subjects()
+    ops = [
+        (
+            f"`{op.name}`",
+            f"[{op.args.__name__}](#{op.args.__name__.lower()})",
+            f"[{op.value.__name__}](#{op.value.__name__.lower()})",
+            "yes" if op.changes else "",
+            "yes" if op.lane else "",
+        )
+        for op in OPS.values()
+    ]
+    events = [
+        (f"`{kind}`", f"[{data.__name__}](#{data.__name__.lower()})", first_line(data))
+        for kind, data in EVENT_DATA.items()
+    ]
+    assets = [
+        (f"`{each['name']}`", ", ".join(f"`{s}`" for s in each["subjects"]))
+        for each in streams(subjects)
+    ]
+    errors = [(f"`{code}`", first_line(kind)) for code, kind in ERRORS.items()]
+    named = [Command, Result, Event, NodeInfo, ContainerProjection]
+    named += [op.args for op in OPS.values()] + [op.value for op in OPS.values()]
+    named += list(EVENT_DATA.values())
+    records = {kind.__name__: kind for kind in _all_records()}
+    parts = [INTRODUCTION.format(kib=MAX_MESSAGE_BYTES // 1024, depth=MAX_DEPTH)]
+    parts += ["## Ops", table(("Op", "Arguments", "Value", "Changes", "In a lane"), ops)]
+    parts += ["## Errors", table(("Code", "Meaning"), errors)]
+    parts += ["## Events", table(("Type", "Facts", "Meaning"), events)]
+    parts += ["## Streams and buckets", table(("Name", "Subjects"), assets), "## Records"]
+    for name in sorted(referenced(named)):
+        if name in records:
+            parts += [f"### {name}", first_line(records[name]), fields(records[name])]
+        else:
+            told = referenced(named)[name]
+            values = ", ".join(f"`{v}`" for v in told.get("enum", ()))
+            parts += [f"### {name}", f"One of {values}."]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _all_records() -> list[type[Record]]:
+    found, queue = [], [Record]
+    while queue:
+        kind = queue.pop()
+        found.append(kind)
+        queue += kind.__subclasses__()
+    return found
+
+
+INTRODUCTION = """\
+# The protocol
+
+Generated by `docs/generate.py` from `wharfside_protocol`; do not edit.
+
+Payloads are msgpack maps with string keys, `application/vnd.msgpack`. Times are RFC 3339 in
+UTC with nanoseconds. nil means absent, absent means the default. Unknown fields are ignored;
+an unknown op, type or version is an error that names it. No message is larger than {kib} KiB
+or nested deeper than {depth} levels; integers stay within +-(2^53 - 1); a map key never stands
+there twice.
+
+## Subjects
+
+With the prefix `wharfside.v1` (configurable), shown as `$P`:
+
+```
+$P.rpc.<node>.<op>                    request/reply, answered while the node is connected
+$P.cmd.<node>.<op>                    durable mailbox of one node (comes with durable commands)
+$P.evt.<node>.<container>.<type>      events; container "_node" for the node's own
+$P.live.evt.>  $P.kv.nodes.>  $P.kv.containers.>   what JetStream stored, republished
+```
+
+A request is a [Command](#command), the answer a [Result](#result). An event is an
+[Event](#event) with CloudEvents 1.0 headers (`ce-id`, `ce-type` = `io.wharfside.container.exited`,
+`ce-source`, `ce-time`, ...); its `data` holds the facts of its type. `traceparent` travels with
+a command's answer.
+
+The same command id with the same op and arguments is the same command: while the first runs a
+repeat joins it, afterwards it gets the stored result (`replayed`) for 48 h. With another digest
+it is a `conflict`.
+"""
+
+
+def drawn(text: str) -> str:
+    """`text` with each marked part drawn anew."""
+    for name, part in (("states", states()), ("diagram", diagram()), ("order", order())):
+        pattern = rf"(<!-- drawn: {name} -->\n).*?(<!-- end -->)"
+        text = re.sub(pattern, lambda m, part=part: m[1] + part + "\n" + m[2], text, flags=re.S)
+    return text
+
+
+def main() -> int:
+    wanted = {ARCHITECTURE: drawn(ARCHITECTURE.read_text()), PROTOCOL: protocol()}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"stale: {path.name}; run python docs/generate.py")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(wanted[path])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
