@@ -46,7 +46,8 @@ def compare_all(bench: Bench) -> Iterator[Comparison]:
 
 
 def _measure(bench: Bench, ours: Ours, count: int) -> list[float]:
-    exits, events = bench.places.run / "exits", bench.places.run / "events"
+    # below the floor's folder, which is swept at the end
+    exits, events = bench.places.floor / "told-exits", bench.places.floor / "told-events"
     subject = Subjects().live_events(ours.node)
     bundle = bench.places.bundle("nap", NAP)
     with (
