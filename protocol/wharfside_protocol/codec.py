@@ -23,8 +23,9 @@ CONTENT_TYPE = "application/vnd.msgpack"
 MAX_MESSAGE_BYTES = 900 * 1024
 MAX_DEPTH = 32
 MAX_ITEMS = 131_072
-"""Map entries and list items of one message in all: an empty map takes one byte on
-the wire and 64 in memory. A thousand containers with 64 labels each stay below."""
+"""Map entries, list items, and the maps and lists themselves, of one message in all:
+an empty map takes one byte on the wire and 64 in memory. A page of a thousand
+containers with 64 labels each stays below."""
 
 T = TypeVar("T", bound=Record)
 
