@@ -19,7 +19,7 @@ JUMPS = {
 def answer(program: str, arch: int, number: int, args: Sequence[int] = ()) -> int:
     """What `program` (base64) returns for a syscall: SECCOMP_RET_* with its data."""
     data = struct.pack("<IIQ6Q", number & MASK, arch, 0, *([*args, *[0] * 6][:6]))
-    code = [step for step in struct.iter_unpack("<HBBI", base64.b64decode(program))]
+    code = list(struct.iter_unpack("<HBBI", base64.b64decode(program)))
     at, accumulator = 0, 0
     for _ in range(len(code)):
         operation, true, false, k = code[at]
