@@ -1,7 +1,7 @@
 """Drains the outbox to the stream: per container in order and one in flight, forever.
 
-An event leaves the outbox only after its PubAck was committed. Lanes run beside
-each other, bounded; a lane that fails backs off alone.
+An event leaves the outbox only after its PubAck. Lanes run beside each other,
+bounded; a lane that fails backs off alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from wharfside_agent.core.sequencing import PROBE_SEQUENCE, SendAgain, Stored, after_wrong_sequence
 from wharfside_agent.ports.bus import Bus, NoStream, Offline, Undecided, WrongSequence
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import LaneRow, OutboxRow, Store, Tx
+from wharfside_agent.ports.store import LaneRow, OutboxRow, Store
+from wharfside_agent.services.acks import Acks
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.cloudevents import to_headers
 from wharfside_protocol.codec import decode, encode
@@ -32,6 +33,9 @@ MAX_LANES = 64
 
 MAX_HELD = 5_000
 """Events kept in memory; the rest stays in the store until these are published."""
+
+MAX_REMEMBERED = 10_000
+"""Lanes whose last sequence is kept in memory; older ones are asked of the store."""
 
 NODE_BASE = "node-base"
 """Meta key: the stream's last sequence over this node when this store was new.
@@ -57,6 +61,8 @@ class Publisher:
         self._node = store.identity.node
         self._lanes: dict[str, deque[OutboxRow]] = {}
         self._slots = asyncio.Semaphore(MAX_LANES)
+        self._sequences: dict[str, int] = {}
+        self._acks = Acks(store, tasks)
         self._held = 0
         self._last_held = 0
         self._spilled = False
@@ -106,16 +112,23 @@ class Publisher:
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
         expected = await self._expected(name)
         while lane:
+            await self._acks.settled(name)
             async with self._slots:
                 sequence = await self._publish(lane[0], name, expected)
             row = lane.popleft()
             self._held -= 1
             expected = sequence
-            await self._store.transact(lambda tx, r=row, s=sequence: _acked(tx, r, s))  # type: ignore[misc]
+            self._remember(name, sequence)
+            self._acks.note(row, sequence)
             if self._spilled and self._held == 0:
                 await self._refill()
         del self._lanes[name]
         self._acked(name)
+
+    def _remember(self, lane: str, sequence: int) -> None:
+        self._sequences[lane] = sequence
+        if len(self._sequences) > MAX_REMEMBERED:
+            self._sequences.pop(next(iter(self._sequences)))
 
     async def _publish(self, row: OutboxRow, name: str, expected: int) -> int:
         event = decode(row.event, Event)
@@ -177,6 +190,8 @@ class Publisher:
         )
 
     async def _expected(self, name: str) -> int:
+        if name in self._sequences:
+            return self._sequences[name]
         lane = await self._store.transact(lambda tx: tx.lane(name))
         if lane is not None and lane.last_acked is not None:
             return lane.last_acked
@@ -223,9 +238,5 @@ class Publisher:
         tasks = [t for t in asyncio.all_tasks() if t.get_name().startswith("publish ")]
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)
+        await self._acks.all_settled()
         return not self._lanes
-
-
-def _acked(tx: Tx, row: OutboxRow, sequence: int) -> None:
-    tx.forget_event(row.place)
-    tx.save_lane(LaneRow(lane=row.lane, last_acked=sequence))
