@@ -19,10 +19,15 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A table of the file. A field that is not known is an error: it is a typing mistake."""
 
 
+def default_node_name() -> str:
+    """The host's name as one token."""
+    return platform.node().split(".")[0].lower() or "node"
+
+
 class NodeSettings(Group, frozen=True, kw_only=True):
     """`name` is one subject token and never changes for a state_dir; labels are free."""
 
-    name: str
+    name: str = msgspec.field(default_factory=default_node_name)
     labels: Labels = {}
     take_over: bool = False
 
@@ -80,7 +85,7 @@ class LogSettings(Group, frozen=True, kw_only=True):
 
 
 class Settings(Group, frozen=True, kw_only=True):
-    node: NodeSettings
+    node: NodeSettings = msgspec.field(default_factory=NodeSettings)
     nats: NatsSettings = NatsSettings()
     paths: PathSettings = PathSettings()
     runtime: RuntimeSettings = RuntimeSettings()
@@ -89,21 +94,20 @@ class Settings(Group, frozen=True, kw_only=True):
 
     @property
     def state_dir(self) -> Path:
-        return Path(self.paths.state_dir.format(node=self.node.name))
+        return Path(self.named(self.paths.state_dir))
 
     @property
     def run_dir(self) -> Path:
-        return Path(self.paths.run_dir.format(node=self.node.name))
+        return Path(self.named(self.paths.run_dir))
 
     @property
     def cgroup_parent(self) -> str | None:
         parent = self.runtime.cgroup_parent
-        return None if parent is None else parent.format(node=self.node.name)
+        return None if parent is None else self.named(parent)
 
-
-def default_node_name() -> str:
-    """The host's name as one token."""
-    return platform.node().split(".")[0].lower() or "node"
+    def named(self, template: str) -> str:
+        """`template` with the node's name in it."""
+        return template.replace("{node}", self.node.name)
 
 
 def load_settings(path: Path) -> Settings:
@@ -118,7 +122,6 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    raw.setdefault("node", {}).setdefault("name", default_node_name())
     try:
         settings = msgspec.convert(raw, Settings)
         check_name(settings.node.name, "node.name")
@@ -134,3 +137,5 @@ def _check_paths(settings: Settings, path: Path) -> None:
     for each in (settings.paths.state_dir, settings.paths.run_dir, *roots):
         if not each.startswith("/"):
             raise SettingsError(f"{path}: {each!r} must be an absolute path")
+        if "{" in settings.named(each):
+            raise SettingsError(f"{path}: {each!r}: only {{node}} stands for something")

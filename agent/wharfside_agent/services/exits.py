@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -145,8 +146,9 @@ class ExitTeller:
         stats: Stats | None,
     ) -> ExitStatus:
         asked = row.end_asked or live.row.end_asked
+        timed_out = ended.timed_out or asked == ExitReason.TIMEOUT
         return interpret(
-            ended,
+            dataclasses.replace(ended, timed_out=timed_out),
             end_asked=asked,
             oom_kills_added=oom_kills_added,
             started_at=row.started_at,

@@ -1,0 +1,55 @@
+"""The configuration file: what it means, and how each mistake in it is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wharfside_agent.errors import SettingsError
+from wharfside_agent.settings import load_settings
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, '[node]\nname = "n1"\n'))
+    assert settings.state_dir == Path("/var/lib/wharfside/n1")
+    assert settings.run_dir == Path("/run/wharfside/n1")
+    assert settings.nats.servers == ("nats://127.0.0.1:4222",)
+    assert settings.runtime.bundle_roots == ("/var/lib/wharfside/bundles",)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("node = 5\n", "node"),
+        ('[node]\nname = "N1"\n', "node.name 'N1' is no name"),
+        ('[node]\nname = "n1"\nlable = {}\n', "lable"),
+        ('[node]\nname = "n1"\n[natz]\n', "natz"),
+        ("[nats]\nservers = []\n", "servers"),
+        ('[nats]\nprefix = "a..b"\n', "prefix"),
+        ('[paths]\nstate_dir = "relative"\n', "absolute"),
+        ('[paths]\nstate_dir = "/x/{nodename}"\n', "nodename"),
+        ('[runtime]\ndefault = "docker"\n', "docker"),
+        ('[runtime]\nbundle_roots = ["../x"]\n', "absolute"),
+        ("[limits]\nlanes = 0\n", "lanes"),
+        ("[node\n", "not TOML"),
+        ("\xff", "not TOML"),
+    ],
+)
+def test_each_mistake_names_its_place(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError, match=told) as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot read"):
+        load_settings(tmp_path / "none.toml")
