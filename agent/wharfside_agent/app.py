@@ -109,8 +109,9 @@ def _compose(
     containers = Containers(store, clock)
     commands = Commands(store, clock, name)
     exits = ExitTeller(containers, tasks, clock, journal)
-    endings = Endings(containers, clock, journal)
-    exits.then(endings.remove_if_asked)
+    lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
+    endings = Endings(containers, machine.runtime, lanes, clock, journal)
+    exits.then(endings.after_exit)
     service = RpcService(
         __version__,
         name,
@@ -150,7 +151,6 @@ def _compose(
         cgroup_of=lambda incarnation: f"{machine.delegated}/ctr/{incarnation.lower()}",
         bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
     )
-    lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
     return Parts(store, bus, publisher, presence, recovery, dispatcher, tasks)

@@ -12,7 +12,7 @@ from wharfside_agent.ports.store import ContainerRow, ProcessRow
 from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
 from wharfside_agent.services.views import container_view, process_view, standing
-from wharfside_protocol.codec import portable
+from wharfside_protocol.codec import encode, portable
 from wharfside_protocol.commands import (
     CommandArgs,
     CommandState,
@@ -24,7 +24,10 @@ from wharfside_protocol.commands import (
     StatsValue,
 )
 from wharfside_protocol.states import INIT, ContainerState
-from wharfside_protocol.views import ContainerDetails
+from wharfside_protocol.views import ContainerDetails, ContainerView
+
+MAX_PAGE_BYTES = 700 * 1024
+"""A page ends here, below what one message can carry, however few its containers."""
 
 
 async def list_containers(node: Node, _call: Call, args: ListArgs) -> ListValue:
@@ -32,12 +35,16 @@ async def list_containers(node: Node, _call: Call, args: ListArgs) -> ListValue:
     matching = sorted(
         (live for live in node.containers if _wanted(live, args)), key=lambda live: live.row.name
     )
-    page = matching[: args.limit]
+    page: list[ContainerView] = []
+    size = 0
+    for live in matching[: args.limit]:
+        view = container_view(live.row, _command(live))
+        size += len(encode(view))
+        if page and size > MAX_PAGE_BYTES:
+            break
+        page.append(view)
     more = len(matching) > len(page)
-    return ListValue(
-        containers=[container_view(live.row, _command(live)) for live in page],
-        next=page[-1].row.name if more else None,
-    )
+    return ListValue(containers=page, next=page[-1].container if more else None)
 
 
 def _wanted(live: Live, args: ListArgs) -> bool:

@@ -24,7 +24,8 @@ class Call:
     """One command on its way through the agent.
 
     `interruptible`: it only waits now (for its lane, for an exit), so `cancel` may
-    end it; an act of the runtime is never cut off half way.
+    end it; an act of the runtime is never cut off half way. `outcome` is what a repeat
+    that joins waits for, from the moment that the first is in the book.
     """
 
     command: Command
@@ -34,6 +35,9 @@ class Call:
     ticket: Ticket | None = None
     result: Result | None = None
     task: asyncio.Task[Result] | None = None
+    outcome: asyncio.Future[Result] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
     settled: bool = False
     interruptible: bool = True
     _book: Commands | None = field(default=None, repr=False)
@@ -82,11 +86,17 @@ class Commands:
             if known is None:
                 return call
             _same(call, known.op, known.digest)
-        except BaseException:
-            self._running.pop(call.id, None)
+        except WharfsideError as error:
+            self._leave(call, self.failure(call, error.to_body()))
             raise
+        stored = self._stored(known, call)
+        self._leave(call, stored)
+        return stored
+
+    def _leave(self, call: Call, result: Result) -> None:
         self._running.pop(call.id, None)
-        return self._stored(known, call)
+        if not call.outcome.done():
+            call.outcome.set_result(result)
 
     def _enter(self, tx: Tx, call: Call) -> CommandRow | None:
         known = tx.command(call.id)
@@ -123,7 +133,7 @@ class Commands:
                 row = self._row(call, CommandPhase.DONE, result)
                 await self._store.transact(lambda tx: tx.save_command(row))
         finally:
-            self._running.pop(call.id, None)
+            self._leave(call, result)
 
     def success(self, call: Call, value: Record) -> Result:
         return self._result(call, ok=True, value=to_plain(value))

@@ -41,9 +41,6 @@ from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
 log = structlog.get_logger(__name__)
 
-MAX_REQUESTS = 256
-"""Requests under way at once; beyond it rpc answers `busy`."""
-
 HandlerFunction = Callable[[Any, Call, Any], Awaitable[Record]]
 """(node, call, args) -> value. Raises WharfsideError."""
 
@@ -70,7 +67,6 @@ class Dispatcher:
         self._tasks = tasks
         self._handlers = handlers
         self._node = node
-        self._under_way = 0
 
     async def answer(self, request: Request) -> bytes | None:
         """The encoded Result; None where the subject is not this node's own rpc."""
@@ -79,14 +75,11 @@ class Dispatcher:
         except Invalid as error:
             log.warning("foreign-subject", subject=request.subject, error=error.message)
             return None
-        if self._under_way >= MAX_REQUESTS:
-            busy = Busy(f"{MAX_REQUESTS} requests are under way: try again later")
-            return encode(self._refusal(op, busy.to_body()))
-        self._under_way += 1
         try:
             return self._encoded(await self._answer(op, request.data))
-        finally:
-            self._under_way -= 1
+        except Exception as error:
+            log.error("request-failed", op=op, exc_info=error)
+            return self._encoded(self._refusal(op, _fault(error).to_body()))
 
     async def _answer(self, op: str, data: bytes) -> Result:
         command: Command | None = None
@@ -149,14 +142,12 @@ class Dispatcher:
             work = self._in_lane if op.lane else self._outside_lanes
             name = f"{op.name} {call.id}"
             call.task = self._tasks.start(work(op, call, args, remaining), name)
-        assert found.task is not None
         return await self._awaited(found, call, remaining)
 
     async def _awaited(self, running: Call, asked: Call, remaining: float) -> Result:
-        assert running.task is not None
-        done, _ = await asyncio.wait({running.task}, timeout=remaining)
+        done, _ = await asyncio.wait({running.outcome}, timeout=remaining)
         if done:
-            return running.task.result()
+            return running.outcome.result()
         late = DeadlineExceeded(
             f"not done by the deadline; it goes on: ask for its result ({running.id}) later",
             stage="running" if running.started_at else "waiting",
@@ -200,8 +191,7 @@ class Dispatcher:
         except Exception as error:
             log.error("handler-failed", op=op.name, id=call.id, exc_info=error)
             call.settled = False
-            fault = Internal(f"{type(error).__name__}: {error}; the agent's log has the trace")
-            return self._commands.failure(call, fault.to_body())
+            return self._commands.failure(call, _fault(error).to_body())
         return call.result or self._commands.success(call, value)
 
     def _refusal(self, op: str, error: ErrorBody, command: Command | None = None) -> Result:
@@ -214,6 +204,10 @@ class Dispatcher:
             return encode(result)
         except Invalid as error:
             return encode(self._refusal(result.op, error.to_body()))
+
+
+def _fault(error: Exception) -> Internal:
+    return Internal(f"{type(error).__name__}: {error}; the agent's log has the trace")
 
 
 def _body(error: BaseException) -> ErrorBody:

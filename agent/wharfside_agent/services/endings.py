@@ -11,9 +11,11 @@ import structlog
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
 from wharfside_agent.services.containers import Also, Containers, Live
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.lanes import Lanes
 from wharfside_protocol.commands import CAPTURE_BYTES
 from wharfside_protocol.errors import Internal, NotFound
 from wharfside_protocol.events import Stopping
@@ -29,8 +31,12 @@ KILL_WAIT_S = 20.0
 class Endings:
     """Shared by the ops stop and delete, by auto-remove and by recovery."""
 
-    def __init__(self, containers: Containers, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, containers: Containers, runtime: Runtime, lanes: Lanes, clock: Clock, journal: Journal
+    ) -> None:
         self._containers = containers
+        self._runtime = runtime
+        self._lanes = lanes
         self._clock = clock
         self._journal = journal
 
@@ -114,6 +120,8 @@ class Endings:
         self._journal.reached(Step.DELETE_INTENDED)
         if live.handle is not None:
             await live.handle.delete()
+        else:
+            await self._runtime.undo(live.plan)
         await self._execs_told(live)
         self._journal.reached(Step.DELETE_DONE)
         await self._tell_deleted(live, cause, also)
@@ -133,9 +141,19 @@ class Endings:
         self._containers.drop(live)
 
     async def remove_if_asked(self, live: Live) -> None:
-        """Auto-remove: deletes a container whose init has ended."""
-        if live.row.spec.auto_remove and live.row.state is ContainerState.STOPPED:
+        """Auto-remove: deletes a container whose init has ended; in its lane already."""
+        asked = live.row.spec.auto_remove and live.row.state is ContainerState.STOPPED
+        if asked and self._containers.get(live.row.name) is live:
             await self.remove(live)
+
+    async def after_exit(self, live: Live) -> None:
+        """What follows an end of init, in the container's lane like a command."""
+        if live.row.spec.auto_remove:
+            ticket = await self._lanes.enter(live.row.name)
+            try:
+                await self.remove_if_asked(live)
+            finally:
+                ticket.release()
 
     def _output_to_keep(self, live: Live) -> ProcessRow | None:
         """What an auto-removed one printed stays readable with its terminal record."""

@@ -15,7 +15,7 @@ from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import ProcessTrace, Runtime
-from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Store, Tx
+from wharfside_agent.ports.store import ContainerRow, EventDraft, Intent, ProcessRow, Store, Tx
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
@@ -74,14 +74,12 @@ class Recovery:
             elif self._store.identity.new_boot:
                 await self._after_boot(live)
             else:
-                await self._reattach(live, begun)
+                await self._find_again(live, begun)
             if "delete" in begun:
                 await self._finish_delete(live)
         except WharfsideError as error:
             log.error("not-recovered", container=live.row.name, error=error.message)
-            data = ReattachFailed(message=error.message)
-            draft = self._containers.draft(live.row, EventType.REATTACH_FAILED, data)
-            await self._containers.commit(live, [draft])
+            await self._containers.commit(live, [self._failed_draft(live, error)])
 
     async def _undo_create(self, live: Live) -> None:
         await self._runtime.undo(live.plan)
@@ -97,13 +95,32 @@ class Recovery:
         self._containers.drop(live)
 
     async def _after_boot(self, live: Live) -> None:
-        """Everything of the old boot is over; how it ended nobody saw."""
-        await self._runtime.undo(live.plan)
-        if live.row.state is ContainerState.STOPPED:
+        """Everything of the old boot is over; its layer and logs stay until the delete."""
+        if live.row.state is not ContainerState.STOPPED:
+            await self._tell_lost(live, Input.REBOOT, ExitReason.NODE_REBOOT)
+        _resolve_known(live)
+
+    async def _find_again(self, live: Live, begun: dict[str, Intent]) -> None:
+        """Found and followed; or gone without a trace (its run folder was removed)."""
+        try:
+            await self._reattach(live, begun)
+        except NotFound as error:
+            if live.row.state is ContainerState.STOPPED or "delete" in begun:
+                _resolve_known(live)
+                return
+            draft = self._failed_draft(live, error)
+            await self._containers.commit(live, [draft])
+            await self._tell_lost(live, Input.INIT_ENDED, ExitReason.MONITOR_LOST)
             _resolve_known(live)
-            return
+
+    def _failed_draft(self, live: Live, error: WharfsideError) -> EventDraft:
+        data = ReattachFailed(message=error.message)
+        return self._containers.draft(live.row, EventType.REATTACH_FAILED, data)
+
+    async def _tell_lost(self, live: Live, input_: Input, reason: ExitReason) -> None:
+        """An end that nobody saw: told, with no code invented for it."""
         status = ExitStatus(
-            reason=ExitReason.NODE_REBOOT,
+            reason=reason,
             status_source=StatusSource.NONE,
             status_known=False,
             exited_at=to_timestamp(self._clock.now()),
@@ -111,14 +128,13 @@ class Recovery:
         init = msgspec.structs.replace(live.init.row, state=ProcessState.EXITED, exit=status)
         await self._containers.advance(
             live,
-            Input.REBOOT,
+            input_,
             Exited(**msgspec.structs.asdict(status)),
             changes={"exit": status},
             process=INIT,
             also=lambda tx, _row: tx.save_process(init),
         )
         live.init.row = init
-        _resolve_known(live)
 
     async def _reattach(self, live: Live, begun: dict[str, Intent]) -> None:
         traces = [_trace(each.row) for each in live.processes.values() if each.row.pid]

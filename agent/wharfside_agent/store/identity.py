@@ -6,10 +6,11 @@ import sqlite3
 
 from ulid import ULID
 
+from wharfside_agent.errors import StartError
 from wharfside_agent.ports.store import Identity
 
 
-class ForeignStore(Exception):
+class ForeignStore(StartError):
     """The data folder belongs to a node of another name."""
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from wharfside_agent.errors import StartError
+
 SCHEMA_VERSION = 1
 
 _TABLES = """
@@ -61,7 +63,7 @@ MIGRATIONS: Sequence[str] = (_TABLES,)
 """MIGRATIONS[n] makes schema n + 1 of schema n."""
 
 
-class SchemaTooNew(Exception):
+class SchemaTooNew(StartError):
     """The store was written by a later version of the agent; run that one, or a newer."""
 
 
