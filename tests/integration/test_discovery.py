@@ -1,0 +1,71 @@
+"""The agent as a NATS micro service (ADR-32): found as `nats micro ls, info, stats` find one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+from nats.aio.client import Client
+from tests.support.agent import agent_process
+from tests.support.nats_server import NatsServer
+
+from wharfside_protocol.codec import decode, encode
+from wharfside_protocol.commands import OPS
+from wharfside_protocol.envelope import Command, Result
+
+pytestmark = pytest.mark.requires("crun", "conmon", "nats-server", "root")
+CGROUP = "/wharfside-test-discovery"
+
+
+@pytest.fixture
+async def client(tmp_path: Path, shared_nats_server: NatsServer) -> AsyncIterator[Client]:
+    url = shared_nats_server.url
+    with agent_process("found-1", url, tmp_path / "a", tmp_path, cgroup=CGROUP) as agent:
+        agent.start(until="bus-connected")
+        client = await nats.connect(url)
+        yield client
+        await client.close()
+        agent.stop()
+
+
+async def asked(client: Client, verb: str) -> dict[str, Any]:
+    """The answer of found-1; interest spreads late, so the first question may go unheard."""
+    for _ in range(50):
+        try:
+            reply = await client.request(f"$SRV.{verb}.wharfside-agent", b"", timeout=0.2)
+            return dict(json.loads(reply.data))
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError):
+            await asyncio.sleep(0)
+    raise AssertionError(f"no answer to {verb}")
+
+
+async def test_ping_info_and_stats_tell_one_endpoint_for_all_ops(client: Client) -> None:
+    assert (await asked(client, "PING"))["metadata"]["node"] == "found-1"
+    info = await asked(client, "INFO")
+    (endpoint,) = info["endpoints"]
+    assert endpoint["subject"] == "wharfside.v1.rpc.found-1.*"
+    assert set(endpoint["metadata"]["ops"].split(",")) == set(OPS)
+    assert endpoint["queue_group"] == info["metadata"]["node_id"]
+    stats = await asked(client, "STATS")
+    assert stats["endpoints"][0]["num_requests"] == 0
+
+
+async def test_an_answer_carries_the_trace_and_no_other_header_of_the_caller(
+    client: Client,
+) -> None:
+    await asked(client, "PING")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    command = Command(id="discover-1", op="ping", node="found-1")
+    reply = await client.request(
+        "wharfside.v1.rpc.found-1.ping",
+        encode(command),
+        headers={"traceparent": trace, "x-secret": "mine"},
+        timeout=5,
+    )
+    assert decode(reply.data, Result).ok
+    assert reply.headers == {"traceparent": trace}
