@@ -45,9 +45,17 @@ def all_records() -> list[type[Record]]:
     return sorted(set(found), key=lambda kind: kind.__name__)
 
 
+@cache
 def records(kind: type[Record]) -> st.SearchStrategy[Any]:
     """Valid records of `kind`."""
-    return _of(mi.type_info(kind))
+    if kind in _RULED:
+        return _RULED[kind]
+    info = mi.type_info(kind)
+    assert isinstance(info, mi.StructType)
+    return st.fixed_dictionaries(
+        {field.name: _of(field.type) for field in info.fields if field.required},
+        optional={field.name: _of(field.type) for field in info.fields if not field.required},
+    ).map(lambda values: kind(**values))
 
 
 def field_types(kind: type[Record]) -> dict[str, list[mi.Type]]:
@@ -63,7 +71,7 @@ def _alternatives(info: mi.Type) -> list[mi.Type]:
 
 def _of(info: mi.Type) -> st.SearchStrategy[Any]:
     if isinstance(info, mi.StructType):
-        return _RULED[info.cls] if info.cls in _RULED else _struct(info)
+        return records(info.cls)
     if isinstance(info, mi.UnionType):
         return st.one_of([_of(each) for each in info.types])
     if isinstance(info, mi.ListType):
@@ -114,13 +122,6 @@ def _sizes(info: mi.StrType | mi.ListType | mi.DictType) -> dict[str, Any]:
 
 def _or(bound: Any, default: int) -> Any:
     return default if bound is None else bound
-
-
-def _struct(info: mi.StructType) -> st.SearchStrategy[Any]:
-    return st.fixed_dictionaries(
-        {field.name: _of(field.type) for field in info.fields if field.required},
-        optional={field.name: _of(field.type) for field in info.fields if not field.required},
-    ).map(lambda values: info.cls(**values))
 
 
 def _ruled() -> dict[type, st.SearchStrategy[Any]]:

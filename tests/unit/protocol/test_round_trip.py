@@ -42,7 +42,7 @@ def test_the_walk_finds_the_records() -> None:
 def test_every_record_survives_the_round_trip(
     kind: type[Record], request: pytest.FixtureRequest
 ) -> None:
-    examples = 1000 if request.config.getoption("--soak", default=False) else 15
+    examples = 300 if request.config.getoption("--soak", default=False) else 10
 
     @settings(
         max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
