@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from wharfside_protocol.errors import RuntimeFailed
 
 LAUNCH_SECONDS = 60.0
 """A create takes 20 to 60 ms; one that is not done by then hangs."""
+
+END_SECONDS = 5.0
+"""conmon's first process ends as soon as it has forked, the second once it has reported."""
 
 REPORT_BYTES = 64 * 1024
 """conmon hands on at most 8 KiB of the runtime's words."""
@@ -49,11 +52,25 @@ async def launch(
         except TimeoutError as error:
             raise RuntimeFailed(f"{what}: conmon said nothing for {LAUNCH_SECONDS} s") from error
         finally:
-            await spawn.ended(child, LAUNCH_SECONDS)
+            await spawn.ended(child, END_SECONDS)
         said = parse_report(line) if line else Reported(None, words.text())
         if said.pid is None:
+            await _reap(monitor)
             raise refusal(what, said.words)
         return Launched(said.pid, int(monitor.conmon_pid_file.read_bytes()))
+
+
+async def _reap(monitor: MonitorDir) -> None:
+    """A conmon that failed ends by itself, and nobody else waits for it."""
+    try:
+        pidfd = os.pidfd_open(int(monitor.conmon_pid_file.read_bytes()))
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return
+    try:
+        with suppress(TimeoutError):
+            await spawn.over(pidfd, END_SECONDS)
+    finally:
+        os.close(pidfd)
 
 
 def _start(

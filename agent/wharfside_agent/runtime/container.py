@@ -22,7 +22,7 @@ from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
-from wharfside_agent.runtime.leftovers import find_exec, kill_exec, monitor_over
+from wharfside_agent.runtime.leftovers import end_exec, find_exec, monitor_over
 from wharfside_agent.runtime.process import RunProcess
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.specs import Limits, ProcessSpec
@@ -117,7 +117,7 @@ class RunContainer:
         try:
             launched = await launch(words, monitor, f"{self._oci.name} exec", self._kit.settle)
         except BaseException:
-            kill_exec(monitor, self._kit.programs(self._oci))
+            await end_exec(monitor, self._kit.programs(self._oci))
             shutil.rmtree(monitor.folder)
             raise
         return self.launched(exec_id, launched)

@@ -14,7 +14,7 @@ from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.container import RunContainer
 from wharfside_agent.runtime.kit import Kit
-from wharfside_agent.runtime.leftovers import kill_naming
+from wharfside_agent.runtime.leftovers import end_naming
 from wharfside_agent.runtime.probe import Probed
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.specs import ContainerSpec
@@ -65,7 +65,7 @@ class Driver:
 
     async def undo(self, plan: RunPlan) -> None:
         place, oci = self._place(plan), self._probed.binary(plan.runtime)
-        kill_naming(place.runtime_id, self._kit.programs(oci))
+        await end_naming(place.runtime_id, self._kit.programs(oci))
         await OciCommands(oci, place.runtime_id).delete()
         await cgroups.remove(self._kit.cgroup(place))
         await asyncio.to_thread(self._sweep, oci, place, plan.run > 1)

@@ -117,6 +117,7 @@ class FakeContainer:
         self._require("running", "exec")
         process = self._machine.process(spec.args, init=False)
         self.body.processes[exec_id] = process
+        self.body.processes[INIT].dependents.append(process)
         handle = self._processes[exec_id] = FakeHandle(self, exec_id, process)
         process.run()
         return handle

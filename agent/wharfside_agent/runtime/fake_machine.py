@@ -6,7 +6,6 @@ agents that look at it: two fakes on one machine are two lives of an agent.
 
 from __future__ import annotations
 
-
 import re
 import signal
 import time
@@ -21,7 +20,7 @@ from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.specs import Limits
 
 _SHELL = ("sh", "-c")
-_PROGRAMS = frozenset({"sh", "sleep", "echo", "true", "false"})
+_PROGRAMS = frozenset({"sh", "sleep", "tail", "echo", "true", "false"})
 _NOT_EXECUTABLE = "not-executable"
 
 
@@ -39,6 +38,7 @@ class FakeProcess:
     watched: bool = True
     traps: dict[int, int] = field(default_factory=dict)
     doorbells: list[Callable[[], None]] = field(default_factory=list)
+    dependents: list[FakeProcess] = field(default_factory=list)
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -52,6 +52,8 @@ class FakeProcess:
         if self.wait_status is None:
             self.wait_status = wait_status
             self.exited_at = time.time_ns()
+            for each in self.dependents:  # a pid namespace dies with its pid 1
+                each.end(signal.SIGKILL)
             self.ring()
 
     def ended(self) -> Ended | None:
@@ -77,9 +79,9 @@ class FakeProcess:
             self.end(number)
 
     def run(self) -> None:
-        """Lets the program do what it does at once; `sleep` goes on."""
+        """Lets the program do what it does at once; `sleep` and `tail` go on."""
         words = [Path(self.args[0]).name, *self.args[1:]]
-        if words[0] == "sleep":
+        if words[0] in ("sleep", "tail"):
             return
         if tuple(words[:2]) != _SHELL:
             self.end({"false": 1}.get(words[0], 0) << 8)
@@ -102,7 +104,7 @@ class FakeProcess:
                 self.signal(int(number.removeprefix("-")))
             case ["trap", *words, name]:
                 self.traps[signal.Signals[f"SIG{name}"]] = int(words[-1].strip("'\""))
-            case ["exec", "sleep", _] | ["sleep", _]:
+            case ["sleep", _] | ["do", "sleep", _]:
                 return True
         return False
 

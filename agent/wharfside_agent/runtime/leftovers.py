@@ -10,10 +10,13 @@ from wharfside_agent.ports.runtime import ProcessTrace
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.runtime.argv import MonitorDir
 from wharfside_agent.runtime.identity import OVER, identify, names, pids_naming, proc_stat
-from wharfside_agent.runtime.spawn import readable
+from wharfside_agent.runtime.spawn import over, readable
 
 MONITOR_SECONDS = 10.0
 """conmon ends some ms after its process; one that an unread attach client holds is killed."""
+
+KILL_SECONDS = 5.0
+"""A process that SIGKILL does not end hangs in the kernel: the cgroup's removal will tell it."""
 
 
 async def monitor_over(monitor: ProcessIdentity) -> None:
@@ -54,13 +57,13 @@ def find_exec(exec_id: str, monitor: MonitorDir, programs: frozenset[str]) -> Pr
     )
 
 
-def kill_naming(name: str, programs: frozenset[str]) -> None:
+async def end_naming(name: str, programs: frozenset[str]) -> None:
     """Kills the `programs` that have `name` as an argument: monitors and runtimes of a run."""
     for pid in pids_naming(name, programs):
-        _kill(pid)
+        await _end(pid)
 
 
-def kill_exec(monitor: MonitorDir, programs: frozenset[str]) -> None:
+async def end_exec(monitor: MonitorDir, programs: frozenset[str]) -> None:
     """Kills what a launch of an exec that failed half way may have left.
 
     conmon and the runtime name the exec's files; the process itself is a child of
@@ -70,11 +73,21 @@ def kill_exec(monitor: MonitorDir, programs: frozenset[str]) -> None:
     with suppress(FileNotFoundError, ValueError):
         stat = proc_stat(int(monitor.pid_file.read_text()))
         if stat is not None and stat.parent in monitors:
-            _kill(stat.pid)
+            monitors.append(stat.pid)
     for pid in monitors:
-        _kill(pid)
+        await _end(pid)
 
 
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+async def _end(pid: int) -> None:
+    """SIGKILL, and the end of it; reaped where it was our child."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        await over(pidfd, KILL_SECONDS)
+    except (ProcessLookupError, TimeoutError):
+        return
+    finally:
+        os.close(pidfd)

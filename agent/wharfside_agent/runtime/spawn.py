@@ -12,7 +12,7 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,22 @@ async def readable(fd: int, seconds: float) -> None:
             await ready
     finally:
         loop.remove_reader(fd)
+
+
+async def over(pidfd: int, seconds: float) -> None:
+    """Waits until a process that nobody else waits for is over; reaps it if it is our child.
+
+    Raises:
+        TimeoutError: not within `seconds`.
+    """
+    await readable(pidfd, seconds)
+    _reap(pidfd)
+
+
+def _reap(pidfd: int) -> None:
+    """Does not wait: it is over. An orphan is our child only where we are a subreaper."""
+    with suppress(ChildProcessError):
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
 
 
 def _resolve(ready: asyncio.Future[None]) -> None:

@@ -1,0 +1,168 @@
+"""Pause, resume, update, stats and OOM: what they do to the cgroup."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+from tests.contract.worlds import SLEEP, World, bounded, end_of, next_oom, process, shell
+
+from wharfside_agent.core.exit_status import interpret
+from wharfside_protocol.errors import NotFound, RuntimeFailed
+from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.specs import Limits
+
+MIB = 1 << 20
+EATER = ("/bin/tail", "/dev/zero")
+
+
+async def test_pause_freezes_and_resume_thaws(world: World) -> None:
+    container = await world.run(*SLEEP)
+    await bounded(container.pause())
+    assert await container.state() == "paused"
+    assert not world.kernel or world.kernel.frozen(container)
+    await bounded(container.resume())
+    assert await container.state() == "running"
+    assert not world.kernel or not world.kernel.frozen(container)
+    assert not world.kernel or world.kernel.lives(container.pid)
+
+
+async def test_a_frozen_one_that_is_killed_ends_once_it_is_thawed(world: World) -> None:
+    container = await world.run(*SLEEP)
+    await bounded(container.pause())
+    container.signal_all(signal.SIGKILL)
+    # cgroup v1 holds the signal back until the thaw, v2 does not; the runtimes then differ too.
+    if container.init.watch.ended is None:
+        try:
+            await bounded(container.resume())
+        except RuntimeFailed:
+            assert world.kernel is None or not world.kernel.frozen(container)
+    assert (await end_of(container.init)).wait_status == signal.SIGKILL
+
+
+async def test_update_changes_what_is_given_and_nothing_else(world: World) -> None:
+    container = await world.run(*SLEEP, limits=Limits(memory_bytes=64 * MIB, pids=20))
+    await bounded(container.update(Limits(memory_bytes=96 * MIB)))
+    stats = container.stats()
+    assert stats.memory and stats.memory.limit_bytes == 96 * MIB
+    assert stats.pids and stats.pids.limit == 20
+    if world.kernel:
+        assert world.kernel.limit(container, "memory") == str(96 * MIB)
+        assert world.kernel.limit(container, "pids") == "20"
+
+
+async def test_update_of_cpu_and_pids(real: World) -> None:
+    container = await real.run(*SLEEP)
+    assert real.kernel
+    before = real.kernel.limit(container, "memory")
+    await bounded(container.update(Limits(cpu_percent=25, cpu_weight=1, pids=7)))
+    assert real.kernel.cpu_percent(container) == 25
+    assert real.kernel.limit(container, "pids") == "7"
+    assert real.kernel.limit(container, "cpu_weight") in ("1", "2")
+    assert real.kernel.limit(container, "memory") == before
+
+
+async def test_update_that_the_kernel_refuses_is_told_in_its_words(real: World) -> None:
+    container = await real.run(*SLEEP)
+    with pytest.raises(RuntimeFailed, match=r"(?i)numerical result out of range|invalid argument"):
+        await bounded(container.update(Limits(cpuset="1000")))
+    assert real.kernel and real.kernel.lives(container.pid)
+
+
+async def test_stats_are_the_cgroups(world: World) -> None:
+    container = await world.run(*SLEEP, limits=Limits(memory_bytes=64 * MIB, pids=20))
+    stats = container.stats()
+    assert stats.pids and (stats.pids.current, stats.pids.limit) == (1, 20)
+    assert stats.memory and stats.memory.limit_bytes == 64 * MIB
+    assert 0 < stats.memory.usage_bytes < 64 * MIB
+    assert stats.cpu and stats.cpu.usage_us > 0
+    if world.kernel:
+        assert len(world.kernel.pids(container)) == stats.pids.current
+
+
+async def test_stats_count_the_work_that_is_done(real: World) -> None:
+    container = await real.run(*SLEEP)
+    before = container.stats()
+    work = process("i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done")
+    await end_of(await bounded(container.exec("e1", work)))
+    after = container.stats()
+    assert before.cpu and after.cpu
+    assert after.cpu.usage_us - before.cpu.usage_us > 10_000
+
+
+async def test_stats_of_a_deleted_one_are_not_there(world: World) -> None:
+    container = await world.run(*shell("exit 0"))
+    await end_of(container.init)
+    await bounded(container.delete())
+    with pytest.raises(NotFound):
+        container.stats()
+    assert container.oom_counters() is None
+
+
+async def test_oom_of_init_is_told_and_proven(world: World) -> None:
+    container = await world.create(*EATER, limits=Limits(memory_bytes=16 * MIB, swap_bytes=0))
+    told = asyncio.ensure_future(next_oom(container))
+    await bounded(container.start())
+    world.out_of_memory(container)
+    counters = await bounded(told)
+    assert counters.oom_kills == 1
+    ended = await end_of(container.init)
+    status = interpret(
+        ended,
+        end_asked=None,
+        oom_kills_added=counters.oom_kills,
+        started_at=None,
+        memory_peak_bytes=counters.peak_bytes,
+        cpu_us=None,
+    )
+    assert (status.exit_code, status.signal, status.reason) == (137, 9, ExitReason.OOM)
+    assert status.oom_killed
+    if world.kernel:
+        assert world.kernel.oom_kills(container) == 1
+        assert counters.limit_bytes == 16 * MIB
+        assert counters.peak_bytes and counters.peak_bytes <= 16 * MIB
+
+
+async def test_oom_of_a_child_is_told_and_is_not_inits_end(real: World) -> None:
+    limits = Limits(memory_bytes=16 * MIB, swap_bytes=0)
+    container = await real.create(*shell("tail /dev/zero; echo after; exit 0"), limits=limits)
+    told = asyncio.ensure_future(next_oom(container))
+    await bounded(container.start())
+    assert (await bounded(told)).oom_kills == 1
+    assert (await end_of(container.init)).wait_status == 0
+    assert container.init.output(10).stdout == b"after\n"
+    assert real.kernel and real.kernel.oom_kills(container) == 1
+
+
+async def test_ooms_that_were_told_before_are_not_told_again(real: World) -> None:
+    limits = Limits(memory_bytes=16 * MIB, swap_bytes=0)
+    container = await real.run(*shell("tail /dev/zero; sleep 1000"), limits=limits)
+    seen = await next_oom(container)
+    container.close()
+    plan = real.plans[container.id]
+    again = real.keep(await real.new_life().reattach(plan, [container.init.trace], seen.oom_kills))
+    told = asyncio.ensure_future(next_oom(again))
+    eater = await bounded(again.exec("e1", process("tail /dev/zero")))
+    await end_of(eater)
+    assert (await bounded(told)).oom_kills == 2
+
+
+async def test_kills_while_no_agent_watched_are_told_at_once(real: World) -> None:
+    limits = Limits(memory_bytes=16 * MIB, swap_bytes=0)
+    container = await real.run(*shell("tail /dev/zero; sleep 1000"), limits=limits)
+    await next_oom(container)
+    container.close()
+    plan = real.plans[container.id]
+    again = real.keep(await real.new_life().reattach(plan, [container.init.trace]))
+    assert (await next_oom(again)).oom_kills == 1
+
+
+async def test_signal_all_reaches_everyprocess(world: World) -> None:
+    container = await world.run(*SLEEP)
+    added = await bounded(container.exec("e1", process("sleep 1000")))
+    container.signal_all(signal.SIGKILL)
+    assert (await end_of(added)).wait_status == signal.SIGKILL
+    assert (await end_of(container.init)).wait_status == signal.SIGKILL
+    if world.kernel:
+        assert world.kernel.pids(container) == set()

@@ -1,0 +1,155 @@
+"""The three worlds of the contract suite: crun, runc, and the fake that must behave as they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from tests.contract.kernel import Kernel, kill
+from ulid import ULID
+
+from wharfside_agent.core.cgroup_paths import CgroupMounts
+from wharfside_agent.core.placement import Places
+from wharfside_agent.ports.runtime import Container, Process, RunPlan, Runtime
+from wharfside_agent.ports.watcher import Ended, Exits, MonitorGone, OomCounters
+from wharfside_agent.runtime.bundle import Bundles, probe_machine
+from wharfside_agent.runtime.driver import Driver
+from wharfside_agent.runtime.fake import FakeContainer, FakeHandle, FakeRuntime
+from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.probe import Probed
+from wharfside_agent.watchers.exits import PidfdExits
+from wharfside_agent.watchers.ooms import CgroupOoms
+from wharfside_agent.watchers.stats import CgroupStats
+from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec, Source
+
+BOUND_SECONDS = 20.0
+"""Every wait of the suite; the virtual machine of tests/cgroup2 is ten times slower."""
+
+SLEEP = ("/bin/sleep", "1000")
+
+
+def shell(script: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script)
+
+
+def process(script: str) -> ProcessSpec:
+    """An exec's."""
+    return ProcessSpec(args=list(shell(script)))
+
+
+@dataclass
+class World:
+    """A runtime under test. `kernel` is None for the fake, which has no outcomes to show."""
+
+    name: str
+    runtime: Runtime
+    rootfs: Path
+    kernel: Kernel | None = None
+    kit: Kit | None = None
+    probed: Probed | None = None
+    containers: list[Container] = field(default_factory=list)
+    plans: dict[str, RunPlan] = field(default_factory=dict)
+
+    def plan(
+        self,
+        *args: str,
+        limits: Limits | None = None,
+        env: tuple[str, ...] = (),
+        readonly: bool = False,
+        incarnation: str | None = None,
+        run: int = 1,
+    ) -> RunPlan:
+        """A plan of a new incarnation, or of a further run of one."""
+        spec = ContainerSpec(
+            source=Source(rootfs=str(self.rootfs), readonly=readonly),
+            process=ProcessSpec(args=list(args), env=list(env)),
+            io=Io(),
+            limits=limits,
+        )
+        return RunPlan("c1", incarnation or str(ULID()), run, spec, self.name)
+
+    async def create(self, *args: str, limits: Limits | None = None) -> Container:
+        return await self.create_as(self.plan(*args, limits=limits))
+
+    async def create_as(self, plan: RunPlan) -> Container:
+        container = self.keep(await bounded(self.runtime.create(plan)))
+        self.plans[container.id] = plan
+        return container
+
+    async def run(self, *args: str, limits: Limits | None = None) -> Container:
+        container = await self.create(*args, limits=limits)
+        await bounded(container.start())
+        return container
+
+    def keep(self, container: Container) -> Container:
+        """It is deleted when the test is over; that this leaves nothing is the leak gate's."""
+        self.containers.append(container)
+        return container
+
+    def new_life(self) -> Runtime:
+        """The runtime as the next life of the agent has it: nothing in memory is kept."""
+        if isinstance(self.runtime, FakeRuntime):
+            return FakeRuntime(self.runtime.machine)
+        assert self.kit is not None and self.probed is not None
+        return Driver(replace(self.kit, exits=PidfdExits(), ooms=CgroupOoms()), self.probed)
+
+    def with_exits(self, exits: Exits) -> Runtime:
+        assert self.kit is not None and self.probed is not None
+        return Driver(replace(self.kit, exits=exits), self.probed)
+
+    def lose_monitor(self, process: Process) -> None:
+        """conmon dies of SIGKILL."""
+        if isinstance(process, FakeHandle):
+            process.lose_monitor()
+        else:
+            kill(process.trace.monitor.pid)
+
+    def out_of_memory(self, container: Container) -> None:
+        """A real container has its program for this; the fake is told."""
+        if isinstance(container, FakeContainer):
+            container.body.oom()
+
+    async def clean(self) -> None:
+        for container in reversed(self.containers):
+            await bounded(container.delete())
+            container.close()
+
+
+T = TypeVar("T")
+
+
+async def bounded(awaitable: Awaitable[T]) -> T:
+    return await asyncio.wait_for(awaitable, BOUND_SECONDS)
+
+
+async def end_of(process: Process) -> Ended:
+    """The process's end, whatever is told before it."""
+    while True:
+        told = await bounded(process.watch.next())
+        if isinstance(told, Ended):
+            return told
+        assert isinstance(told, MonitorGone)
+
+
+async def next_oom(container: Container) -> OomCounters:
+    return await bounded(anext(container.oom()))
+
+
+def real_world(
+    name: str, places: Places, mounts: CgroupMounts, cgroup: str, probed: Probed, rootfs: Path
+) -> World:
+    """The driver on this machine, with `name` as the runtime of its plans."""
+    kit = Kit(
+        places=places,
+        conmon=probed.conmon,
+        mounts=mounts,
+        delegated=cgroup,
+        bundles=Bundles(places, [rootfs.parent], [rootfs.parent], probe_machine(mounts.version)),
+        exits=PidfdExits(),
+        ooms=CgroupOoms(),
+        stats=CgroupStats(),
+    )
+    return World(name, Driver(kit, probed), rootfs, Kernel(places, mounts), kit, probed)
