@@ -1,0 +1,107 @@
+"""What a test needs of the machine: missing, it skips on a laptop and fails where CI is set.
+
+    pytestmark = requires("root", "crun", "conmon")
+
+A name that is not in PROBES is a command to be found on the path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def requires(*names: str) -> pytest.MarkDecorator:
+    """Mark a test (or a module, as `pytestmark`) with what it cannot do without."""
+    return pytest.mark.requires(*names)
+
+
+def need(name: str) -> None:
+    """Skip or fail the running test unless the machine has `name`; for use inside fixtures."""
+    if reason := missing(name):
+        skip_or_fail(reason)
+
+
+def missing(name: str) -> str | None:
+    """Why the machine cannot serve `name`, or None if it can."""
+    probe = PROBES.get(name)
+    if probe is not None:
+        return probe()
+    if find_command(name) is None:
+        return f"{name} is not installed: deploy/install-packages {name}"
+    return None
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """A laptop may lack a part; in CI a part that is silently missing would be a test not run."""
+    if in_ci():
+        pytest.fail(f"{reason} (a missing part fails where CI is set)", pytrace=False)
+    pytest.skip(reason)
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def find_command(name: str) -> Path | None:
+    """The command as the tests start it: beside this Python first, then PATH and the sbins."""
+    path = os.pathsep.join(
+        (sysconfig.get_path("scripts"), os.environ.get("PATH", ""), _SYSTEM_PATH)
+    )
+    found = shutil.which(name, path=path)
+    return Path(found) if found else None
+
+
+def cgroup2_only() -> bool:
+    """Whether the machine's one hierarchy is cgroup v2 (cgroups(7)); hybrid is not enough."""
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "needs root: containers, mounts and cgroups do"
+
+
+def _cgroup_v2() -> str | None:
+    if cgroup2_only():
+        return None
+    return "needs cgroup v2 alone: tests/support/vm run -- python -m pytest tests/cgroup2"
+
+
+def _cgroup_v1() -> str | None:
+    v1 = Path("/sys/fs/cgroup/memory/memory.oom_control")
+    return None if v1.exists() else "needs cgroup v1's memory controller"
+
+
+def _static_busybox() -> str | None:
+    busybox = find_command("busybox")
+    if busybox is None:
+        return "busybox is not installed: deploy/install-packages busybox-static"
+    with busybox.open("rb") as file:
+        start = file.read(4096)
+    # The program header of a dynamic program names its loader (elf(5), PT_INTERP).
+    if b"/ld-linux" in start or b"/ld-musl" in start:
+        return f"{busybox} is not static: deploy/install-packages busybox-static"
+    return None
+
+
+def _nats_server() -> str | None:
+    if find_command("nats-server"):
+        return None
+    return "nats-server is not installed: pip install 'wharfside[embedded]'"
+
+
+PROBES: dict[str, Callable[[], str | None]] = {
+    "root": _root,
+    "cgroup-v2": _cgroup_v2,
+    "cgroup-v1": _cgroup_v1,
+    "busybox-static": _static_busybox,
+    "nats-server": _nats_server,
+}
