@@ -102,7 +102,8 @@ class ExitTeller:
                 return
             counters, stats = _last_figures(live)
             added = _kills_added(live, counters)
-            status = self._status(live, process.row, ended, added, counters, stats)
+            blamed = _kills_to_blame(live, process.row, added)
+            status = self._status(live, process.row, ended, blamed, counters, stats)
             row = _ended_row(process.row, status)
             await self._containers.advance(
                 live,
@@ -206,6 +207,16 @@ def _last_figures(live: Live) -> tuple[OomCounters | None, Stats | None]:
 
 def _kills_added(live: Live, counters: OomCounters | None) -> int:
     return 0 if counters is None else max(0, counters.oom_kills - live.row.oom_kills)
+
+
+def _kills_to_blame(live: Live, row: ProcessRow, added: int) -> int:
+    """Kills that a SIGKILL of init may come from: the watcher may have told them already.
+
+    Where its end was asked for, only those that nobody has told: an exec's OOM of an
+    hour ago does not make a stop one.
+    """
+    asked = row.end_asked or live.row.end_asked
+    return added if asked else live.row.oom_kills + added
 
 
 def _ended_row(row: ProcessRow, status: ExitStatus) -> ProcessRow:
