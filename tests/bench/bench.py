@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from tests.bench import contenders
 from tests.bench.contenders import CommandLine, ContenderFailed
 from tests.bench.ours import NotReady, Ours
 from tests.bench.places import Places
+from tests.bench.rounds import Measure
 
 PEERS = ("ctr", "podman", "docker")
 
@@ -49,6 +50,18 @@ class Bench:
             floor = [contenders.script(self.places), contenders.bare_crun(self.places)]
             self._found = {one.name: one for one in floor + self._peers() if self._answers(one)}
         return self._found
+
+    def forgiving(self, measure: Callable[[], float]) -> Measure:
+        """`measure`; a life that failed is noted and left out, the run goes on."""
+
+        def attempt() -> float | None:
+            try:
+                return measure()
+            except ContenderFailed as error:
+                self.note(f"a figure is left out: {error}")
+                return None
+
+        return attempt
 
     def note(self, text: str) -> None:
         if text not in self.notes:

@@ -14,7 +14,9 @@ ROOT = HERE.parent.parent
 FLOOR = HERE / "floor"
 
 TRUE = ("/bin/busybox", "true")
-NAP = ("/bin/busybox", "sleep", "0.05")
+NAP = ("/bin/busybox", "sleep", "0.15")
+"""Long enough that what follows a start is over when the exit comes."""
+
 IDLE = ("/bin/busybox", "sleep", "100000")
 
 

@@ -8,7 +8,8 @@ from random import Random
 from statistics import median
 from time import sleep
 
-Measure = Callable[[], float]
+Measure = Callable[[], float | None]
+"""One figure; None where it failed this once, which whoever measures has noted."""
 
 SETTLE_SECONDS = 0.05
 """Between two measures: what the one has left to the kernel is not charged to the next."""
@@ -21,12 +22,15 @@ def interleave(measures: Mapping[str, Measure], rounds: int) -> dict[str, list[f
     for turn in range(rounds):
         for name in Random(turn).sample(list(measures), len(measures)):
             sleep(SETTLE_SECONDS)
-            figures[name].append(measures[name]())
+            figure = measures[name]()
+            if figure is not None:
+                figures[name].append(figure)
     return figures
 
 
 def medians(figures: Mapping[str, list[float]]) -> dict[str, float]:
-    return {name: median(values) for name, values in figures.items()}
+    """Of all that have a figure."""
+    return {name: median(values) for name, values in figures.items() if values}
 
 
 def percentile(values: list[float], share: float) -> float:
