@@ -27,11 +27,6 @@ CMD, EVT, RES, CKPT, LOGS, ADV = (
 NODES_BUCKET = "WHARFSIDE_NODES"
 CONTAINERS_BUCKET = "WHARFSIDE_CONTAINERS"
 
-IMMUTABLE_SETTINGS = ("storage", "retention", "deny_delete", "deny_purge")
-"""What a server never changes on a stream that exists: bootstrap reports drift in it."""
-
-IMMUTABLE_CONSUMER_SETTINGS = ("ack_policy", "deliver_policy", "replay_policy")
-
 
 def streams(subjects: Subjects, replicas: int = 1) -> list[dict[str, Any]]:
     """The configuration of every stream and bucket, ready for STREAM.CREATE."""

@@ -37,7 +37,7 @@ def encode(record: Record) -> bytes:
         Invalid: larger than MAX_MESSAGE_BYTES, or it holds what does not travel
             (an integer beyond 2^53 - 1, NaN, a surrogate, nesting beyond MAX_DEPTH).
     """
-    return pack(to_plain(record))
+    return _packed(to_plain(record))
 
 
 def decode(data: bytes, kind: type[T]) -> T:
@@ -62,13 +62,13 @@ def convert(value: Any, kind: type[T]) -> T:
 
 
 def to_plain(record: Record) -> Any:
-    """`record` as dicts, lists and scalars; bytes stay bytes.
+    """`record` as it travels: dicts, lists and scalars without nil; bytes stay bytes.
 
     Raises:
-        Invalid: a free-form field holds what is none of these.
+        Invalid: a free-form field holds what does not travel.
     """
     try:
-        return msgspec.to_builtins(record, builtin_types=(bytes,))
+        return _tidy(msgspec.to_builtins(record, builtin_types=(bytes,)), 0)
     except (TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"{type(record).__name__} cannot be written: {error}") from error
 
@@ -90,8 +90,12 @@ def pack(value: Any) -> bytes:
     Raises:
         Invalid: see `encode`.
     """
+    return _packed(_tidy(value, 0))
+
+
+def _packed(value: Any) -> bytes:
     try:
-        data: bytes = msgpack.packb(_tidy(value, 0), use_bin_type=True)
+        data: bytes = msgpack.packb(value, use_bin_type=True)
     except (OverflowError, ValueError, TypeError) as error:
         raise Invalid(f"cannot be written as msgpack: {error}") from error
     if len(data) > MAX_MESSAGE_BYTES:

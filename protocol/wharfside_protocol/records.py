@@ -43,8 +43,9 @@ LabelValue = Annotated[str, msgspec.Meta(max_length=256)]
 Labels = Annotated[dict[LabelKey, LabelValue], msgspec.Meta(max_length=64)]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A record on the wire: a msgpack map with string keys.
 
-    Unknown fields are ignored, nil means absent, absent means the default.
+    Unknown fields are ignored, nil means absent, absent means the default. Defaults
+    are written all the same: a reader in another language has none of ours.
     """

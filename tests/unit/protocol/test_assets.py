@@ -8,8 +8,6 @@ import pytest
 
 from wharfside_protocol.assets import (
     CONTAINERS_BUCKET,
-    IMMUTABLE_CONSUMER_SETTINGS,
-    IMMUTABLE_SETTINGS,
     NODES_BUCKET,
     container_key,
     mailbox,
@@ -130,7 +128,6 @@ def test_what_the_server_itself_demands() -> None:
         # left out, the server stops at 1,000 consumers: a mailbox a node needs a number
         if config["name"] in ("WHARFSIDE_CMD", "WHARFSIDE_CKPT"):
             assert config["max_consumers"] > 1_000
-        assert set(IMMUTABLE_SETTINGS) >= {"storage", "retention", "deny_delete", "deny_purge"}
 
 
 def test_the_mailbox_of_a_node() -> None:
@@ -146,7 +143,6 @@ def test_the_mailbox_of_a_node() -> None:
         "max_ack_pending": 64,
         "num_replicas": 1,
     }
-    assert set(IMMUTABLE_CONSUMER_SETTINGS) >= {"ack_policy", "deliver_policy"}
 
 
 def test_the_keys_of_the_buckets() -> None:

@@ -131,7 +131,8 @@ def test_integers_of_any_width_and_single_floats_read_the_same() -> None:
 
 def test_bytes_stay_bytes() -> None:
     output = Output(stdout=b"\x00\xff", stderr=b"\n")
-    assert unpack(encode(output)) == {"stdout": b"\x00\xff", "stderr": b"\n"}
+    written = unpack(encode(output))
+    assert (written["stdout"], written["stderr"]) == (b"\x00\xff", b"\n")
 
 
 def test_the_largest_integers_travel_and_none_beyond() -> None:
