@@ -8,6 +8,7 @@ import msgspec
 from ulid import ULID
 
 from wharfside_agent.core.journal import Step
+from wharfside_agent.core.later import refuse_later_io
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.handlers.create import traced
 from wharfside_agent.handlers.node import Node
@@ -25,6 +26,7 @@ from wharfside_protocol.states import ProcessState
 async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
     live = node.containers.find(args.container, call.command.expect)
     advance(live.row.state, Input.EXEC, live.row.name)
+    refuse_later_io(args.io)
     process = await _added(node, live, call, args)
     await _begun(node, live, process, call, args)
     call.leave_lane()

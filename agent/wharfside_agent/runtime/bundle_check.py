@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
+from wharfside_agent.core.later import refuse_later_features
 from wharfside_agent.core.oci_schema import MAX_CONFIG_BYTES, parse_config
 from wharfside_agent.runtime.roots import Pinned, Roots
-from wharfside_protocol.errors import Denied, Invalid, NotFound, Unsupported
+from wharfside_protocol.errors import Denied, Invalid, NotFound
 from wharfside_protocol.specs import ContainerSpec, Mount, Network
 
 _NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
@@ -96,22 +97,6 @@ class BundleCheck:
             )
         with self._mounts.pinned(mount.source, "mounts.source") as source:
             return msgspec.structs.replace(mount, source=str(source.path), target=target)
-
-
-def refuse_later_features(spec: ContainerSpec) -> None:
-    """Raises Unsupported: a field whose feature is still to come; ignored it would be a lie."""
-    wishes = {
-        "io.stdin": spec.io.stdin,
-        "io.tty": spec.io.tty,
-        "io.fifo": spec.io.fifo,
-        "io.log": not spec.io.log,
-        "restart.policy": spec.restart is not None and spec.restart.policy != "no",
-        "checkpointable": spec.checkpointable,
-        "stop_on_disconnect_s": spec.stop_on_disconnect_s is not None,
-    }
-    for field, wished in wishes.items():
-        if wished:
-            raise Unsupported(f"{field}: this version of the agent cannot do that", field=field)
 
 
 def _require_folder(pinned: Pinned, field: str) -> None:

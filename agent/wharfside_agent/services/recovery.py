@@ -31,6 +31,12 @@ from wharfside_protocol.times import to_timestamp
 log = structlog.get_logger(__name__)
 
 
+UNSEEN = {
+    ExitReason.NODE_REBOOT: "the node was booted anew; nobody saw the end",
+    ExitReason.MONITOR_LOST: "the run's folder is gone: nothing is left that could tell",
+}
+
+
 class Recovery:
     """Runs once, before the first command is taken."""
 
@@ -123,6 +129,7 @@ class Recovery:
             reason=reason,
             status_source=StatusSource.NONE,
             status_known=False,
+            unknown_because=UNSEEN[reason],
             exited_at=to_timestamp(self._clock.now()),
         )
         init = msgspec.structs.replace(live.init.row, state=ProcessState.EXITED, exit=status)
