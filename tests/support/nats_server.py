@@ -155,7 +155,7 @@ class NatsServer:
         lines = [f"listen: 127.0.0.1:{self._port}", f"ports_file_dir: {json.dumps(str(ports))}"]
         if self._jetstream:
             store = json.dumps(str(self.directory / "jetstream"))
-            lines.append(f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 2GB }}")
+            lines.append(f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 8GB }}")
         return "\n".join([*lines, self._config, ""])
 
     def _await_port(self, inotify: Inotify, ports: Path) -> int:
