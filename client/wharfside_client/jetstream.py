@@ -12,6 +12,11 @@ from wharfside_client.errors import ApiError, NoResponders, NotSetUp
 
 API_TIMEOUT_S = 5.0
 NOT_THERE = 404
+_ADVICE = {
+    10047: "; the streams reserve 3 GiB: raise the server's max_file_store",
+    10059: "; `wharfside bootstrap` makes it",
+}
+"""What to do about some of the server's error codes."""
 
 
 class JetStream:
@@ -65,9 +70,15 @@ class JetStream:
         except msgspec.DecodeError as error:
             raise ApiError(f"not JSON on {subject}: {error}", status=500, err_code=0) from error
         if (no := said.get("error")) is not None:
-            raise ApiError(
-                f"JetStream: {no.get('description', 'refused')}",
-                status=int(no.get("code", 500)),
-                err_code=int(no.get("err_code", 0)),
-            )
+            raise _refusal(no)
         return said
+
+
+def _refusal(no: Mapping[str, Any]) -> ApiError:
+    err_code = int(no.get("err_code", 0))
+    advice = _ADVICE.get(err_code, "")
+    return ApiError(
+        f"JetStream: {no.get('description', 'refused')}{advice}",
+        status=int(no.get("code", 500)),
+        err_code=err_code,
+    )

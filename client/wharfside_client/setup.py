@@ -23,7 +23,10 @@ KV_DELETE = {"KV-Operation": "DEL"}
 
 
 class Outcome(StrEnum):
-    """What became of an asset. `LATER`: its server did not answer; run it again."""
+    """What became of an asset. `LATER`: its server did not answer; run it again.
+
+    `FAILED`: the server refuses to make it; the others are made all the same.
+    """
 
     CREATED = "created"
     UPDATED = "updated"
@@ -31,6 +34,7 @@ class Outcome(StrEnum):
     REMOVED = "removed"
     ABSENT = "absent"
     LATER = "later"
+    FAILED = "failed"
 
 
 class Difference(Record, frozen=True, kw_only=True):
@@ -43,11 +47,15 @@ class Difference(Record, frozen=True, kw_only=True):
 
 
 class AssetReport(Record, frozen=True, kw_only=True):
-    """`changed`: what was put right. `drift`: what is wrong and cannot be changed."""
+    """`changed`: what was put right. `drift`: what is wrong and cannot be changed.
+
+    `why`: the server's words where it failed.
+    """
 
     kind: str
     name: str
     outcome: Outcome
+    why: str | None = None
     changed: list[Difference] = []
     drift: list[Difference] = []
 
@@ -83,7 +91,6 @@ class Setup:
 
         Raises:
             NotSetUp: the server has no JetStream.
-            ApiError: it refuses to make one.
             ServerUnreachable, Denied: see `Bus.request`.
         """
         reports = []
@@ -100,7 +107,7 @@ class Setup:
 
         Raises:
             Invalid: no node can be called so.
-            ApiError: WHARFSIDE_CMD is missing (bootstrap first), or the server refuses.
+            ApiError: WHARFSIDE_CMD is missing (bootstrap first).
         """
         return await self._settle(Asset("mailbox", node, mailbox(self._subjects, node)))
 
@@ -133,13 +140,15 @@ class Setup:
         )
 
     async def _create(self, asset: Asset) -> AssetReport:
-        outcome = Outcome.CREATED
+        outcome, why = Outcome.CREATED, None
         try:
             await self._js.api(asset.verb("CREATE"), asset.body(asset.wanted))
         except Unanswered:
             # an R1 consumer whose server is down answers nobody
             outcome = Outcome.LATER
-        return AssetReport(kind=asset.kind, name=asset.name, outcome=outcome)
+        except ApiError as error:
+            outcome, why = Outcome.FAILED, error.message
+        return AssetReport(kind=asset.kind, name=asset.name, outcome=outcome, why=why)
 
     async def _update(
         self, asset: Asset, actual: Mapping[str, Any], wrong: Mapping[str, Any]

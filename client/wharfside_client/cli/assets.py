@@ -32,7 +32,7 @@ async def bootstrap(
 ) -> int:
     """Make and update the streams and buckets; run it as often as you like.
 
-    Exits 1 where something is wrong that cannot be changed (drift).
+    Exits 1 where something cannot be made, or is wrong and cannot be changed (drift).
     """
     async with session.connect() as w:
         reports = await w.setup.bootstrap(replicas)
@@ -40,18 +40,21 @@ async def bootstrap(
 
 
 def tell_assets(session: Session, reports: Sequence[AssetReport]) -> int:
-    """Prints what became of each asset; the status says whether any drifts."""
+    """Prints what became of each asset; the status says whether all is well."""
     output = session.output
     if output.json:
         output.document(list(reports))
     else:
         output.table(COLUMNS, [(r.name, r.kind, str(r.outcome)) for r in reports])
         for report in reports:
+            if report.why is not None:
+                output.warn(f"{report.name} cannot be made: {report.why}")
             for change in report.changed:
                 output.line(f"{report.name}: {_words(change)}")
             for drift in report.drift:
                 output.warn(f"{report.name}: {_words(drift)} is refused: {drift.why}")
-    return exitcodes.REFUSED if any(report.drift for report in reports) else exitcodes.OK
+    wrong = any(report.drift or report.why for report in reports)
+    return exitcodes.REFUSED if wrong else exitcodes.OK
 
 
 def _words(difference: Difference) -> str:

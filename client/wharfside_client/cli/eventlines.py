@@ -65,11 +65,19 @@ def _exited(data: Mapping[str, Any]) -> str:
     parts = [f"code {'unknown' if code is None else code}"]
     if data.get("oom_killed"):
         parts.append("oom-killed")
-    if data.get("reason") not in (None, "self"):
+    elif data.get("reason") not in (None, "self"):
         parts.append(f"by {data['reason']}")
     if (duration := data.get("duration_us")) is not None:
         parts.append(f"after {words.span(duration / 1e6)}")
     return ", ".join(parts)
+
+
+def _created(data: Mapping[str, Any]) -> str:
+    return f"{data.get('runtime', '?')}, pid {data.get('pid', '?')}"
+
+
+def _started(data: Mapping[str, Any]) -> str:
+    return f"pid {data.get('pid', '?')}"
 
 
 def _oom(data: Mapping[str, Any]) -> str:
@@ -89,6 +97,10 @@ def _first_facts(data: Mapping[str, Any]) -> str:
 
 
 _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    EventType.CREATED: _created,
+    EventType.STARTED: _started,
+    EventType.EXEC_STARTED: _started,
+    EventType.REATTACHED: _started,
     EventType.EXITED: _exited,
     EventType.OOM: _oom,
     EventType.CREATE_FAILED: _failed,

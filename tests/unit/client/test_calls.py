@@ -1,0 +1,93 @@
+"""How long a caller waits, and what is sent again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tenacity import Future, RetryCallState, Retrying
+
+from wharfside_client.calls import Options, Patience, make_command, new_command_id
+from wharfside_client.errors import NodeUnreachable, Unanswered
+from wharfside_client.node import open_result
+from wharfside_protocol.commands import ContainerArgs, Pong
+from wharfside_protocol.envelope import Expect, Result
+from wharfside_protocol.errors import ErrorBody, ErrorCode, Internal, Invalid, Stale
+from wharfside_protocol.subjects import check_command_id
+from wharfside_protocol.times import from_timestamp
+
+ARGS = ContainerArgs(container="web")
+
+
+def after(error: Exception) -> RetryCallState:
+    state = RetryCallState(Retrying(), None, (), {})
+    state.outcome = Future(1)
+    state.outcome.set_exception(error)
+    return state
+
+
+def patience(waited_s: float) -> Patience:
+    return Patience(timeout_s=30, unreachable_s=1, started=time.monotonic() - waited_s)
+
+
+def test_a_node_that_is_not_there_is_waited_for_only_shortly() -> None:
+    assert not patience(0.5).spent(after(NodeUnreachable("")))
+    assert patience(1.5).spent(after(NodeUnreachable("")))
+    assert not patience(1.5).spent(after(Unanswered("")))
+    assert patience(31).spent(after(Unanswered("")))
+
+
+def test_attempts_grow_and_end_a_moment_after_the_deadline() -> None:
+    assert patience(0).attempt_s(0) == pytest.approx(10, abs=0.1)
+    assert patience(10).attempt_s(1) == pytest.approx(20, abs=0.1)
+    assert patience(29).attempt_s(2) == pytest.approx(2, abs=0.1)
+    assert patience(40).attempt_s(3) == pytest.approx(1, abs=0.1)
+
+
+def test_a_command_carries_who_what_and_until_when() -> None:
+    options = Options(command_id="mine-0001", timeout_s=5, expect=Expect(revision=7))
+    command, _ = make_command("n1", "pause", ARGS, "me@here", options)
+    assert (command.id, command.op, command.node) == ("mine-0001", "pause", "n1")
+    assert (command.args, command.expect) == ({"container": "web"}, Expect(revision=7))
+    assert command.actor == "me@here"
+    assert command.deadline is not None
+    ahead_s = (from_timestamp(command.deadline) - time.time_ns()) / 1e9
+    assert ahead_s == pytest.approx(5, abs=1)
+
+
+def test_a_deadline_stays_within_what_nodes_allow_and_the_callers_own_is_kept() -> None:
+    command, _ = make_command("n1", "pause", ARGS, None, Options(timeout_s=1e6))
+    assert command.deadline is not None
+    assert from_timestamp(command.deadline) - time.time_ns() < 24 * 3600 * 1e9
+    mine = "2026-01-31T09:00:00Z"
+    assert make_command("n1", "pause", ARGS, None, Options(deadline=mine))[0].deadline == mine
+
+
+def test_ids_are_made_up_and_never_twice() -> None:
+    ids = {check_command_id(new_command_id()) for _ in range(1000)}
+    assert len(ids) == 1000
+
+
+def result(**fields: object) -> Result:
+    return Result(id="mine-0001", op="ping", node="n1", **fields)  # type: ignore[arg-type]
+
+
+def test_an_answer_is_opened_as_its_record() -> None:
+    value = {"node": "n1", "at": "2026-01-31T09:00:00Z", "epoch": 3, "new": "ignored"}
+    assert open_result(result(ok=True, value=value), Pong).epoch == 3
+
+
+def test_an_error_is_raised_as_its_class_with_its_facts() -> None:
+    body = ErrorBody(
+        code=ErrorCode.STALE, message="changed", stage="waiting", details={"revision": 8}
+    )
+    with pytest.raises(Stale, match="changed") as caught:
+        open_result(result(ok=False, error=body), Pong)
+    assert (caught.value.stage, caught.value.details) == ("waiting", {"revision": 8})
+
+
+def test_an_answer_that_is_none_is_an_error() -> None:
+    with pytest.raises(Internal):
+        open_result(result(ok=False), Pong)
+    with pytest.raises(Invalid):
+        open_result(result(ok=True, value={"node": "n1"}), Pong)
