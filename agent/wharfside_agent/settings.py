@@ -139,3 +139,6 @@ def _check_paths(settings: Settings, path: Path) -> None:
             raise SettingsError(f"{path}: {each!r} must be an absolute path")
         if "{" in settings.named(each):
             raise SettingsError(f"{path}: {each!r}: only {{node}} stands for something")
+    # conmon takes a log's path as far as its first colon, and would log there
+    if ":" in settings.paths.state_dir:
+        raise SettingsError(f"{path}: paths.state_dir must be without a colon, for conmon's sake")

@@ -35,6 +35,7 @@ def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
         ('[nats]\nprefix = "a..b"\n', "prefix"),
         ('[paths]\nstate_dir = "relative"\n', "absolute"),
         ('[paths]\nstate_dir = "/x/{nodename}"\n', "nodename"),
+        ('[paths]\nstate_dir = "/x:y/{node}"\n', "without a colon"),
         ('[runtime]\ndefault = "docker"\n', "docker"),
         ('[runtime]\nbundle_roots = ["../x"]\n', "absolute"),
         ("[limits]\nlanes = 0\n", "lanes"),
