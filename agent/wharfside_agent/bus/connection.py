@@ -132,7 +132,8 @@ class NatsBus:
         log.warning("bus-error", error=repr(error))
 
     async def _on_disconnected(self) -> None:
-        log.warning("bus-disconnected")
+        if not self._leaving:
+            log.warning("bus-disconnected")
 
     async def _on_reconnected(self) -> None:
         self.reconnects += 1

@@ -34,6 +34,9 @@ from wharfside_protocol.stats import Stats
 
 log = structlog.get_logger(__name__)
 
+ENDED_EXECS_KEPT = 64
+"""Of a run, in memory and with their output: the youngest ones."""
+
 EXECS_HOLD_S = 2.0
 """So long init's exit waits for its execs' own; then it names those still pending."""
 
@@ -129,6 +132,7 @@ class ExitTeller:
         )
         await self._containers.commit(live, [draft], also=lambda tx, _row: tx.save_process(row))
         _resolve(process, row, status)
+        _forget_old_execs(live)
 
     async def _hold_for_execs(self, live: Live) -> list[str]:
         """Waits for the execs' own exits, bounded; the names of those still pending."""
@@ -189,6 +193,15 @@ async def _end_in_time(process: LiveProcess, timeout_s: float) -> None:
         process.row = msgspec.structs.replace(process.row, end_asked=str(ExitReason.TIMEOUT))
         with contextlib.suppress(NotFound):
             process.handle.signal(signal.SIGKILL)
+
+
+def _forget_old_execs(live: Live) -> None:
+    """Their records stay in the store; a health check every second must not fill memory."""
+    ended = [process for process in live.execs if process.row.exit is not None]
+    for process in ended[:-ENDED_EXECS_KEPT]:
+        del live.processes[process.row.process]
+        if process.handle is not None:
+            process.handle.discard()
 
 
 def _may_end(live: Live) -> bool:

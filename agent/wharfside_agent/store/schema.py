@@ -27,9 +27,11 @@ CREATE TABLE processes (
     incarnation TEXT NOT NULL,
     run INTEGER NOT NULL,
     process TEXT NOT NULL,
+    exec_ended_at INTEGER,
     body BLOB NOT NULL,
     PRIMARY KEY (incarnation, run, process)
 );
+CREATE INDEX processes_by_end ON processes (exec_ended_at) WHERE exec_ended_at IS NOT NULL;
 CREATE TABLE intents (
     incarnation TEXT NOT NULL,
     op TEXT NOT NULL,

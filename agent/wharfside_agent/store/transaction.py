@@ -22,8 +22,9 @@ from wharfside_agent.ports.store import (
 )
 from wharfside_protocol.codec import encode
 from wharfside_protocol.events import Event
+from wharfside_protocol.states import INIT
 from wharfside_protocol.subjects import NODE_TOKEN
-from wharfside_protocol.times import to_timestamp
+from wharfside_protocol.times import from_timestamp, to_timestamp
 
 R = TypeVar("R", bound=Row)
 _encode = msgspec.msgpack.Encoder().encode
@@ -36,6 +37,13 @@ def _rows(cursor: sqlite3.Cursor, kind: type[R]) -> list[R]:
 def _row(cursor: sqlite3.Cursor, kind: type[R]) -> R | None:
     found = _rows(cursor, kind)
     return found[0] if found else None
+
+
+def _exec_ended_at(row: ProcessRow) -> int | None:
+    """init's record stays as long as its container's; an exec's may go before."""
+    if row.process == INIT or row.exit is None:
+        return None
+    return from_timestamp(row.exit.exited_at)
 
 
 class SqliteTx:
@@ -71,9 +79,10 @@ class SqliteTx:
 
     def save_process(self, row: ProcessRow) -> None:
         self._db.execute(
-            "INSERT INTO processes VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (incarnation, run, process) DO UPDATE SET body = excluded.body",
-            (row.incarnation, row.run, row.process, _encode(row)),
+            "INSERT INTO processes VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (incarnation, run, process) DO UPDATE"
+            " SET exec_ended_at = excluded.exec_ended_at, body = excluded.body",
+            (row.incarnation, row.run, row.process, _exec_ended_at(row), _encode(row)),
         )
 
     def intents(self) -> list[Intent]:
@@ -193,6 +202,7 @@ class SqliteTx:
     def prune(self, deleted_before: int, finished_before: int) -> int:
         old = "SELECT incarnation FROM containers WHERE deleted_at < ?"
         self._db.execute(f"DELETE FROM processes WHERE incarnation IN ({old})", (deleted_before,))
+        self._db.execute("DELETE FROM processes WHERE exec_ended_at < ?", (deleted_before,))
         gone = self._db.execute("DELETE FROM containers WHERE deleted_at < ?", (deleted_before,))
         done = self._db.execute("DELETE FROM commands WHERE finished_at < ?", (finished_before,))
         return gone.rowcount + done.rowcount
