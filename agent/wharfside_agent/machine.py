@@ -53,7 +53,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         settle_in(mounts, delegated)
         ordered = sorted(RUNTIMES, key=lambda name: name != settings.runtime.default)
         found = {name: path for name in ordered if (path := find_program(name)) is not None}
-        probed = await probe(places, runtimes=found or None)
+        probed = await probe(places, runtimes=found or None, cgroup=f"{delegated}/ctr")
     except WharfsideError as error:
         raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
     for name, words in probed.refused.items():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+STAT_BYTES = 4096
+"""More than /proc/PID/stat ever has: 52 numbers and a name of 64 bytes at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcStat:

@@ -20,8 +20,8 @@ REMOVE_SECONDS = 10.0
 def folders(cgroup: Cgroup) -> list[Path]:
     """Every folder of `cgroup` that is there: one in v2, one a tree in v1 (and hybrid)."""
     trees = {*cgroup.mounts.controllers.values(), cgroup.mounts.unified} - {None}
-    found = (tree / cgroup.path.lstrip("/") for tree in trees if tree is not None)
-    return sorted(folder for folder in found if folder.is_dir())
+    found = [f"{tree}/{cgroup.path.lstrip('/')}" for tree in trees]
+    return sorted(Path(folder) for folder in found if os.access(folder, os.F_OK))
 
 
 def pids(cgroup: Cgroup) -> set[int]:
@@ -48,6 +48,8 @@ async def remove(cgroup: Cgroup) -> None:
     Raises:
         RuntimeFailed: it is still there after REMOVE_SECONDS; it names what.
     """
+    if not folders(cgroup):  # the common case: its runtime has removed it
+        return
     retried = AsyncRetrying(
         wait=wait_fixed(0.005),
         stop=stop_after_delay(REMOVE_SECONDS),
@@ -58,8 +60,6 @@ async def remove(cgroup: Cgroup) -> None:
 
 
 async def _remove_once(cgroup: Cgroup) -> None:
-    if not folders(cgroup):
-        return
     signal_all(cgroup, signal.SIGKILL)
     left = [str(top) for top in folders(cgroup) if not _rmdir(top)]
     if left:

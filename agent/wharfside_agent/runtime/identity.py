@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from wharfside_agent.core.proc_text import ProcStat, parse_stat
+from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
 from wharfside_agent.ports.watcher import ProcessIdentity
 
 _PROC = Path("/proc")
@@ -15,9 +16,15 @@ OVER = 0
 def proc_stat(pid: int) -> ProcStat | None:
     """None: no such process."""
     try:
-        return parse_stat((_PROC / str(pid) / "stat").read_text())
-    except (FileNotFoundError, ProcessLookupError):
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    try:
+        return parse_stat(os.read(fd, STAT_BYTES).decode(errors="replace"))
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def identify(pid: int) -> ProcessIdentity:

@@ -15,6 +15,7 @@ import msgspec
 from wharfside_agent.core.placement import Places
 from wharfside_agent.runtime import argv, spawn
 from wharfside_agent.runtime.argv import OciBinary
+from wharfside_agent.runtime.refusals import own_words
 from wharfside_protocol.errors import RuntimeFailed, Unsupported
 from wharfside_protocol.views import RuntimeInfo
 
@@ -24,7 +25,7 @@ RUNTIMES = ("crun", "runc")
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/podman"
 _VERSION = re.compile(r"version[: ]+(\S+)")
 _ANNOTATIONS = ("org.opencontainers.runc.checkpoint.enabled", "run.oci.checkpoint.enabled")
-_TRIAL = "wharfside-trial"
+_PROGRAM = "/wharfside-no-such-program"
 _TRIAL_SECONDS = 20.0
 
 
@@ -70,9 +71,15 @@ class Probed:
 
 
 async def probe(
-    places: Places, *, runtimes: Mapping[str, Path] | None = None, conmon: Path | None = None
+    places: Places,
+    *,
+    runtimes: Mapping[str, Path] | None = None,
+    conmon: Path | None = None,
+    cgroup: str = "",
 ) -> Probed:
     """Looks for the programs (or takes those given) and tries each runtime once.
+
+    `cgroup` is where containers will have theirs: the trial's is made there, too.
 
     Raises:
         Unsupported: no conmon, or no runtime that works; it says what to install.
@@ -82,7 +89,9 @@ async def probe(
     if monitor is None:
         raise Unsupported("conmon is not installed: apt-get install conmon")
     paths = {name: given.get(name) or find_program(name) for name in given or RUNTIMES}
-    tried = await asyncio.gather(*(_try(name, path, places) for name, path in paths.items()))
+    tried = await asyncio.gather(
+        *(_try(name, path, places, cgroup) for name, path in paths.items())
+    )
     usable = [found for found in tried if isinstance(found, Found)]
     refused = {
         name: found for name, found in zip(paths, tried, strict=True) if isinstance(found, str)
@@ -98,14 +107,14 @@ def find_program(name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-async def _try(name: str, path: Path | None, places: Places) -> Found | str:
+async def _try(name: str, path: Path | None, places: Places, cgroup: str) -> Found | str:
     """The runtime, or why it cannot be used."""
     if path is None:
         return f"{name} is not installed"
     oci = OciBinary(name, path, places.runtime_roots / name)
     try:
         version = await _version(path)
-        words = await _trial(oci)
+        words = await _trial(oci, cgroup)
     except RuntimeFailed as error:
         return error.message
     if words is not None:
@@ -139,7 +148,7 @@ class _Features(msgspec.Struct):
     annotations: dict[str, str] = {}
 
 
-async def _trial(oci: OciBinary) -> str | None:
+async def _trial(oci: OciBinary, cgroup: str) -> str | None:
     """Why `oci` cannot make containers here; None: it can.
 
     It is asked to run a program that is not there. Namespaces, mounts and cgroups
@@ -149,25 +158,26 @@ async def _trial(oci: OciBinary) -> str | None:
         bundle = Path(folder)
         for name in ("proc", "dev"):
             (bundle / "rootfs" / name).mkdir(parents=True)
-        trial = f"{_TRIAL}-{bundle.name.rpartition('-')[2]}".lower()
-        (bundle / "config.json").write_bytes(msgspec.json.encode(_trial_config(trial)))
+        trial = bundle.name.lower()
+        config = _trial_config(f"{cgroup}/{trial}")
+        (bundle / "config.json").write_bytes(msgspec.json.encode(config))
         words = oci.argv("run", f"--bundle={bundle}", trial)
         done = await spawn.run(words, seconds=_TRIAL_SECONDS)
         await spawn.run(argv.delete(oci, trial), seconds=_TRIAL_SECONDS)
-    if _TRIAL in done.stderr.replace(trial, "") or done.code == 0:
+    if _PROGRAM in done.stderr:
         return None
-    return done.stderr or f"exit status {done.code}"
+    return own_words(done.stderr) or f"exit status {done.code}"
 
 
-def _trial_config(trial: str) -> dict[str, object]:
+def _trial_config(cgroup: str) -> dict[str, object]:
     kinds = ("pid", "mount", "ipc", "uts", "network")
     return {
         "ociVersion": "1.0.2",
-        "process": {"user": {"uid": 0, "gid": 0}, "args": [f"/{_TRIAL}"], "cwd": "/"},
+        "process": {"user": {"uid": 0, "gid": 0}, "args": [_PROGRAM], "cwd": "/"},
         "root": {"path": "rootfs", "readonly": True},
         "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
         "linux": {
-            "cgroupsPath": f"/{trial}",
+            "cgroupsPath": cgroup,
             "namespaces": [{"type": kind} for kind in kinds],
         },
     }

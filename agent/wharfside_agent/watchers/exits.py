@@ -64,9 +64,10 @@ class PidfdExitWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._reaping: select.epoll | None = None
         self._pid = process.pid
-        self._monitor = _Eye(pidfd.open_pidfd(monitor))
-        self._process = _Eye(pidfd.open_pidfd(process))
-        self._conmons_child = self._parent() in (None, monitor.pid)
+        monitor_fd, _ = pidfd.open_pidfd(monitor)
+        process_fd, parent = pidfd.open_pidfd(process)
+        self._monitor, self._process = _Eye(monitor_fd), _Eye(process_fd)
+        self._conmons_child = parent in (None, monitor.pid)
         self._monitor.open(self._on_monitor)
         self._process.open(self._on_process)
         self._look()
@@ -88,10 +89,6 @@ class PidfdExitWatch:
         self._stop_waiting()
         self._process.close()
         self._monitor.close()
-
-    def _parent(self) -> int | None:
-        stat = pidfd.proc_stat(self._pid) if self._process.fd >= 0 else None
-        return None if stat is None else stat.parent
 
     def _on_process(self) -> None:
         self._seen_at = self._rules.now()
@@ -118,7 +115,8 @@ class PidfdExitWatch:
         if self._monitor_lost:
             return
         self._monitor_lost = True
-        if self._parent() == os.getpid():
+        stat = pidfd.proc_stat(self._pid)
+        if stat is not None and stat.parent == os.getpid():
             witness = StatusSource.WAIT
         else:
             witness = StatusSource.PIDFD if self._rules.kernel_tells else StatusSource.NONE

@@ -39,7 +39,7 @@ def _register(folder: Path, eventfd: int) -> None:
 
 
 class _Bell:
-    """Passes rings on until the counter has risen; also the removal of a cgroup rings."""
+    """Rings once the counter has risen. The kernel's eventfd also fires as the cgroup goes."""
 
     def __init__(self, watch: CounterOomWatch, eventfd: int) -> None:
         self._watch = watch
@@ -52,7 +52,10 @@ class _Bell:
 
     def _look(self, later: tuple[float, ...]) -> None:
         self._cancel()
-        if self._watch.risen() or not later:
+        counters = self._watch.read()
+        if counters is None:
+            return
+        if self._watch.is_news(counters) or not later:
             self._watch.ring()
             return
         loop = asyncio.get_running_loop()

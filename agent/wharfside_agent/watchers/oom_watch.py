@@ -22,16 +22,15 @@ class CounterOomWatch:
     def ring(self) -> None:
         self._rung.set()
 
-    def risen(self) -> bool:
+    def is_news(self, counters: OomCounters) -> bool:
         """There are kills that `next` has not told yet."""
-        counters = self.read()
-        return counters is not None and counters.oom_kills > self._told
+        return counters.oom_kills > self._told
 
     async def next(self) -> OomCounters:
         while True:
             self._rung.clear()
             counters = self.read()
-            if counters is not None and counters.oom_kills > self._told:
+            if counters is not None and self.is_news(counters):
                 self._told = counters.oom_kills
                 return counters
             await self._rung.wait()

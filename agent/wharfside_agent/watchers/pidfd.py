@@ -7,9 +7,8 @@ import os
 import re
 import select
 import struct
-from pathlib import Path
 
-from wharfside_agent.core.proc_text import ProcStat, parse_stat
+from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
 from wharfside_agent.ports.watcher import ProcessIdentity
 
 # include/uapi/linux/pidfd.h: _IOWR(0xFF, 11, struct pidfd_info), of which the first 64
@@ -21,8 +20,8 @@ _INFO_EXIT = 1 << 3
 _CORE_BIT = 0x80
 
 
-def open_pidfd(identity: ProcessIdentity) -> int:
-    """A pidfd of exactly this process; -1 where it is over and reaped.
+def open_pidfd(identity: ProcessIdentity) -> tuple[int, int | None]:
+    """A pidfd of exactly this process and its parent's pid; -1 where it is over and reaped.
 
     The start time is read after the pidfd was opened: if it is right then, the pidfd
     cannot be another process's.
@@ -30,20 +29,26 @@ def open_pidfd(identity: ProcessIdentity) -> int:
     try:
         fd = os.pidfd_open(identity.pid)
     except ProcessLookupError:
-        return -1
+        return -1, None
     stat = proc_stat(identity.pid)
     if stat is None or stat.start_time != identity.start_time:
         os.close(fd)
-        return -1
-    return fd
+        return -1, None
+    return fd, stat.parent
 
 
 def proc_stat(pid: int) -> ProcStat | None:
     """None: no such process."""
     try:
-        return parse_stat((Path("/proc") / str(pid) / "stat").read_text())
-    except (FileNotFoundError, ProcessLookupError):
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    try:
+        return parse_stat(os.read(fd, STAT_BYTES).decode(errors="replace"))
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def is_over(fd: int) -> bool:
