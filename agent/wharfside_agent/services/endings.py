@@ -54,10 +54,15 @@ class Endings:
             )
         self._journal.reached(Step.STOP_INTENDED)
         self._signal_init(live, number)
-        if live.row.state is ContainerState.PAUSED:
-            await live.runtime.resume()
-            await self._containers.advance(live, Input.RESUME, cause=cause)
+        await self._thaw(live, cause)
         self._journal.reached(Step.STOP_SIGNALED)
+
+    async def _thaw(self, live: Live, cause: str | None) -> None:
+        """Settling: once thawed it may end at once, and `resumed` comes before that exit."""
+        async with live.settling:
+            if live.row.state is ContainerState.PAUSED:
+                await live.runtime.resume()
+                await self._containers.advance(live, Input.RESUME, cause=cause)
 
     async def see_to_the_end(self, live: Live, grace_s: float) -> ExitStatus:
         """Waits `grace_s` for the end, then kills, then waits for what that does.
