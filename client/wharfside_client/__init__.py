@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from wharfside_client.events import EventStream
     from wharfside_client.fleet import Answers, NodeStatus
-    from wharfside_client.history import EventFilter, StoredEvent
+    from wharfside_client.history import EventFilter, StoredEvent, facts_of
     from wharfside_client.node import Node
     from wharfside_client.settings import ServerSettings
     from wharfside_client.specs import container, process
@@ -39,7 +39,7 @@ _HOMES = {
     ),
     "events": ("EventStream",),
     "fleet": ("Answers", "NodeStatus"),
-    "history": ("EventFilter", "StoredEvent"),
+    "history": ("EventFilter", "StoredEvent", "facts_of"),
     "node": ("Node",),
     "settings": ("ServerSettings",),
     "specs": ("container", "process"),
@@ -63,6 +63,7 @@ __all__ = [
     "Wharfside",
     "connect",
     "container",
+    "facts_of",
     "process",
 ]
 

@@ -12,9 +12,10 @@ from wharfside_client.cursor import Cursor
 from wharfside_client.direct import read_last, read_page, read_pages
 from wharfside_client.errors import EventsLost
 from wharfside_protocol.assets import EVT
-from wharfside_protocol.codec import decode
+from wharfside_protocol.codec import convert, decode
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import Event
+from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import NODE_TOKEN, Subjects
 from wharfside_protocol.times import from_timestamp
 
@@ -54,6 +55,15 @@ def decode_event(subjects: Subjects, subject: str, data: bytes) -> Event:
     if subject != subjects.all_events(event.node, event.container or NODE_TOKEN, event.type):
         raise Invalid(f"an event on {subject} tells of {event.node}/{event.container}")
     return event
+
+
+def facts_of(event: Event) -> Record:
+    """The facts of an event's type, as their record: `Exited` of an `exited`.
+
+    Raises:
+        Invalid: the event does not carry what its type promises.
+    """
+    return convert(event.data, EVENT_DATA[event.type])
 
 
 async def read_history(

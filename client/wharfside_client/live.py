@@ -21,14 +21,18 @@ _log = logging.getLogger("wharfside.client")
 
 
 class LiveEvents:
-    """A plain subscription to `evt`; use it as a context, then iterate. `seq` is always 0."""
+    """A plain subscription to `evt`; use it as a context, then iterate. `seq` is always 0.
+
+    Attributes:
+        lost: events that came when the reader's buffer was full.
+    """
 
     def __init__(self, bus: Bus, subjects: Subjects, wanted: EventFilter) -> None:
         self._bus = bus
         self._subjects = subjects
         self._subject = wanted.stored_in(subjects)
         self._queue: asyncio.Queue[Message] = asyncio.Queue(LIMIT)
-        self._lost = 0
+        self.lost = 0
         self._tap: Tap | None = None
 
     async def __aenter__(self) -> Self:
@@ -50,8 +54,8 @@ class LiveEvents:
             EventsLost: this reader was too slow.
         """
         while True:
-            if self._lost:
-                raise EventsLost(f"{self._lost} events came faster than they were read")
+            if self.lost:
+                raise EventsLost(f"{self.lost} events came faster than they were read")
             message = await self._queue.get()
             try:
                 return StoredEvent(0, decode_event(self._subjects, message.subject, message.data))
@@ -62,4 +66,4 @@ class LiveEvents:
         try:
             self._queue.put_nowait(message)
         except asyncio.QueueFull:
-            self._lost += 1
+            self.lost += 1

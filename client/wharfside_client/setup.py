@@ -94,7 +94,9 @@ class Setup:
             ServerUnreachable, Denied: see `Bus.request`.
         """
         reports = []
-        for config in streams(self._subjects, replicas or 1):
+        wanted_streams = streams(self._subjects, replicas or 1)
+        # those that reserve room come last: on a small server the truth comes first
+        for config in sorted(wanted_streams, key=lambda config: config.get("max_bytes", 0)):
             kind = "bucket" if config["name"].startswith("KV_") else "stream"
             wanted = desired_stream(config)
             if replicas is None:
