@@ -18,7 +18,7 @@ MAX_CONFIG_BYTES = 1_048_576
 MAX_DEPTH = 32
 """Levels of lists and objects; real configs have nine. Encoders after us recurse."""
 
-FOREIGN_PLATFORMS = ("windows", "solaris", "vm", "zos")
+FOREIGN_PLATFORMS = ("windows", "solaris", "vm", "zos", "freebsd")
 
 _Version = Annotated[str, msgspec.Meta(pattern=r"^1\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$(?!\n)")]
 _Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$(?!\n)")]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import posixpath
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import msgspec
 
 from wharfside_agent.core.later import refuse_later_features
 from wharfside_agent.core.oci_schema import MAX_CONFIG_BYTES, parse_config
-from wharfside_agent.runtime.roots import Pinned, Roots
+from wharfside_agent.runtime.roots import Pinned, Roots, plain_file
 from wharfside_protocol.errors import Denied, Invalid, NotFound
 from wharfside_protocol.specs import ContainerSpec, Mount, Network
 
@@ -105,24 +105,17 @@ def _require_folder(pinned: Pinned, field: str) -> None:
 
 
 def _read_config(bundle: Pinned) -> bytes:
-    """O_NONBLOCK: a FIFO in its place must not hang the agent."""
-    facts = {"field": "source.bundle", "path": str(bundle.path / "config.json")}
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    path = str(bundle.path / "config.json")
+    facts = {"field": "source.bundle", "path": path}
     try:
-        fd = os.open("config.json", flags, dir_fd=bundle.fd)
+        with plain_file("config.json", os.O_NOFOLLOW, bundle.fd) as fd:
+            return os.read(fd, MAX_CONFIG_BYTES + 1)
     except FileNotFoundError as error:
         raise NotFound(f"the bundle {bundle.path} has no config.json", **facts) from error
-    except OSError as error:  # ELOOP: O_NOFOLLOW met a link
-        raise Denied(
-            f"{bundle.path}/config.json: {error.strerror}; it must be a plain file",
-            rule="no-symbolic-links",
-            **facts,
-        ) from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise Invalid(f"{bundle.path}/config.json is not a plain file", **facts)
-    with os.fdopen(fd, "rb") as file:
-        return file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Denied(f"{path}: {error.strerror}", rule="no-symbolic-links", **facts) from error
+        raise Invalid(f"{path} cannot be read: {error.strerror}", **facts) from error
 
 
 def _check_network(network: Network) -> None:
@@ -130,16 +123,11 @@ def _check_network(network: Network) -> None:
         return
     facts = {"field": "network.path", "path": network.path}
     try:
-        fd = os.open(network.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with plain_file(network.path) as fd:
+            found = fcntl.ioctl(fd, _NS_GET_NSTYPE)
     except FileNotFoundError as error:
         raise NotFound(f"there is no {network.path} on this node", **facts) from error
-    except OSError as error:
-        raise Invalid(f"network.path {network.path}: {error.strerror}", **facts) from error
-    try:
-        found = fcntl.ioctl(fd, _NS_GET_NSTYPE)
-    except OSError:
+    except OSError:  # ENOTTY: a file of another kind
         found = 0
-    finally:
-        os.close(fd)
     if found != _CLONE_NEWNET:
         raise Invalid(f"{network.path} is not a network namespace (ip netns add)", **facts)

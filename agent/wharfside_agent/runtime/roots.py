@@ -27,6 +27,26 @@ class Pinned:
         return stat.S_ISDIR(os.fstat(self.fd).st_mode)
 
 
+@contextmanager
+def plain_file(path: str, flags: int = 0, dir_fd: int | None = None) -> Iterator[int]:
+    """Opens a plain file for reading, never a device or FIFO: that alone may act or hang.
+
+    Raises:
+        OSError: as open(2) has it; ELOOP for a link with O_NOFOLLOW, EINVAL for no plain file.
+    """
+    pin = os.open(path, os.O_PATH | os.O_CLOEXEC | flags, dir_fd=dir_fd)
+    try:
+        mode = os.fstat(pin).st_mode
+        if stat.S_ISLNK(mode):
+            raise OSError(errno.ELOOP, "it is a symbolic link")
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        with open(f"/proc/self/fd/{pin}", "rb", buffering=0) as file:  # noqa: PTH123 - a path
+            yield file.fileno()
+    finally:
+        os.close(pin)
+
+
 class Roots:
     """The folders below which callers may name paths. A root itself may be a link: it is ours."""
 

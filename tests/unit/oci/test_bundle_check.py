@@ -287,7 +287,8 @@ def test_network_paths(roots, check):
     check(image(roots, network=Network(mode="path", path="/proc/self/ns/net")))
     with pytest.raises(NotFound):
         check(image(roots, network=Network(mode="path", path="/run/netns/none-such")))
-    for path in ("/proc/self/ns/pid", "/etc/passwd", "/etc"):
+    os.mkfifo(roots / "fifo")
+    for path in ("/proc/self/ns/pid", "/etc/passwd", "/etc", "/dev/null", str(roots / "fifo")):
         with pytest.raises(Invalid, match="not a network namespace"):
             check(image(roots, network=Network(mode="path", path=path)))
 

@@ -89,7 +89,7 @@ def test_size_is_bounded():
         parse_config(changed(x="a" * MAX_CONFIG_BYTES))
 
 
-@pytest.mark.parametrize("platform", ["windows", "solaris", "vm", "zos"])
+@pytest.mark.parametrize("platform", ["windows", "solaris", "vm", "zos", "freebsd"])
 def test_other_platforms_are_unsupported_and_named(platform):
     config = {key: value for key, value in GOOD.items() if key != "linux"} | {platform: {}}
     with pytest.raises(Unsupported, match=platform):

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from tests.support.leaks import LeakGate
-from tests.support.requirements import cgroup2_only, need, requires
-from tests.support.rootfs import build_rootfs
+from tests.integration.bundle.ground import CGROUPS, INCARNATION, MIB, SECONDS, Ground, libc
+from tests.support.requirements import requires
 
 from wharfside_agent.core.oci_config import exec_process
 from wharfside_agent.core.placement import Places, RunPlace
-from wharfside_agent.core.resources import CgroupVersion, to_resources
+from wharfside_agent.core.resources import to_resources
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.mounts import mount_overlay, unmount
-from wharfside_agent.runtime.removal import remove_folder
 from wharfside_agent.runtime.seccomp_filter import ANNOTATION
-from wharfside_protocol.errors import Denied, NotFound, RuntimeFailed
+from wharfside_protocol.errors import Denied, Invalid, NotFound, RuntimeFailed
 from wharfside_protocol.specs import (
     ContainerSpec,
     Limits,
@@ -36,77 +32,7 @@ from wharfside_protocol.specs import (
     User,
 )
 
-MIB = 1 << 20
-SECONDS = 30
-CGROUPS: CgroupVersion = "v2" if cgroup2_only() else "v1"
-INCARNATION = "01J0000000000000000000BNDL"
-
 pytestmark = requires("root", "busybox-static")
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass
-class Ground:
-    """Folders, a runtime and the bundles that are under test."""
-
-    folder: Path
-    runtime: str
-    bundles: Bundles
-    places: Places
-    cgroup: str
-
-    @property
-    def image(self) -> Path:
-        return self.folder / "roots/image"
-
-    def place(self, run: int = 1) -> RunPlace:
-        return RunPlace(self.places, INCARNATION, run)
-
-    def prepare(self, spec: ContainerSpec, run: int = 1) -> dict[str, Any]:
-        self.bundles.check(spec)
-        plan = RunPlan("box", INCARNATION, run, spec, self.runtime)
-        return self.bundles.prepare(plan, self.place(run), self.cgroup)
-
-    def oci(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [self.runtime, "--root", str(self.folder / "oci"), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-
-    def run(self, spec: ContainerSpec, run: int = 1) -> subprocess.CompletedProcess[str]:
-        self.prepare(spec, run)
-        return self.oci("run", "-b", str(self.place(run).bundle), self.place(run).runtime_id)
-
-    def shell(self, script: str, **fields: Any) -> str:
-        """What `script` says on its output; its errors are in there, too."""
-        readonly = fields.pop("readonly", False)
-        process = ProcessSpec(args=["/bin/sh", "-c", f"exec 2>&1; {script}"])
-        source = Source(rootfs=str(self.image), readonly=readonly)
-        fields.setdefault("process", process)
-        done = self.run(ContainerSpec(source=source, **fields))
-        assert done.stderr == ""
-        return done.stdout
-
-
-def _mounts_below(folder: Path) -> list[str]:
-    table = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in table if line.split()[4].startswith(str(folder))]
-
-
-@pytest.fixture(params=["crun", "runc"])
-def ground(request: pytest.FixtureRequest, tmp_path: Path, leak_gate: LeakGate) -> Iterator[Ground]:
-    need(request.param)
-    image = build_rootfs(tmp_path / "roots/image")
-    (image / "etc/lower").write_text("lower")
-    (tmp_path / "shared").mkdir()
-    places = Places(tmp_path / "run", tmp_path / "state")
-    roots, mounts = [tmp_path / "roots"], [tmp_path / "shared"]
-    bundles = Bundles(places, roots, mounts, probe_machine(CGROUPS))
-    ground = Ground(tmp_path, request.param, bundles, places, f"{leak_gate.cgroup}/box")
-    yield ground
-    for run in (1, 2):
-        ground.oci("delete", "--force", ground.place(run).runtime_id)
-        bundles.remove(ground.place(run), False)
-    assert [*places.runs.glob("*"), *places.layers.glob("*"), *places.logs.glob("*")] == []
 
 
 def test_a_container_has_the_defaults_of_a_good_runtime(ground):
@@ -142,7 +68,7 @@ def test_seccomp_refuses_what_reaches_outside(ground, script):
 
 
 def test_crun_gets_the_filter_ready_made_and_runc_the_profile(ground):
-    config = ground.prepare(_true(ground))
+    config = ground.prepare(ground.true())
     assert (ANNOTATION in config["annotations"]) == (ground.runtime == "crun")
     assert config["linux"]["seccomp"]["syscalls"]
 
@@ -312,17 +238,24 @@ def test_a_bundle_that_changed_since_the_check_is_refused_by_prepare(ground):
 def test_the_written_config_is_found_again(ground):
     with pytest.raises(NotFound):
         ground.bundles.load_config(ground.place())
-    config = ground.prepare(_true(ground))
+    config = ground.prepare(ground.true())
     assert ground.bundles.load_config(ground.place()) == config
     mode = ground.place().bundle.stat().st_mode
     assert oct(mode & 0o777) == "0o700"
 
 
 def test_a_run_never_reuses_a_folder(ground):
-    ground.prepare(_true(ground))
+    ground.prepare(ground.true())
     with pytest.raises(RuntimeFailed, match="never reuses"):
-        ground.prepare(_true(ground))
+        ground.prepare(ground.true())
     assert ground.bundles.load_config(ground.place())["hostname"] == "box"
+
+
+def test_limits_that_cannot_be_are_refused_before_anything_is_made(ground):
+    spec = msgspec.structs.replace(ground.true(), limits=Limits(swap_bytes=MIB))
+    with pytest.raises(Invalid, match="memory_bytes"):
+        ground.bundles.check(spec)
+    assert not ground.places.run_dir.exists() and not ground.places.state_dir.exists()
 
 
 def test_where_no_overlay_can_be_all_is_undone_and_said(ground):
@@ -337,93 +270,12 @@ def test_where_no_overlay_can_be_all_is_undone_and_said(ground):
         places = Places(ground.places.run_dir, nested / "state")
         bundles = Bundles(places, [ground.folder / "roots"], [], probe_machine(CGROUPS))
         place = RunPlace(places, INCARNATION, 1)
-        plan = RunPlan("box", INCARNATION, 1, _true(ground), ground.runtime)
+        plan = RunPlan("box", INCARNATION, 1, ground.true(), ground.runtime)
         with pytest.raises(RuntimeFailed, match=r"source\.readonly"):
             bundles.prepare(plan, place, ground.cgroup)
         assert not place.bundle.exists() and not place.layer.exists()
     finally:
         unmount(nested / "state")
-
-
-def test_remove_takes_all_and_may_be_repeated(ground):
-    ground.shell("echo x > /etc/x")
-    place = ground.place()
-    for folder in (place.monitor_dir("init"), place.logs):
-        folder.mkdir(parents=True)
-        (folder / "file").write_text("x")
-    os.mkfifo(place.bundle / "ctl")
-    for _ in range(2):
-        ground.bundles.remove(place, False)
-        assert not place.bundle.exists() and not place.layer.exists()
-        assert not place.logs.parent.exists()
-    assert _mounts_below(ground.folder) == []
-
-
-def test_remove_keeps_layer_and_logs_for_the_next_run(ground):
-    ground.shell("echo x > /etc/x")
-    place = ground.place()
-    place.logs.mkdir(parents=True)
-    ground.bundles.remove(place, True)
-    assert (place.layer / "upper/etc/x").exists() and place.logs.exists()
-    assert not place.bundle.exists()
-    ground.bundles.remove(place, False)
-    assert not place.logs.exists()
-
-
-def test_remove_follows_no_link(ground):
-    outside = ground.folder / "outside"
-    outside.mkdir()
-    (outside / "precious").write_text("x")
-    ground.prepare(_true(ground))
-    for folder in (ground.place().bundle, ground.place().layer / "upper"):
-        (folder / "way").symlink_to(outside)
-    ground.bundles.remove(ground.place(), False)
-    assert (outside / "precious").exists()
-    (ground.places.layers).mkdir(exist_ok=True)
-    ground.place().layer.symlink_to(outside)
-    with pytest.raises(RuntimeFailed):
-        ground.bundles.remove(ground.place(), False)
-    assert (outside / "precious").exists()
-    ground.place().layer.unlink()
-
-
-def test_remove_enters_no_mount(ground):
-    outside = ground.folder / "outside"
-    outside.mkdir()
-    (outside / "precious").write_text("x")
-    ground.prepare(_true(ground))
-    deep = ground.place().bundle / "monitors/init/in/there"
-    deep.mkdir(parents=True)
-    bind = 4096
-    assert libc.mount(os.fsencode(outside), os.fsencode(deep), None, bind, None) == 0
-    with pytest.raises(RuntimeFailed, match="mount point"):
-        ground.bundles.remove(ground.place(), False)
-    assert (outside / "precious").exists()
-    (left,) = (Path(line.split()[4]) for line in _mounts_below(ground.folder))
-    assert unmount(left)
-    ground.bundles.remove(ground.place(), False)
-    assert (outside / "precious").exists() and not ground.place().bundle.exists()
-
-
-def test_remove_is_not_stopped_by_deep_folders(tmp_path):
-    """Deeper than Python recurses, than paths are long and than files may be open."""
-    top, before = tmp_path / "top", os.getcwd()  # noqa: PTH109
-    top.mkdir()
-    fd = os.open(top, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=fd)
-        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
-        os.close(fd)
-        fd = inner
-    os.close(fd)
-    remove_folder(top)
-    assert not top.exists() and os.getcwd() == before  # noqa: PTH109
-
-
-def _true(ground: Ground) -> ContainerSpec:
-    return ContainerSpec(
-        source=Source(rootfs=str(ground.image)), process=ProcessSpec(args=["true"])
-    )
 
 
 def _shell(ground: Ground, script: str) -> ContainerSpec:
