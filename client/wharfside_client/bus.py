@@ -160,6 +160,7 @@ class Bus:
     async def _connect(self) -> None:
         """A new connection, with all that is subscribed."""
         connection = Connection(self.settings, self)
+        self._inbox.denied = None
         await connection.open()
         try:
             for tap in list(self.taps):

@@ -74,11 +74,16 @@ class Reply:
 
 
 class Inbox:
-    """The replies under way, below one subject of this connection's own."""
+    """The replies under way, below one subject of this connection's own.
+
+    Attributes:
+        denied: why no reply can come at all, where this user may not listen here.
+    """
 
     def __init__(self, prefix: str) -> None:
         self.prefix = f"{prefix}.{secrets.token_hex(8)}"
         self.waiting: dict[str, Reply] = {}
+        self.denied: Denied | None = None
         self._count = itertools.count()
 
     def next_token(self) -> str:
@@ -86,7 +91,10 @@ class Inbox:
 
     def expect(self, asked: str, *, many: bool = False) -> Reply:
         """A reply to a request on the subject `asked`."""
-        return Reply(self, asked, many)
+        reply = Reply(self, asked, many)
+        if self.denied is not None:
+            reply.fail(self.denied)
+        return reply
 
     def deliver(self, message: Message) -> None:
         """Answers that nobody waits for any more are dropped."""
@@ -97,11 +105,14 @@ class Inbox:
     def deny(self, what: str, subject: str) -> None:
         """The server denies us a publish or a subscription (it tells subjects in lower case)."""
         subject = subject.lower()
-        if what == "subscription" and not subject.startswith(self.prefix.lower()):
-            return
-        for reply in list(self.waiting.values()):
-            if what == "subscription" or reply.asked.lower() == subject:
-                reply.fail(_denied(what, self.prefix if what == "subscription" else reply.asked))
+        if what == "publish":
+            for reply in list(self.waiting.values()):
+                if reply.asked.lower() == subject:
+                    reply.fail(_denied(what, reply.asked))
+        elif subject.startswith(self.prefix.lower()):
+            self.denied = _denied(what, self.prefix)
+            for reply in list(self.waiting.values()):
+                reply.fail(self.denied)
 
     def cut(self, why: str) -> None:
         """The connection is gone: none of the answers under way will come."""

@@ -65,6 +65,8 @@ async def test_a_denied_inbox_says_how_to_name_oneself() -> None:
         inbox.deny("subscription", f"{inbox.prefix}.*")
         with pytest.raises(Denied, match="--peer"):
             await reply.messages(1)
+    with inbox.expect("b") as later, pytest.raises(Denied, match="--peer"):
+        await later.messages(1)
 
 
 async def test_answers_that_come_too_late_are_dropped() -> None:
