@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 from time import perf_counter
 
@@ -16,6 +17,7 @@ from tests.bench.comparison import Comparison
 from tests.bench.contenders import ContenderFailed
 from tests.bench.helper import HelperFailed
 from tests.bench.nats_server import ServerFailed, nats_server
+from tests.bench.places import BenchRunning, Places
 from tests.bench.scenarios import SCENARIOS
 from tests.bench.table import show
 
@@ -30,21 +32,28 @@ def main() -> int:
         print("bench: needs root: containers are made", file=sys.stderr)
         return FAILED
     where = places.from_environment()
-    names = options.only or list(SCENARIOS)
     console = Console(stderr=True)
+    try:
+        with where.claimed():
+            return _measured(where, options, console)
+    except (BenchRunning, ContenderFailed, HelperFailed, ServerFailed, OSError) as error:
+        print(f"bench: {error!r}", file=sys.stderr)
+        return FAILED
+
+
+def _measured(where: Places, options: argparse.Namespace, console: Console) -> int:
     try:
         where.lay_out()
         with nats_server(where.run / "nats") as url:
             bench = Bench(quick=options.quick, places=where, server=url)
-            comparisons = _run(bench, names, console)
-    except (ContenderFailed, HelperFailed, ServerFailed, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return FAILED
+            comparisons, failed = _run(bench, options.only or list(SCENARIOS), console)
     finally:
         sweep(where)
     show(comparisons, bench.notes, Console(width=max(TABLE_COLUMNS, console.width)))
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparisons)) + b"\n")
+    if failed:
+        return FAILED
     return 0 if all(one.met for one in comparisons) else 1
 
 
@@ -59,10 +68,17 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(bench: Bench, names: list[str], console: Console) -> list[Comparison]:
+def _run(bench: Bench, names: list[str], console: Console) -> tuple[list[Comparison], list[str]]:
+    """The comparisons, and the names of scenarios that broke: the others go on."""
     comparisons: list[Comparison] = []
+    failed: list[str] = []
     for name in names:
         before = perf_counter()
-        comparisons += SCENARIOS[name](bench)
+        try:
+            comparisons += SCENARIOS[name](bench)
+        except Exception as error:
+            failed.append(name)
+            bench.note(f"{name} broke: {error!r}")
+            traceback.print_exc()
         console.print(f"{name}: {perf_counter() - before:.1f} s")
-    return comparisons
+    return comparisons, failed

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,10 @@ NAP = ("/bin/busybox", "sleep", "0.15")
 """Long enough that what follows a start is over when the exit comes."""
 
 IDLE = ("/bin/busybox", "sleep", "100000")
+
+
+class BenchRunning(Exception):
+    """The place is taken; set WHARFSIDE_BENCH_DIR and WHARFSIDE_BENCH_RUN for another."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,21 @@ class Places:
         path.mkdir(parents=True, exist_ok=True)
         (path / "config.json").write_text(json.dumps(config))
         return path
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Alone here: two at once would sweep each other's folders and spoil the figures.
+
+        Raises:
+            BenchRunning: another bench run, or setup-peers, holds the place.
+        """
+        self.kept.mkdir(parents=True, exist_ok=True)
+        with (self.kept / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BenchRunning(f"a bench runs in {self.kept} already") from None
+            yield
 
     def lay_out(self) -> None:
         """The static root file system and the folders that floor/run-one expects."""
