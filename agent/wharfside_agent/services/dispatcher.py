@@ -158,14 +158,9 @@ class Dispatcher:
         try:
             async with asyncio.timeout(remaining):
                 call.ticket = await self._lanes.enter(args.container)
-        except TimeoutError:
-            late = DeadlineExceeded(
-                f"waited for {args.container}'s lane until the deadline; nothing was done",
-                stage="waiting",
-            )
-            return await self._finished(call, self._commands.failure(call, late.to_body()))
-        except (Busy, asyncio.CancelledError) as error:
-            return await self._finished(call, self._commands.failure(call, _body(error)))
+        except (TimeoutError, Busy, asyncio.CancelledError) as error:
+            reason = _not_let_in(error, args.container).to_body()
+            return await self._finished(call, self._commands.failure(call, reason))
         try:
             return await self._outside_lanes(op, call, args, remaining)
         finally:
@@ -208,6 +203,16 @@ class Dispatcher:
 
 def _fault(error: Exception) -> Internal:
     return Internal(f"{type(error).__name__}: {error}; the agent's log has the trace")
+
+
+def _not_let_in(error: BaseException, container: str) -> WharfsideError:
+    """Why a command never came out of its lane's queue: nothing was done for it."""
+    if isinstance(error, Busy):
+        return error
+    if isinstance(error, TimeoutError):
+        message = f"waited for {container}'s lane until the deadline; nothing was done"
+        return DeadlineExceeded(message, stage="waiting")
+    return Canceled(f"canceled while it waited for {container}'s lane", stage="waiting")
 
 
 def _body(error: BaseException) -> ErrorBody:
