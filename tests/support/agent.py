@@ -32,6 +32,7 @@ run_dir = "{folder}/run"
 [runtime]
 default = "{runtime}"
 bundle_roots = ["{roots}"]
+mount_roots = ["{roots}"]
 cgroup_parent = "{cgroup}"
 
 [log]

@@ -1,0 +1,3 @@
+"""Any part may die at any time: the fixtures are those of the integration tests."""
+
+from tests.integration.fixtures import *  # noqa: F403

@@ -1,0 +1,184 @@
+"""The order of events as DESIGN section 5 promises it, checked over whatever a stream holds.
+
+    assert not violations(events)
+
+Every module of integration tests puts all of its events through this when it is over, so that a
+test of one thing finds what another thing broke. `events` are in the order of the stream.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from wharfside_protocol.events import Event
+from wharfside_protocol.events import EventType as T
+from wharfside_protocol.states import INIT
+from wharfside_protocol.times import from_timestamp
+
+_FIRST = {T.CREATED, T.CREATE_FAILED}
+_LAST = {T.DELETED, T.CREATE_FAILED}
+
+
+def violations(events: Iterable[Event]) -> list[str]:
+    """Each promise that was broken, as one line; none where all is well."""
+    told = list(events)
+    broken = [*_of_epochs(told), *_of_times(told)]
+    for name, lane in _grouped(told, lambda event: event.container or "_node").items():
+        broken += _of_lane(name, lane)
+    incarnations = _grouped(told, lambda event: event.incarnation)
+    for incarnation, life in incarnations.items():
+        if incarnation is not None:
+            broken += _of_life(f"{life[0].container} {incarnation}", life)
+    return broken
+
+
+def _grouped(events: Iterable[Event], key: object) -> dict[object, list[Event]]:
+    groups: dict[object, list[Event]] = defaultdict(list)
+    for event in events:
+        groups[key(event)].append(event)  # type: ignore[operator]
+    return groups
+
+
+def _of_epochs(told: Sequence[Event]) -> Iterator[str]:
+    """`seq` is gapless per node and epoch, and no event is there twice."""
+    ids = [event.event_id for event in told]
+    for twice in {each for each in ids if ids.count(each) > 1} if len(set(ids)) < len(ids) else ():
+        yield f"event {twice} is stored twice"
+    for epoch, events in _grouped(told, lambda e: (e.node, e.node_id, e.epoch)).items():
+        found = sorted(event.seq for event in events)
+        missing = sorted(set(range(1, found[-1] + 1)) - set(found))
+        if missing:
+            yield f"{epoch}: seq {missing} were never told"
+        if len(set(found)) < len(found):
+            yield f"{epoch}: a seq was given twice"
+
+
+def _of_times(told: Sequence[Event]) -> Iterator[str]:
+    for event in told:
+        observed, published = event.observed_at, event.published_at
+        if from_timestamp(event.occurred_at) > from_timestamp(observed):
+            yield f"{_name(event)}: observed before it occurred"
+        if published is None or from_timestamp(published) < from_timestamp(observed):
+            yield f"{_name(event)}: published {published}, observed {observed}"
+
+
+def _of_lane(name: object, lane: Sequence[Event]) -> Iterator[str]:
+    """The stream has a container's events in the order in which they were appended."""
+    last: dict[tuple[str, str, int], int] = {}
+    for event in lane:
+        epoch = (event.node, event.node_id, event.epoch)
+        before = last.get(epoch)
+        if event.prev_seq != before:
+            yield f"{_name(event)}: prev_seq {event.prev_seq}, but {before} came before"
+        last[epoch] = event.seq
+    open_life: str | None = None
+    for event in lane:
+        if open_life not in (None, event.incarnation):
+            yield f"{name}: {event.incarnation} has {event.type} while {open_life} is not deleted"
+        open_life = None if event.type in _LAST else event.incarnation
+
+
+def _of_life(who: str, life: Sequence[Event]) -> Iterator[str]:
+    """One incarnation, from `created` to `deleted`."""
+    types = [event.type for event in life]
+    if types[0] not in _FIRST:
+        yield f"{who}: begins with {types[0]}"
+    for type_ in (T.CREATED, T.CREATE_FAILED, T.DELETED):
+        if types.count(type_) > 1:
+            yield f"{who}: {type_} {types.count(type_)} times"
+    for last in _LAST & set(types[:-1]):
+        yield f"{who}: {types[types.index(last) + 1 :]} after {last}"
+    yield from _rising(who, "revision", [event.revision for event in life])
+    yield from _rising(who, "run", [event.run for event in life])
+    if len({tuple(sorted(event.labels.items())) for event in life}) > 1:
+        yield f"{who}: the labels differ from event to event"
+    for run, events in _grouped(life, lambda event: event.run).items():
+        yield from _of_run(f"{who}-{run}", events, over=types[-1] is T.DELETED)
+
+
+def _rising(who: str, what: str, values: Sequence[int | None]) -> Iterator[str]:
+    if None in values:
+        yield f"{who}: an event without its {what}"
+    elif list(values) != sorted(values):  # type: ignore[type-var]
+        yield f"{who}: {what} falls: {values}"
+
+
+def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
+    for process, events in _grouped(run, lambda event: event.process).items():
+        if process not in (None, INIT):
+            yield from _of_exec(f"{who}/{process}", events, over=over)
+    yield from _of_init(who, run, over=over)
+    yield from _of_pauses(who, run)
+
+
+def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
+    """exec-added < exec-started < exited, or exec-added < start-failed."""
+    types = [event.type for event in events if event.type not in (T.SIGNALED, T.MONITOR_LOST)]
+    good = [
+        [T.EXEC_ADDED],
+        [T.EXEC_ADDED, T.START_FAILED],
+        [T.EXEC_ADDED, T.EXEC_STARTED],
+        [T.EXEC_ADDED, T.EXEC_STARTED, T.EXITED],
+    ]
+    if types not in good:
+        yield f"{who}: {types}"
+    if over and types not in (good[1], good[3]):
+        yield f"{who}: deleted, but only {types}"
+
+
+def _of_init(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
+    types = [event.type for event in run]
+    started = types.count(T.STARTED)
+    ends = [n for n, event in enumerate(run) if event.type is T.EXITED and event.process == INIT]
+    if started > 1 or len(ends) > 1:
+        yield f"{who}: started {started} times, exited {len(ends)} times"
+    if over and started and not ends:
+        yield f"{who}: deleted, and no exit was told"
+    if not ends:
+        return
+    end = run[ends[0]]
+    before, after = run[: ends[0]], run[ends[0] + 1 :]
+    if T.STARTED in [event.type for event in after]:
+        yield f"{who}: started after it exited"
+    yield from _of_end(who, end, before)
+    yield from _of_aftermath(who, end, before, after)
+
+
+def _of_end(who: str, end: Event, before: Sequence[Event]) -> Iterator[str]:
+    types = [event.type for event in before]
+    if end.data.get("oom_killed") and T.OOM not in types:
+        yield f"{who}: killed for memory, and no oom was told before"
+    if end.data["reason"] == "stop" and T.STOPPING not in types:
+        yield f"{who}: exited for a stop, and no stopping was told before"
+    started = [event for event in before if event.type is T.STARTED]
+    if started and from_timestamp(started[0].occurred_at) > from_timestamp(end.occurred_at):
+        yield f"{who}: exited at {end.occurred_at}, started at {started[0].occurred_at}"
+
+
+def _of_aftermath(
+    who: str, end: Event, before: Sequence[Event], after: Sequence[Event]
+) -> Iterator[str]:
+    """After init's end only the exits that it names as pending, and the delete."""
+    pending = set(end.data.get("execs_pending", []))
+    running = {event.process for event in before if event.type is T.EXEC_STARTED}
+    running -= {event.process for event in before if event.type is T.EXITED}
+    if running - pending:
+        yield f"{who}: execs {running - pending} still ran, and the exit does not name them"
+    for event in after:
+        late_exec = event.type is T.EXITED and event.process in pending
+        if not late_exec and event.type is not T.DELETED:
+            yield f"{who}: {event.type} of {event.process} after it exited"
+
+
+def _of_pauses(who: str, run: Sequence[Event]) -> Iterator[str]:
+    paused = False
+    for event in run:
+        if event.type in (T.PAUSED, T.RESUMED):
+            if paused == (event.type is T.PAUSED):
+                yield f"{who}: {event.type} while it is{'' if paused else ' not'} paused"
+            paused = event.type is T.PAUSED
+
+
+def _name(event: Event) -> str:
+    return f"{event.container or event.node} #{event.seq} {event.type}"
