@@ -12,9 +12,11 @@ from tests.integration.raw import Raw, new_id
 from tests.integration.world import Site, command
 
 from wharfside_client import process
-from wharfside_protocol.commands import ContainerArgs
+from wharfside_protocol.codec import to_plain
+from wharfside_protocol.commands import ContainerArgs, UpdateArgs
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Canceled, DeadlineExceeded, ErrorCode, NotFound
+from wharfside_protocol.specs import Limits
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
 
@@ -111,13 +113,17 @@ async def test_a_full_lane_says_busy(gated: Site, gates: Gates, raw: Raw) -> Non
                 asyncio.create_task(gated.node.request("resume", of(name), command_id=id_))
             )
             await bounded(_taken(gated, id_), "a place in the lane")
-        refused = await raw.command("n1", "resume", {"container": name})
+        more = UpdateArgs(container=name, limits=Limits(pids=99))
+        refused = await raw.command("n1", "update", to_plain(more))
         assert refused.error is not None
         assert refused.error.code is ErrorCode.BUSY
+        patient = asyncio.create_task(gated.node.request("update", more, command_id=refused.id))
         held.go()
         await bounded(asyncio.gather(slow, *waiting), "the lane")
-    await gated.told.event(name, "resumed")
-    assert gated.told.types(name)[2:] == ["paused", "resumed"]
+        # Busy is no result: the same command under the same id is done when there is room.
+        assert (await bounded(patient, "the one turned away")).ok
+    await gated.told.event(name, "updated")
+    assert gated.told.types(name)[2:] == ["paused", "resumed", "updated"]
 
 
 async def test_a_deadline_in_the_past_does_nothing(gated: Site) -> None:

@@ -159,6 +159,10 @@ class Tx(Protocol):
 
     def save_command(self, row: CommandRow) -> None: ...
 
+    def forget_command(self, command_id: str) -> None:
+        """Nothing was done under this id: it may be used again."""
+        ...
+
     def unfinished_commands(self) -> list[CommandRow]: ...
 
     def append_event(self, draft: EventDraft) -> OutboxRow:

@@ -135,6 +135,13 @@ class Commands:
         finally:
             self._leave(call, result)
 
+    async def turn_away(self, call: Call, result: Result) -> None:
+        """Answers `busy` and keeps nothing: a repeat under the same id is a new try."""
+        try:
+            await self._store.transact(lambda tx: tx.forget_command(call.id))
+        finally:
+            self._leave(call, result)
+
     def success(self, call: Call, value: Record) -> Result:
         return self._result(call, ok=True, value=to_plain(value))
 

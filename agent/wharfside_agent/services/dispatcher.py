@@ -158,7 +158,11 @@ class Dispatcher:
         try:
             async with asyncio.timeout(remaining):
                 call.ticket = await self._lanes.enter(args.container)
-        except (TimeoutError, Busy, asyncio.CancelledError) as error:
+        except Busy as error:
+            busy = self._commands.failure(call, error.to_body())
+            await asyncio.shield(self._commands.turn_away(call, busy))
+            return busy
+        except (TimeoutError, asyncio.CancelledError) as error:
             reason = _not_let_in(error, args.container).to_body()
             return await self._finished(call, self._commands.failure(call, reason))
         try:
@@ -207,8 +211,6 @@ def _fault(error: Exception) -> Internal:
 
 def _not_let_in(error: BaseException, container: str) -> WharfsideError:
     """Why a command never came out of its lane's queue: nothing was done for it."""
-    if isinstance(error, Busy):
-        return error
     if isinstance(error, TimeoutError):
         message = f"waited for {container}'s lane until the deadline; nothing was done"
         return DeadlineExceeded(message, stage="waiting")

@@ -110,6 +110,9 @@ class SqliteTx:
             (row.id, row.phase, row.finished_at, _encode(row)),
         )
 
+    def forget_command(self, command_id: str) -> None:
+        self._db.execute("DELETE FROM commands WHERE id = ?", (command_id,))
+
     def unfinished_commands(self) -> list[CommandRow]:
         sql = "SELECT body FROM commands WHERE phase = ?"
         return _rows(self._db.execute(sql, (CommandPhase.RUNNING,)), CommandRow)
