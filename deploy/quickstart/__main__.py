@@ -57,7 +57,6 @@ async def _whole(folder: Folder, screen: Screen, *, staying: bool) -> None:
     except WharfsideError as error:
         raise QuickstartFailed(str(error)) from error
     finally:
-        leftovers.settle(folder)
         _refuse_leftovers(leftovers.sweep(folder), "cannot be removed")
         folder.hand_over()
 

@@ -57,29 +57,23 @@ async def fleet_of_one(folder: Folder, screen: Screen, *, usual_port: bool) -> A
         watch = Watch(await stack.enter_async_context(w.events(since=0)), screen)
         node = w.node(NODE)
         info = await _start(agent, node)
-        stack.push_async_callback(_delete_all, node)
+        stack.push_async_callback(_delete_all, agent, node)
         yield Fleet(folder, server, agent, node, info, watch, readonly)
 
 
 async def _start(agent: Agent, node: Node) -> NodeInfo:
     """Starts the agent; it is up when it answers over the bus."""
     await agent.start()
-    asking = asyncio.ensure_future(node.info(timeout_s=START_S, unreachable_s=START_S))
-    ending = asyncio.ensure_future(agent.wait())
     try:
-        await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if ending.done():
-            raise QuickstartFailed(f"the agent ended: {agent.words()}")
-        return await asking
+        return await agent.while_up(node.info(timeout_s=START_S, unreachable_s=START_S))
     except WharfsideError as error:
         raise QuickstartFailed(f"the agent does not answer: {agent.words()}") from error
-    finally:
-        asking.cancel()
-        ending.cancel()
 
 
-async def _delete_all(node: Node) -> None:
+async def _delete_all(agent: Agent, node: Node) -> None:
     """In good order where the agent answers; where not, what is left is swept away later."""
+    if not agent.running:
+        return
     with suppress(WharfsideError, TimeoutError):
         async with asyncio.timeout(DELETE_S):
             for view in await node.list(all=True):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
 import shutil
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy.quickstart.failures import QuickstartFailed
 from deploy.quickstart.folder import Folder
+from deploy.quickstart.part import Part
 from tenacity import (
     AsyncRetrying,
     RetryError,
@@ -27,10 +26,6 @@ NODE = "demo"
 USER = "quickstart"
 USUAL_PORT = 4222
 START_S = 20.0
-STOP_S = 20.0
-LOG_LINES = 6
-# Also a quickstart that is killed with -9 leaves neither behind; setpriv(1) is in util-linux.
-TIED = ("setpriv", "--pdeathsig", "KILL", "--")
 
 SERVER = """\
 listen: "127.0.0.1:{port}"
@@ -60,61 +55,6 @@ cgroup_parent = "{cgroup}"
 [log]
 format = "json"
 """
-
-
-class Part:
-    """A process of ours, with its log; ended when asked, or with this process."""
-
-    def __init__(self, log: Path, *command: str) -> None:
-        self.log = log
-        self._command = command
-        self._process: Process | None = None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
-
-    async def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *TIED,
-                *self._command,
-                stdin=DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us: these go last
-            )
-
-    async def stop(self) -> None:
-        """SIGTERM, and KILL after STOP_S."""
-        if self._process is None or not self.running:
-            return
-        self._process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self._process.wait()
-        except TimeoutError:
-            await self.kill()
-
-    async def kill(self) -> None:
-        if self._process is not None and self.running:
-            self._process.kill()
-            await self._process.wait()
-
-    async def wait(self) -> None:
-        """Until it has ended."""
-        assert self._process is not None
-        await self._process.wait()
-
-    def words(self) -> str:
-        """Where its log is, and the end of it."""
-        last = self.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return "\n  ".join([f"see {self.log}", *last])
 
 
 class Server(Part):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 from wharfside_client.cli.eventlines import event_words
@@ -37,6 +38,10 @@ class Screen:
         self._terminal = sys.stdout.isatty()
         self._color = self._terminal and not os.environ.get("NO_COLOR")
 
+    @property
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns
+
     def path(self, path: Path) -> str:
         return min(str(path), os.path.relpath(path, self._here), key=len)
 
@@ -63,7 +68,10 @@ class Screen:
         self._print(f"-> {text}")
 
     def answered(self, text: str) -> None:
-        self._print(f"<- {text}")
+        """Whole, since errors are to be read."""
+        if self._terminal:
+            text = textwrap.fill(text, self._width - 3, break_long_words=False)
+        self._print("<- " + text.replace("\n", "\n   "))
 
     def good(self, text: str) -> None:
         self._print(f"ok {text}", _GREEN)
@@ -79,9 +87,8 @@ class Screen:
 
     def _print(self, text: str, tint: str | None = None, *, cut: bool = False) -> None:
         text = text.rstrip()
-        if cut and self._terminal:
-            width = shutil.get_terminal_size().columns
-            text = text if len(text) <= width else text[: width - 3] + "..."
+        if cut and self._terminal and len(text) > self._width:
+            text = text[: self._width - 3] + "..."
         if tint is not None and self._color:
             text = f"\x1b[{tint}m{text}\x1b[0m"
         print(text, flush=True)  # noqa: T201

@@ -30,6 +30,8 @@ async def play(folder: Folder, screen: Screen, *, staying: bool) -> None:
             await _play_steps(fleet, screen)
             if staying:
                 await _stay(fleet, screen)
+            else:
+                screen.line("to try it yourself: ./quickstart --stay")
         finally:
             showing.cancel()
 
@@ -58,10 +60,9 @@ async def _play_steps(fleet: Fleet, screen: Screen) -> None:
         title = step.__doc__ or step.__name__
         screen.step(number, title)
         try:
-            await step(stage)
+            await fleet.agent.while_up(step(stage))
         except (QuickstartFailed, WharfsideError) as error:
-            died = "" if fleet.agent.running else f"\nthe agent has ended: {fleet.agent.words()}"
-            raise QuickstartFailed(f"step {number} ({title}) failed: {error}{died}") from error
+            raise QuickstartFailed(f"step {number} ({title}) failed: {error}") from error
     events, seconds = len(fleet.watch.seen), time.monotonic() - began
     screen.line(f"\n{len(STEPS)} steps, {events} events, {seconds:.1f} s")
 
@@ -75,13 +76,11 @@ async def _stay(fleet: Fleet, screen: Screen) -> None:
     stay.write_env(fleet.folder, fleet.server)
     fleet.folder.hand_over()
     stay.tell_next(screen, fleet.folder, readonly=fleet.readonly)
-    ends = [asyncio.ensure_future(part.wait()) for part in (fleet.server, fleet.agent)]
     try:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        part = fleet.agent if fleet.server.running else fleet.server
-        raise QuickstartFailed(f"{part.log.stem} ended by itself: {part.words()}")
+        await fleet.server.while_up(fleet.agent.while_up(_for_ever()))
     except asyncio.CancelledError:
         screen.line("\nending server, agent and containers")
-    finally:
-        for end in ends:
-            end.cancel()
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()

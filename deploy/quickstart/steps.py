@@ -6,7 +6,7 @@ import asyncio
 import os
 import select
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Stage:
         raise QuickstartFailed(f"expected {kind.code}, and it was done")
 
 
-Step = Callable[[Stage], Awaitable[None]]
+Step = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
 async def prints_and_exits(on: Stage) -> None:
