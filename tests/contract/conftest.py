@@ -1,3 +1,27 @@
 """The contract suite: one set of rows for the fake, crun and runc (ports/runtime.py)."""
 
-from tests.contract.fixtures import *  # noqa: F403
+from tests.contract.fixtures import (
+    crun,
+    crun_made,
+    every_made,
+    machine_probed,
+    machine_rootfs,
+    own_cgroup,
+    real,
+    real_made,
+    subreaper,
+    world,
+)
+
+__all__ = [
+    "crun",
+    "crun_made",
+    "every_made",
+    "machine_probed",
+    "machine_rootfs",
+    "own_cgroup",
+    "real",
+    "real_made",
+    "subreaper",
+    "world",
+]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contract.worlds import World, real_world
+from tests.support.eventually import wait_until
 from tests.support.leaks import LeakGate
 from tests.support.requirements import need
 from tests.support.rootfs import build_rootfs
@@ -20,7 +22,7 @@ from wharfside_agent.runtime.delegation import settle_in
 from wharfside_agent.runtime.fake import FakeRuntime
 from wharfside_agent.runtime.probe import Found, Probed, probe
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
-from wharfside_agent.watchers.subreaper import become_subreaper
+from wharfside_agent.watchers.subreaper import Sweeper, become_subreaper
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -44,20 +46,26 @@ def machine_probed(tmp_path_factory: pytest.TempPathFactory) -> Probed:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[LeakGate]:
-    """Set up before the event loop and closed after it: nothing may be left of a test."""
-    gate = LeakGate(tmp_path)
-    yield gate
-    leaks = gate.close()
-    assert not leaks, "\n".join(leaks.lines())
-
-
-@pytest.fixture
 def subreaper() -> Iterator[None]:
     """This process is the agent's: orphans of its containers become its children."""
     become_subreaper()
     yield
+    wait_until(sweeper(), "what was orphaned and died is reaped")
     _set_subreaper(0)
+
+
+def sweeper() -> Callable[[], bool]:
+    """Sweeps as the agent does, now and then; True once no child is dead and unreaped."""
+    sweep = Sweeper()
+
+    def nothing_dead() -> bool:
+        sweep.sweep()
+        try:
+            return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return True
+
+    return nothing_dead
 
 
 @contextmanager
@@ -72,14 +80,24 @@ def _set_subreaper(on: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, on, 0, 0, 0)
 
 
+@pytest.fixture
+def own_cgroup(leak_gate: LeakGate) -> Iterator[None]:
+    """As the agent does: into a leaf of its own in v2; and back, so that it can be removed."""
+    mounts = read_cgroup_mounts()
+    before = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
+    settle_in(mounts, leak_gate.cgroup)
+    yield
+    if mounts.version == "v2" and mounts.unified:
+        (mounts.unified / before.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+
+
 def make_real_world(
-    name: str, tmp_path: Path, gate: LeakGate, probed: Probed, rootfs: Path
+    name: str, tmp_path: Path, leak_gate: LeakGate, probed: Probed, rootfs: Path
 ) -> World:
     need(name)
     places = Places(tmp_path / "run", tmp_path / "state")
-    mounts = read_cgroup_mounts()
-    settle_in(mounts, gate.cgroup)
-    return real_world(name, places, mounts, gate.cgroup, _rooted(probed, places), rootfs)
+    cgroup, mounts = leak_gate.cgroup, read_cgroup_mounts()
+    return real_world(name, places, mounts, cgroup, _rooted(probed, places), rootfs)
 
 
 def _rooted(probed: Probed, places: Places) -> Probed:
@@ -92,33 +110,34 @@ def _rooted(probed: Probed, places: Places) -> Probed:
     return replace(probed, usable=[rooted(found) for found in probed.usable])
 
 
-def _made(request: pytest.FixtureRequest) -> World:
+def make_world(request: pytest.FixtureRequest, name: str) -> World:
     """Before there is an event loop: the probe of the session has its own."""
-    if request.param == "fake":
+    if name == "fake":
         return World("fake", FakeRuntime(), Path("/"))
+    request.getfixturevalue("own_cgroup")
     request.getfixturevalue("subreaper")
     return make_real_world(
-        request.param,
+        name,
         request.getfixturevalue("tmp_path"),
-        request.getfixturevalue("gate"),
+        request.getfixturevalue("leak_gate"),
         request.getfixturevalue("machine_probed"),
         request.getfixturevalue("machine_rootfs"),
     )
 
 
 @pytest.fixture(params=["fake", "crun", "runc"])
-def every_made(request: pytest.FixtureRequest, gate: LeakGate) -> World:
-    return _made(request)
+def every_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+    return make_world(request, request.param)
 
 
 @pytest.fixture(params=["crun", "runc"])
-def real_made(request: pytest.FixtureRequest, gate: LeakGate) -> World:
-    return _made(request)
+def real_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+    return make_world(request, request.param)
 
 
 @pytest.fixture(params=["crun"])
-def crun_made(request: pytest.FixtureRequest, gate: LeakGate) -> World:
-    return _made(request)
+def crun_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+    return make_world(request, request.param)
 
 
 @pytest.fixture

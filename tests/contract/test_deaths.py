@@ -10,14 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.fixtures import no_subreaper
-from tests.contract.worlds import SLEEP, World, bounded, end_of, process, shell
+from tests.contract.fixtures import no_subreaper, sweeper
+from tests.contract.worlds import (
+    SLEEP,
+    World,
+    assert_ended,
+    bounded,
+    code_of,
+    end_of,
+    process,
+    shell,
+)
 from tests.support.eventually import eventually, wait_until
 
 from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import MonitorGone
 from wharfside_agent.watchers.exits import PidfdExits
-from wharfside_agent.watchers.subreaper import Sweeper
+from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.exits import StatusSource
 
@@ -43,9 +52,10 @@ async def test_a_killed_monitor_of_an_exec_is_told(real: World) -> None:
     assert real.kernel and real.kernel.lives(added.pid)
     assert container.init.watch.ended is None
     added.signal(signal.SIGTERM)
-    assert (await end_of(added)).wait_status == signal.SIGTERM
+    assert_ended(await end_of(added), signal.SIGTERM)
 
 
+@pytest.mark.skipif(not kernel_tells_exits(), reason="needs Linux 6.15: PIDFD_INFO_EXIT")
 async def test_an_orphan_of_pid_1_is_still_told_exactly(crun: World) -> None:
     """The agent started anew: it is nobody's parent any more, the kernel alone tells."""
     with no_subreaper():
@@ -64,7 +74,8 @@ async def test_monitor_and_process_lost_unseen_is_unknown_and_says_why(real: Wor
     container.close()
     os.kill(trace.monitor.pid, signal.SIGKILL)
     os.kill(trace.identity.pid, signal.SIGKILL)
-    await eventually(lambda: _both_reaped(trace), "both are gone")
+    swept = sweeper()
+    await eventually(lambda: swept() and not _there(trace), "both are dead and reaped")
     again = real.keep(await real.new_life().reattach(real.plans[container.id], [trace]))
     ended = await end_of(again.init)
     assert ended.source is StatusSource.NONE and ended.wait_status is None
@@ -97,8 +108,7 @@ async def test_a_new_life_finds_what_runs(world: World) -> None:
     assert again.init.watch.ended is None
     assert again.init.spec["args"] == list(SLEEP)
     again.init.signal(signal.SIGKILL)
-    ended = await end_of(again.init)
-    assert (ended.wait_status, ended.source) == (signal.SIGKILL, StatusSource.PIDFD)
+    assert_ended(await end_of(again.init), signal.SIGKILL)
 
 
 async def test_a_new_life_starts_what_was_created(world: World) -> None:
@@ -108,7 +118,7 @@ async def test_a_new_life_starts_what_was_created(world: World) -> None:
     again = world.keep(await bounded(world.new_life().reattach(plan, [trace])))
     assert await again.state() == "created"
     await bounded(again.start())
-    assert (await end_of(again.init)).wait_status == 4 << 8
+    assert_ended(await end_of(again.init), 4 << 8)
 
 
 async def test_a_new_life_tells_what_ended_meanwhile(world: World) -> None:
@@ -123,7 +133,7 @@ async def test_a_new_life_tells_what_ended_meanwhile(world: World) -> None:
     assert [each.id for each in again.processes()] == ["init", "e1"]
     for each in again.processes():
         ended = await end_of(each)
-        assert 137 in (ended.exit_file, 128 + (ended.wait_status or 0))
+        assert code_of(ended) == 137
         assert each.exit_fd == -1
     assert not world.kernel or again.init.exit_status().source is StatusSource.EXIT_FILE
 
@@ -164,7 +174,7 @@ async def test_undo_of_a_whole_create_leaves_nothing(world: World) -> None:
     container.close()
     for _ in range(2):
         await bounded(world.new_life().undo(plan))
-    await eventually(_swept, "what was killed is reaped")
+    await eventually(sweeper(), "what was killed is reaped")
     if world.kernel:
         assert world.kernel.left_of(container) == []
 
@@ -177,7 +187,7 @@ async def test_undo_after_the_agent_died_in_create_leaves_nothing(real: World, s
     assert real.kernel and real.kit
     runtime_id = f"{plan.incarnation.lower()}-{plan.run}"
     cgroup = f"{real.kit.delegated}/ctr/{plan.incarnation.lower()}"
-    await eventually(_swept, "what was killed is reaped")
+    await eventually(sweeper(), "what was killed is reaped")
     assert real.kernel.left_of_id(runtime_id, cgroup) == []
 
 
@@ -203,20 +213,6 @@ def _die_in_create(world: World, plan: RunPlan, stage: str) -> None:
         creator.wait()
 
 
-def _both_reaped(trace: ProcessTrace) -> bool:
-    """Both were orphaned to this process, which reaps them as the agent's sweeper does."""
+def _there(trace: ProcessTrace) -> bool:
     pids = (trace.identity.pid, trace.monitor.pid)
-    _swept()
-    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
-
-
-_sweeper = Sweeper()
-
-
-def _swept() -> bool:
-    """Nothing dead is left to reap."""
-    _sweeper.sweep()
-    try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    except ChildProcessError:
-        return True
+    return any(Path(f"/proc/{pid}").exists() for pid in pids)

@@ -7,7 +7,16 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.contract.worlds import SLEEP, World, bounded, end_of, process, shell
+from tests.contract.worlds import (
+    SLEEP,
+    World,
+    assert_ended,
+    bounded,
+    code_of,
+    end_of,
+    process,
+    shell,
+)
 
 from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.specs import ProcessSpec
@@ -24,7 +33,7 @@ async def test_exec_runs_beside_init(world: World) -> None:
             assert len(namespaces) == 1
         assert world.kernel.pids(container) == {container.pid, added.pid}
     added.signal(signal.SIGKILL)
-    assert (await end_of(added)).wait_status == signal.SIGKILL
+    assert_ended(await end_of(added), signal.SIGKILL)
     assert not world.kernel or world.kernel.lives(container.pid)
 
 
@@ -33,9 +42,7 @@ async def test_exec_tells_its_code_and_output(world: World, code: int) -> None:
     container = await world.run(*SLEEP)
     script = f"echo out; echo err >&2; exit {code}"
     added = await bounded(container.exec("e1", process(script)))
-    ended = await end_of(added)
-    told = ended.exit_file if ended.wait_status is None else ended.wait_status >> 8
-    assert told == code
+    assert code_of(await end_of(added)) == code
     output = added.output(100)
     assert (output.stdout, output.stderr) == (b"out\n", b"err\n")
     assert not world.kernel or world.kernel.lives(container.pid)
@@ -71,8 +78,7 @@ async def test_execs_side_by_side_are_told_apart(world: World) -> None:
         *(bounded(container.exec(f"e{n}", process(f"echo {n}; exit {n}"))) for n in range(4))
     )
     for number, each in enumerate(added):
-        ended = await end_of(each)
-        assert number == (ended.exit_file if ended.wait_status is None else ended.wait_status >> 8)
+        assert code_of(await end_of(each)) == number
         assert each.output(10).stdout == b"%d\n" % number
 
 
@@ -88,8 +94,8 @@ async def test_execs_die_with_init(real: World) -> None:
     container = await real.run(*SLEEP)
     added = await bounded(container.exec("e1", ProcessSpec(args=list(SLEEP))))
     container.init.signal(signal.SIGKILL)
-    assert (await end_of(added)).wait_status == signal.SIGKILL
-    assert (await end_of(container.init)).wait_status == signal.SIGKILL
+    assert_ended(await end_of(added), signal.SIGKILL)
+    assert_ended(await end_of(container.init), signal.SIGKILL)
 
 
 async def test_a_discarded_exec_takes_its_folder_along(world: World) -> None:

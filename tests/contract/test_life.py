@@ -6,12 +6,11 @@ import signal
 
 import pytest
 from tests.contract.kernel import readable
-from tests.contract.worlds import SLEEP, World, bounded, end_of, shell
+from tests.contract.worlds import SLEEP, World, assert_ended, bounded, end_of, shell
 from tests.support.eventually import eventually
 
 from wharfside_agent.ports.runtime import NotExited
 from wharfside_protocol.errors import NotFound, RuntimeFailed
-from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.specs import Limits
 
 TERM_TRAP = shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done")
@@ -50,8 +49,7 @@ async def test_start_a_second_time_is_refused(world: World) -> None:
 async def test_exit_tells_the_code(world: World, code: int) -> None:
     container = await world.run(*shell(f"exit {code}"))
     ended = await end_of(container.init)
-    assert ended.wait_status == code << 8
-    assert ended.source is StatusSource.PIDFD
+    assert_ended(ended, code << 8)
     assert container.init.exit_status() == ended
     assert await container.state() == "stopped"
     if world.kernel:
@@ -63,8 +61,8 @@ async def test_exit_tells_the_code(world: World, code: int) -> None:
 async def test_sigkill_is_told_from_exit_137(world: World) -> None:
     killed, imitator = await world.run(*SLEEP), await world.run(*shell("exit 137"))
     killed.init.signal(signal.SIGKILL)
-    assert (await end_of(killed.init)).wait_status == signal.SIGKILL
-    assert (await end_of(imitator.init)).wait_status == 137 << 8
+    assert_ended(await end_of(killed.init), signal.SIGKILL)
+    assert_ended(await end_of(imitator.init), 137 << 8)
     if world.kernel:
         assert killed.init.exit_status().exit_file == imitator.init.exit_status().exit_file == 137
 
@@ -75,7 +73,7 @@ async def test_a_signal_reaches_the_programs_own_handler(world: World) -> None:
     if world.kernel:
         assert world.kernel.catches(container.pid, signal.SIGTERM)
     container.init.signal(signal.SIGTERM)
-    assert (await end_of(container.init)).wait_status == 7 << 8
+    assert_ended(await end_of(container.init), 7 << 8)
 
 
 async def test_output_gives_the_head_of_each_stream(world: World) -> None:
@@ -151,7 +149,7 @@ async def test_delete_of_a_created_one_leaves_nothing(world: World) -> None:
 async def test_delete_ends_what_still_runs(world: World) -> None:
     container = await world.run(*shell("sleep 1000"))
     await bounded(container.delete())
-    assert (await end_of(container.init)).wait_status == signal.SIGKILL
+    assert_ended(await end_of(container.init), signal.SIGKILL)
     if world.kernel:
         assert not world.kernel.lives(container.pid)
         assert world.kernel.left_of(container) == []

@@ -12,6 +12,7 @@ from tests.contract.kernel import Kernel, kill
 from ulid import ULID
 
 from wharfside_agent.core.cgroup_paths import CgroupMounts
+from wharfside_agent.core.exit_status import shell_code
 from wharfside_agent.core.placement import Places
 from wharfside_agent.ports.runtime import Container, Process, RunPlan, Runtime
 from wharfside_agent.ports.watcher import Ended, Exits, MonitorGone, OomCounters
@@ -22,7 +23,9 @@ from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.probe import Probed
 from wharfside_agent.watchers.exits import PidfdExits
 from wharfside_agent.watchers.ooms import CgroupOoms
+from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_agent.watchers.stats import CgroupStats
+from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec, Source
 
 BOUND_SECONDS = 20.0
@@ -132,6 +135,20 @@ async def end_of(process: Process) -> Ended:
         if isinstance(told, Ended):
             return told
         assert isinstance(told, MonitorGone)
+
+
+def assert_ended(ended: Ended, wait_status: int) -> None:
+    """Exact where the kernel tells (Linux 6.15); else conmon's word, and no signal claimed."""
+    if ended.source is StatusSource.EXIT_FILE and not kernel_tells_exits():
+        assert (ended.wait_status, ended.exit_file) == (None, shell_code(wait_status))
+    else:
+        assert ended.source in (StatusSource.PIDFD, StatusSource.WAIT)
+        assert ended.wait_status == wait_status
+
+
+def code_of(ended: Ended) -> int | None:
+    """The code of an exec that may be over before anyone could open a pidfd of it."""
+    return ended.exit_file if ended.wait_status is None else shell_code(ended.wait_status)
 
 
 async def next_oom(container: Container) -> OomCounters:

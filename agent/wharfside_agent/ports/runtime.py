@@ -176,7 +176,10 @@ class Container(Protocol):
         ...
 
     def signal_all(self, number: int) -> None:
-        """Signals every process in the cgroup: the last resort of stop and delete."""
+        """Signals every process in the cgroup: the last resort of stop and delete.
+
+        SIGKILL also ends the frozen ones: no `resume` is needed, nor possible, afterwards.
+        """
         ...
 
     async def delete(self, *, keep_layer: bool = False) -> None:

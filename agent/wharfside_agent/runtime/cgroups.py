@@ -30,16 +30,12 @@ def pids(cgroup: Cgroup) -> set[int]:
 
 
 def signal_all(cgroup: Cgroup, number: int) -> None:
-    """Signals every process in it. SIGKILL also catches what is forked meanwhile."""
-    if number == signal.SIGKILL and _kill_by_kernel(cgroup):
-        return
-    told: set[int] = set()
-    while fresh := pids(cgroup) - told:  # ends: the pids limit, or the pid space
-        for pid in fresh:
-            _send(pid, number)
-        told |= fresh
-        if number != signal.SIGKILL:
-            return
+    """Signals every process in it. SIGKILL also ends what is frozen, or forked meanwhile."""
+    if number != signal.SIGKILL:
+        _send_all(pids(cgroup), number)
+    elif not _kill_by_kernel(cgroup):
+        _kill_all(cgroup)
+        _thaw(cgroup)
 
 
 async def remove(cgroup: Cgroup) -> None:
@@ -81,6 +77,21 @@ def _rmdir(top: Path) -> bool:
     return True
 
 
+def _kill_all(cgroup: Cgroup) -> None:
+    told: set[int] = set()
+    while fresh := pids(cgroup) - told:  # ends: at the pids limit, or the end of the pid space
+        _send_all(fresh, signal.SIGKILL)
+        told |= fresh
+
+
+def _thaw(cgroup: Cgroup) -> None:
+    """In v1 a frozen process dies only once it is thawed (freezer-subsystem.rst)."""
+    freezer = cgroup.mounts.controllers.get("freezer")
+    if freezer is not None:
+        with suppress(OSError):
+            (freezer / cgroup.path.lstrip("/") / "freezer.state").write_text("THAWED")
+
+
 def _kill_by_kernel(cgroup: Cgroup) -> bool:
     """cgroup.kill of cgroup v2 (Linux >= 5.14): all at once, forks included."""
     folder = cgroup.folder("unified") if cgroup.version == "v2" else None
@@ -101,6 +112,7 @@ def _pids_below(top: Path) -> Iterator[int]:
             continue  # it went away while we looked
 
 
-def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
+def _send_all(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -83,8 +83,6 @@ class Endings:
             Internal: it did not end within KILL_WAIT_S.
         """
         live.runtime.signal_all(signal.SIGKILL)
-        if live.row.state is ContainerState.PAUSED:
-            await live.runtime.resume()
         try:
             return await asyncio.wait_for(asyncio.shield(live.init.ended), KILL_WAIT_S)
         except TimeoutError as error:
