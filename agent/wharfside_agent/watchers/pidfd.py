@@ -62,8 +62,6 @@ def exit_info(fd: int) -> int | None:
     """The wait status of a process that is over and reaped, by anyone.
 
     None: not reaped yet, or a kernel before 6.15 (ioctl_pidfd(2), PIDFD_INFO_EXIT).
-    It is the first thread's own: with a process whose first thread ended before the
-    others, wait(2) gives another one.
     """
     buffer = bytearray(_INFO.pack(_INFO_EXIT, *[0] * 13))
     try:

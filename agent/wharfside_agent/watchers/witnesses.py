@@ -78,9 +78,9 @@ def _weigh(scene: Scene, file: ExitFile | None) -> tuple[int | None, StatusSourc
 def _agrees(exact: int, scene: Scene, file: ExitFile | None) -> bool:
     """Whether the kernel's word may stand.
 
-    Of a process whose first thread ended before the others the kernel keeps that
-    thread's status, and conmon has the true one. But conmon (2.2.0 and later) writes 0
-    for a process that was not its child: that 0 is worth nothing.
+    conmon has its code from wait(2), which is the process's; what the kernel keeps for
+    the pidfd is its first thread's, which may have ended before the others. But conmon
+    (2.2.0 and later) writes 0 for a process that was not its child: worth nothing.
     """
     if file is None or file.code == MONITOR_TIMEOUT or not scene.conmons_child:
         return True

@@ -1,0 +1,72 @@
+"""Which runtime is chosen, and what is said of those that do not work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.requirements import find_command, requires
+
+from wharfside_agent.core.placement import Places
+from wharfside_agent.runtime.argv import OciBinary
+from wharfside_agent.runtime.probe import Found, Probed, probe
+from wharfside_protocol.errors import Unsupported
+from wharfside_protocol.views import RuntimeInfo
+
+HYBRID = "cgroups in hybrid mode not supported, drop all controllers from cgroupv2"
+
+
+def found(name: str, *, checkpoint: bool) -> Found:
+    info = RuntimeInfo(name=name, version="1", path=f"/{name}", checkpoint=checkpoint)
+    return Found(info, OciBinary(name, Path(f"/{name}"), Path("/root")))
+
+
+BOTH = Probed(
+    Path("/conmon"), "2.1.6", [found("crun", checkpoint=False), found("runc", checkpoint=True)]
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "checkpointable", "name"),
+    [(None, False, "crun"), ("runc", False, "runc"), (None, True, "runc"), ("runc", True, "runc")],
+)
+def test_the_first_that_does_what_is_asked(
+    wanted: str | None, checkpointable: bool, name: str
+) -> None:
+    assert BOTH.choose(wanted, checkpointable=checkpointable) == name
+
+
+def test_a_runtime_that_cannot_checkpoint_is_refused() -> None:
+    with pytest.raises(Unsupported, match="crun"):
+        BOTH.choose("crun", checkpointable=True)
+
+
+def test_a_runtime_that_does_not_work_is_refused_in_its_own_words() -> None:
+    probed = Probed(Path("/conmon"), "2", [found("runc", checkpoint=True)], {"crun": HYBRID})
+    with pytest.raises(Unsupported, match="hybrid mode not supported"):
+        probed.choose("crun", checkpointable=False)
+    assert probed.choose(None, checkpointable=False) == "runc"
+
+
+@requires("root", "runc", "conmon")
+async def test_what_cannot_make_containers_here_gives_way(tmp_path: Path) -> None:
+    """A runtime that says what crun says on a machine with hybrid cgroups."""
+    broken, runc = tmp_path / "crun", find_command("runc")
+    broken.write_text(
+        f"#!/bin/sh\n[ $1 = --version ] && echo crun version 1.8.1 && exit\n"
+        f'echo "{HYBRID}" >&2\nexit 1\n'
+    )
+    broken.chmod(0o755)
+    assert runc
+    places = Places(tmp_path / "run", tmp_path / "state")
+    probed = await probe(places, runtimes={"crun": broken, "runc": runc})
+    assert [each.info.name for each in probed.usable] == ["runc"]
+    assert probed.refused == {"crun": HYBRID}
+    assert probed.usable[0].info.version != "unknown" and probed.conmon_version != "unknown"
+
+
+@requires("conmon")
+async def test_no_runtime_at_all_says_what_to_install(tmp_path: Path) -> None:
+    places = Places(tmp_path / "run", tmp_path / "state")
+    with pytest.raises(Unsupported, match="apt-get install"):
+        await probe(places, runtimes={"crun": tmp_path / "nothing"})
