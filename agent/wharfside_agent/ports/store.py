@@ -109,6 +109,7 @@ class EventDraft(Row, frozen=True, kw_only=True):
     observed_at: int
     labels: dict[str, str] = {}
     cause: str | None = None
+    trace: str | None = None
     data: dict[str, Any] = {}
 
 
@@ -121,6 +122,7 @@ class OutboxRow(Row, frozen=True, kw_only=True):
     place: int
     lane: str
     event: bytes
+    trace: str | None = None
 
 
 class LaneRow(Row, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Container, Process, RunPlan
 from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
+from wharfside_agent.services.trace import current_trace
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import AlreadyExists, NotFound
 from wharfside_protocol.events import EventType, facts
@@ -164,6 +165,7 @@ class Containers:
             observed_at=now,
             labels=row.spec.labels,
             cause=cause,
+            trace=current_trace(),
             data={} if data is None else facts(data),
         )
 

@@ -16,6 +16,7 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.services.commands import Call, Commands
 from wharfside_agent.services.lanes import Lanes
 from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.trace import enter_trace
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import convert, decode, encode
 from wharfside_protocol.commands import OPS, Op
@@ -75,6 +76,7 @@ class Dispatcher:
         except Invalid as error:
             log.warning("foreign-subject", subject=request.subject, error=error.message)
             return None
+        enter_trace(request.headers)
         try:
             return self._encoded(await self._answer(op, request.data))
         except Exception as error:

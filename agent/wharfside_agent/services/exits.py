@@ -162,10 +162,12 @@ class ExitTeller:
         )
 
     async def _follow_oom(self, live: Live) -> None:
+        """Settling: the exit's own last look at the counter must not tell the same kill again."""
         async for counters in live.runtime.oom():
-            added = _kills_added(live, counters)
-            if added and _may_end(live):
-                await self._tell_oom(live, counters, added)
+            async with live.settling:
+                added = _kills_added(live, counters)
+                if added and _may_end(live):
+                    await self._tell_oom(live, counters, added)
 
     async def _tell_oom(self, live: Live, counters: OomCounters, added: int) -> None:
         draft = self._oom_draft(live, counters, added, None)

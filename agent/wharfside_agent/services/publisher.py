@@ -20,6 +20,7 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import LaneRow, OutboxRow, Store
 from wharfside_agent.services.acks import Acks
 from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.trace import HEADER as TRACE_HEADER
 from wharfside_protocol.cloudevents import to_headers
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.events import Event
@@ -134,7 +135,7 @@ class Publisher:
         event = decode(row.event, Event)
         scope = self._subjects.events_of(self._node, event.container)
         subject = self._subjects.event(self._node, event.container, event.type)
-        headers = to_headers(event)
+        headers = to_headers(event) | ({TRACE_HEADER: row.trace} if row.trace else {})
         async for attempt in self._attempts(name):
             with attempt:
                 payload = encode(self._stamped(row, event))

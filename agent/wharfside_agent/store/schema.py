@@ -51,7 +51,8 @@ CREATE TABLE outbox (
     epoch INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     lane TEXT NOT NULL,
-    event BLOB NOT NULL
+    event BLOB NOT NULL,
+    trace TEXT
 );
 CREATE TABLE lanes (
     lane TEXT PRIMARY KEY,

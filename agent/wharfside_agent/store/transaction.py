@@ -127,11 +127,11 @@ class SqliteTx:
             (lane, event.epoch, event.seq),
         )
         cursor = self._db.execute(
-            "INSERT INTO outbox (epoch, seq, lane, event) VALUES (?, ?, ?, ?)",
-            (event.epoch, event.seq, lane, body),
+            "INSERT INTO outbox (epoch, seq, lane, event, trace) VALUES (?, ?, ?, ?, ?)",
+            (event.epoch, event.seq, lane, body, draft.trace),
         )
         assert cursor.lastrowid is not None
-        row = OutboxRow(place=cursor.lastrowid, lane=lane, event=body)
+        row = OutboxRow(place=cursor.lastrowid, lane=lane, event=body, trace=draft.trace)
         self.appended.append(row)
         return row
 
@@ -166,10 +166,10 @@ class SqliteTx:
         return found[0] if found else None
 
     def outbox(self, after_place: int, limit: int) -> list[OutboxRow]:
-        sql = "SELECT place, lane, event FROM outbox WHERE place > ? ORDER BY place LIMIT ?"
+        sql = "SELECT place, lane, event, trace FROM outbox WHERE place > ? ORDER BY place LIMIT ?"
         return [
-            OutboxRow(place=place, lane=lane, event=event)
-            for place, lane, event in self._db.execute(sql, (after_place, limit))
+            OutboxRow(place=place, lane=lane, event=event, trace=trace)
+            for place, lane, event, trace in self._db.execute(sql, (after_place, limit))
         ]
 
     def lane(self, lane: str) -> LaneRow | None:

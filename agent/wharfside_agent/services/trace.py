@@ -1,0 +1,29 @@
+"""The trace that a piece of work belongs to (W3C Trace Context, `traceparent`).
+
+It travels with the task: what a command does, and the watches that it starts, tell
+their events under the command's trace, without a parameter through every call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+HEADER = "traceparent"
+_SHAPE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_current: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+def enter_trace(headers: Mapping[str, str]) -> None:
+    """The current task, and those that it starts, belong to the trace in `headers`, if any.
+
+    What is not a traceparent is left out: it would go into the headers of events.
+    """
+    found = headers.get(HEADER, "")
+    _current.set(found if _SHAPE.fullmatch(found) else None)
+
+
+def current_trace() -> str | None:
+    return _current.get()
