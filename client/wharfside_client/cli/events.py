@@ -58,9 +58,9 @@ async def events(
     from wharfside_client.cli.plain import to_json
 
     begin = _since(since, follow=follow)
+    wanted = _filter(of, type)
     lines = EventLines(session.output)
     async with session.connect() as w, AsyncExitStack() as stack:
-        wanted = _filter(of, type)
         found: AsyncIterator[StoredEvent]
         if live:
             found = await stack.enter_async_context(w.live_events(wanted=wanted))

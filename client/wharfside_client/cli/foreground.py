@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wharfside_client.cli import exitcodes
@@ -15,34 +14,39 @@ from wharfside_protocol.errors import WharfsideError
 
 if TYPE_CHECKING:
     from wharfside_client.node import Node
-    from wharfside_protocol.commands import CreateValue, Output, WaitValue
+    from wharfside_protocol.commands import CreateArgs, Output, WaitValue
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_S = 5.0
 
 
-async def follow(session: Session, node: Node, where: Target, made: CreateValue) -> int:
-    """Waits for the end of what was made, prints its output and returns its exit code.
+async def run_in_foreground(session: Session, node: Node, where: Target, args: CreateArgs) -> int:
+    """Runs a container, waits for its end, prints its output and returns its exit code.
 
-    The first SIGINT, SIGTERM or SIGHUP goes to the container; the second one leaves it alone.
+    The first SIGINT, SIGTERM or SIGHUP goes to the container, also when it comes before
+    the container is there; the second one leaves it alone.
     """
-    waiting = asyncio.ensure_future(
-        node.wait(where.container, incarnation=made.incarnation, output=True)
-    )
-    with _forwarding(session, node, where, waiting):
+    with _Signals() as signals:
+        working = asyncio.ensure_future(_make_and_wait(session, node, where, args, signals))
+        signals.on_second(working.cancel)
         try:
-            ended = await waiting
+            ended = await working
         except asyncio.CancelledError:
             session.output.warn(f"{where} is left running; see `wharfside wait {where}`")
             return exitcodes.INTERRUPTED
-    if session.output.json:
-        session.output.document(ended)
-    else:
-        show(session, ended.output)
-        if ended.exit is not None and not ended.exit.status_known:
-            because = ended.exit.unknown_because or ended.exit.reason
-            session.output.warn(f"how {where} ended cannot be known: {because}")
+    _tell(session, where, ended)
     return exitcodes.of_exit(ended.exit)
+
+
+async def _make_and_wait(
+    session: Session, node: Node, where: Target, args: CreateArgs, signals: _Signals
+) -> WaitValue:
+    made = await node.run(args, **session.options)
+    forwarding = asyncio.create_task(_forward(session, node, where, signals))
+    try:
+        return await node.wait(where.container, incarnation=made.incarnation, output=True)
+    finally:
+        forwarding.cancel()
 
 
 def show(session: Session, output: Output | None) -> None:
@@ -55,31 +59,46 @@ def show(session: Session, output: Output | None) -> None:
             session.output.warn(f"{name} goes on; only its head is kept in a result")
 
 
-@contextmanager
-def _forwarding(
-    session: Session, node: Node, where: Target, waiting: asyncio.Future[WaitValue]
-) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    sent: list[asyncio.Task[None]] = []
+def _tell(session: Session, where: Target, ended: WaitValue) -> None:
+    if session.output.json:
+        session.output.document(ended)
+        return
+    show(session, ended.output)
+    if ended.exit is not None and not ended.exit.status_known:
+        because = ended.exit.unknown_because or ended.exit.reason
+        session.output.warn(f"how {where} ended cannot be known: {because}")
 
-    def forward(number: signal.Signals) -> None:
-        if sent:
-            waiting.cancel()
-        else:
-            sent.append(loop.create_task(_send(session, node, where, number)))
 
-    for number in FORWARDED:
-        loop.add_signal_handler(number, forward, number)
-    try:
-        yield
-    finally:
+class _Signals:
+    """The signals that come while it is open, instead of their default effect."""
+
+    def __init__(self) -> None:
+        self.first: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+        self._second: Callable[[], object] | None = None
+
+    def __enter__(self) -> _Signals:
+        loop = asyncio.get_running_loop()
+        for number in FORWARDED:
+            loop.add_signal_handler(number, self._came, number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
         for number in FORWARDED:
             loop.remove_signal_handler(number)
-        for task in sent:
-            task.cancel()
+
+    def on_second(self, call: Callable[[], object]) -> None:
+        self._second = call
+
+    def _came(self, number: signal.Signals) -> None:
+        if not self.first.done():
+            self.first.set_result(number)
+        elif self._second is not None:
+            self._second()
 
 
-async def _send(session: Session, node: Node, where: Target, number: signal.Signals) -> None:
+async def _forward(session: Session, node: Node, where: Target, signals: _Signals) -> None:
+    number = await signals.first
     session.output.warn(f"{number.name} goes to {where}; once more leaves it running")
     try:
         await node.signal(where.container, number.name, timeout_s=SIGNAL_S)

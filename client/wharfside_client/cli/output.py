@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from wharfside_protocol.errors import WharfsideError
 
 
+GAP = 2
+MIN_WIDTH = 12
+
+
 class Column(NamedTuple):
     """A column; `style` is rich's, `grows`: what is too long is cut here on a terminal."""
 
@@ -36,6 +40,23 @@ def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[st
         ).rstrip()
         for row in table
     ]
+
+
+def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: int) -> list[int]:
+    """Widths at which the columns, two spaces apart, take at most `total`.
+
+    Only those that `grows` give way, the widest first, down to MIN_WIDTH.
+    """
+    widths = [
+        max([len(column.title), *(len(row[i]) for row in rows)]) for i, column in enumerate(columns)
+    ]
+    excess = sum(widths) + GAP * (len(columns) - 1) - total
+    for _ in range(excess):
+        shrinkable = [i for i, c in enumerate(columns) if c.grows and widths[i] > MIN_WIDTH]
+        if not shrinkable:
+            break
+        widths[max(shrinkable, key=lambda i: widths[i])] -= 1
+    return widths
 
 
 class Output:
@@ -126,15 +147,19 @@ def _rich_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
+    console = Console(color_system=None if no_color else "auto", highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    # a gap is one space of padding and one of the box; the last padding is counted, not shown
+    widths = fitted(columns, rows, console.width - 1)
+    for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.title,
             style=column.style,
             justify="right" if column.right else "left",
             no_wrap=True,
-            overflow="ellipsis" if column.grows else "fold",
+            overflow="ellipsis",
+            width=width,
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(no_color=no_color, highlight=False).print(table)
+    console.print(table, soft_wrap=True)

@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
 async def create(
     session: Session,
     target: NewTarget,
-    words: Words,
+    *,
+    words: Words = None,
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
@@ -54,7 +55,8 @@ async def create(
 async def run(
     session: Session,
     target: NewTarget,
-    words: Words,
+    *,
+    words: Words = None,
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
@@ -70,11 +72,11 @@ async def run(
     args = make_args(where.container, words or (), spec, process, limits, auto_remove=rm)
     async with session.connect() as w:
         node = w.node(where.node)
-        made = await node.run(args, **session.options)
         if not detach:
-            from wharfside_client.cli.foreground import follow
+            from wharfside_client.cli.foreground import run_in_foreground
 
-            return await follow(session, node, where, made)
+            return await run_in_foreground(session, node, where, args)
+        made = await node.run(args, **session.options)
     if session.output.json:
         session.output.document(made)
     else:

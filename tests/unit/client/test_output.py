@@ -8,7 +8,7 @@ import pytest
 
 from wharfside_client.cli import words
 from wharfside_client.cli.eventlines import event_words
-from wharfside_client.cli.output import Column, aligned, clean, error_body
+from wharfside_client.cli.output import MIN_WIDTH, Column, aligned, clean, error_body, fitted
 from wharfside_client.cli.plain import dumps, to_json
 from wharfside_client.errors import NodeUnreachable
 from wharfside_protocol.commands import Output
@@ -67,6 +67,15 @@ def test_columns_are_aligned_and_nothing_is_cut() -> None:
 
 def test_a_table_without_rows_is_its_header() -> None:
     assert aligned((Column("NAME"), Column("PID")), []) == ["NAME  PID"]
+
+
+def test_only_columns_that_grow_give_way_to_the_terminal() -> None:
+    columns = (Column("NAME", grows=True), Column("STATE"), Column("COMMAND", grows=True))
+    row = ("n" * 50, "running", "c" * 60)
+    assert fitted(columns, [row], 200) == [50, 7, 60]
+    assert sum(fitted(columns, [row], 80)) + 4 == 80
+    assert fitted(columns, [row], 80)[1] == 7
+    assert fitted(columns, [row], 10) == [MIN_WIDTH, 7, MIN_WIDTH]
 
 
 def test_a_nodes_words_cannot_drive_the_terminal() -> None:

@@ -1,0 +1,64 @@
+"""Wrong usage, told before anything is sent: there is no server here to send to."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from wharfside_client.cli.main import make_app
+
+ELSEWHERE = {"NATS_URL": "nats://127.0.0.1:1", "HOME": "/nonexistent"}
+ROOTFS = ("--rootfs", "/x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("stop",), "NODE/CONTAINER"),
+        (("stop", "web"), "node/container"),
+        (("run", "n1/web", "true"), "--rootfs PATH or --bundle PATH"),
+        (("run", *ROOTFS, "--bundle", "/y", "n1/web", "true"), "--rootfs PATH or --bundle PATH"),
+        (("run", *ROOTFS, "n1/web"), "needs a command"),
+        (("run", *ROOTFS, "-m", "much", "n1/web", "true"), "32m"),
+        (("run", *ROOTFS, "-v", "/a", "n1/web", "true"), "/source:/target"),
+        (("run", *ROOTFS, "--name", "a", "n1/b", "true"), "name it once"),
+        (("update", "n1/web"), "--memory"),
+        (("events", "--since", "yesterday"), "10m"),
+        (("events", "--type", "explode"), "exited"),
+        (("wait", "--nope", "n1/web"), "--nope"),
+        (("explode",), "explode"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_to_write(arguments: tuple[str, ...], told: str) -> None:
+    ran = CliRunner().invoke(make_app(), arguments, env=ELSEWHERE)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert told in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ps",),
+        ("--json", "nodes"),
+        ("run", *ROOTFS, "n1/web", "true", "--json", "-x"),
+        ("exec", "-e", "A=b", "n1/web", "env", "--context", "nope"),
+    ],
+)
+def test_what_is_right_gets_as_far_as_the_bus(arguments: tuple[str, ...]) -> None:
+    """The flags after a command's first word are the command's own."""
+    ran = CliRunner().invoke(make_app(), arguments, env=ELSEWHERE)
+    assert ran.exit_code == 125
+    assert "no NATS server" in ran.stderr
+
+
+def test_a_missing_context_is_told() -> None:
+    ran = CliRunner().invoke(make_app(), ["ps", "--context", "nope"], env=ELSEWHERE)
+    assert ran.exit_code == 125
+    assert "nats context ls" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["", "nodes", "run", "events", "bootstrap"])
+def test_help_names_the_shared_flags_everywhere(name: str) -> None:
+    ran = CliRunner().invoke(make_app(), [*name.split(), "--help"])
+    assert ran.exit_code == 0
+    assert "--json" in ran.stdout and "--server" in ran.stdout
