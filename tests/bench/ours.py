@@ -6,9 +6,10 @@ The scenarios see nothing of agent or client but this.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
 from itertools import count as counter
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +24,7 @@ from tests.bench.orchestrator import Orchestrator, in_parallel, open_orchestrato
 from tests.bench.places import Places
 
 from wharfside_client import NodeUnreachable
+from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.events import EventType
 
 T = TypeVar("T")
@@ -74,7 +76,9 @@ class Ours:
         _trace: TracebackType | None,
     ) -> None:
         try:
-            self._run(self._remote.delete_all(PARALLEL))
+            # a node that no longer answers is swept all the same
+            with suppress(WharfsideError):
+                self._run(self._remote.delete_all(PARALLEL))
         finally:
             self._leave()
 
@@ -131,7 +135,7 @@ class Ours:
             all_told = [self._remote.expect(name, EventType.REATTACHED) for name in running]
             before = perf_counter()
             self._process.start()
-            return max(await asyncio.gather(*all_told)) - before
+            return max(await self._or_death(asyncio.gather(*all_told))) - before
 
         return self._run(restart())
 
@@ -172,6 +176,28 @@ class Ours:
         except NodeUnreachable as error:
             words = self._process.last_words()
             raise NotReady(f"no answer within {READY_SECONDS} s: {words}") from error
+
+    async def _or_death(self, work: Awaitable[T]) -> T:
+        """`work`, unless the agent ends first.
+
+        Raises:
+            NotReady: it has ended; its last words say why.
+        """
+        loop = asyncio.get_running_loop()
+        pidfd = os.pidfd_open(self._process.pid)
+        ended = asyncio.Event()
+        loop.add_reader(pidfd, ended.set)
+        doing, death = asyncio.ensure_future(work), asyncio.ensure_future(ended.wait())
+        try:
+            await asyncio.wait({doing, death}, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise NotReady(f"the agent ended: {self._process.last_words()}")
+            return await doing
+        finally:
+            doing.cancel()
+            death.cancel()
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         async def bounded() -> T:

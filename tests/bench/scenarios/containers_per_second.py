@@ -24,7 +24,7 @@ def compare_all(bench: Bench) -> Iterator[Comparison]:
         }
         if ours:
             measures["ours"] = partial(ours.many, many, PARALLEL)
-        figures = medians(interleave(measures, bench.pick(3, 7)))
+        figures = medians(interleave(measures, bench.pick(3, 5)))
     for against, goal in GOALS.items():
         yield compare(
             NAME,

@@ -18,7 +18,7 @@ MILLISECONDS = 1000.0
 
 
 def compare_all(bench: Bench) -> Iterator[Comparison]:
-    calls, rounds = bench.pick(300, 1000), bench.pick(5, 9)
+    calls, rounds = bench.pick(300, 1000), bench.pick(5, 7)
     many = CALLERS * bench.pick(40, 100)
     with (
         Helper("raw_nats", "echo", bench.server, SUBJECT),

@@ -21,7 +21,7 @@ def compare_all(bench: Bench) -> Iterator[Comparison]:
         if ours:
             measures["ours"] = ours.once
             ours.once()  # the others have had their first one, too
-        figures = medians(interleave(measures, bench.pick(12, 60)))
+        figures = medians(interleave(measures, bench.pick(12, 40)))
     for against, goal in GOALS.items():
         yield compare(
             NAME,
