@@ -20,6 +20,7 @@ from tests.support.eventually import eventually
 
 from wharfside_agent.core.exit_status import interpret
 from wharfside_agent.ports.runtime import Container
+from wharfside_agent.ports.watcher import OomCounters
 from wharfside_protocol.errors import NotFound, RuntimeFailed
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import Limits
@@ -143,6 +144,14 @@ async def test_oom_of_a_child_is_told_and_is_not_inits_end(real: World) -> None:
     assert real.kernel and real.kernel.oom_kills(container) == 1
 
 
+async def test_close_ends_the_telling_of_ooms(world: World) -> None:
+    container = await world.run(*SLEEP)
+    told = asyncio.ensure_future(_all_ooms(container))
+    await asyncio.sleep(0)
+    container.close()
+    assert await bounded(told) == []
+
+
 async def test_ooms_that_were_told_before_are_not_told_again(real: World) -> None:
     limits = Limits(memory_bytes=16 * MIB, swap_bytes=0)
     container = await real.run(*shell("tail /dev/zero; sleep 1000"), limits=limits)
@@ -180,3 +189,7 @@ def _processes(container: Container) -> int:
     stats = container.stats()
     assert stats.pids
     return stats.pids.current
+
+
+async def _all_ooms(container: Container) -> list[OomCounters]:
+    return [counters async for counters in container.oom()]

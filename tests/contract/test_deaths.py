@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from tests.contract.worlds import (
 )
 from tests.support.eventually import eventually, wait_until
 
+from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import MonitorGone
 from wharfside_agent.watchers.exits import PidfdExits
@@ -30,6 +32,7 @@ from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.exits import StatusSource
 
+STAGES = ["bundle", "conmon", "state", "pid"]
 CREATOR = Path(__file__).with_name("creator.py")
 
 
@@ -179,30 +182,31 @@ async def test_undo_of_a_whole_create_leaves_nothing(world: World) -> None:
         assert world.kernel.left_of(container) == []
 
 
-@pytest.mark.parametrize("stage", ["bundle", "conmon", "state", "pid"])
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_create_that_is_canceled_leaves_nothing(real: World, stage: str) -> None:
+    plan = real.plan(*SLEEP)
+    creating = asyncio.ensure_future(real.runtime.create(plan))
+    await eventually(_stage(real, plan, stage).exists, f"{stage} is there", every_s=0.0005)
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await bounded(creating)
+    await eventually(sweeper(), "what was killed is reaped")
+    assert _left(real, plan) == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
 async def test_undo_after_the_agent_died_in_create_leaves_nothing(real: World, stage: str) -> None:
     plan = real.plan(*SLEEP)
     _die_in_create(real, plan, stage)
     await bounded(real.runtime.undo(plan))
-    assert real.kernel and real.kit
-    runtime_id = f"{plan.incarnation.lower()}-{plan.run}"
-    cgroup = f"{real.kit.delegated}/ctr/{plan.incarnation.lower()}"
     await eventually(sweeper(), "what was killed is reaped")
-    assert real.kernel.left_of_id(runtime_id, cgroup) == []
+    assert _left(real, plan) == []
 
 
 def _die_in_create(world: World, plan: RunPlan, stage: str) -> None:
     """Lets another agent create, and kills it as soon as `stage` can be seen."""
-    assert world.kit and world.probed
-    runtime_id = f"{plan.incarnation.lower()}-1"
-    bundle = world.kit.places.runs / runtime_id
-    monitor = bundle / "monitors" / "init"
-    seen = {
-        "bundle": bundle,
-        "conmon": monitor / "conmon.pid",
-        "state": world.probed.binary(world.name).root / runtime_id,
-        "pid": monitor / "pid",
-    }[stage]
+    assert world.kit
+    seen = _stage(world, plan, stage)
     facts = [world.kit.places.run_dir, world.kit.places.state_dir, world.kit.delegated]
     words = [sys.executable, CREATOR, world.name, *facts, world.rootfs, plan.incarnation]
     creator = subprocess.Popen([str(word) for word in words])
@@ -211,6 +215,24 @@ def _die_in_create(world: World, plan: RunPlan, stage: str) -> None:
     finally:
         creator.kill()
         creator.wait()
+
+
+def _stage(world: World, plan: RunPlan, stage: str) -> Path:
+    """What comes to be at each stage of a create, in this order."""
+    assert world.kit and world.probed
+    place = RunPlace(world.kit.places, plan.incarnation, plan.run)
+    return {
+        "bundle": place.bundle,
+        "conmon": place.monitor_dir("init") / "conmon.pid",
+        "state": world.probed.binary(world.name).root / place.runtime_id,
+        "pid": place.monitor_dir("init") / "pid",
+    }[stage]
+
+
+def _left(world: World, plan: RunPlan) -> list[str]:
+    assert world.kernel and world.kit
+    place = RunPlace(world.kit.places, plan.incarnation, plan.run)
+    return world.kernel.left_of_id(place.runtime_id, world.kit.cgroup(place).path)
 
 
 def _there(trace: ProcessTrace) -> bool:

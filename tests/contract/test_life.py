@@ -9,6 +9,7 @@ from tests.contract.kernel import readable
 from tests.contract.worlds import SLEEP, World, assert_ended, bounded, end_of, shell
 from tests.support.eventually import eventually
 
+from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.ports.runtime import NotExited
 from wharfside_protocol.errors import NotFound, RuntimeFailed
 from wharfside_protocol.specs import Limits
@@ -124,9 +125,9 @@ async def test_create_of_what_cannot_run_leaves_nothing(
         await bounded(world.runtime.create(plan))
     assert refused.value.details["exit_code"] == code
     if world.kernel and world.kit:
-        cgroup = f"{world.kit.delegated}/ctr/{plan.incarnation.lower()}"
-        runtime_id = f"{plan.incarnation.lower()}-{plan.run}"
-        assert world.kernel.left_of_id(runtime_id, cgroup) == []
+        place = RunPlace(world.kit.places, plan.incarnation, plan.run)
+        cgroup = world.kit.cgroup(place).path
+        assert world.kernel.left_of_id(place.runtime_id, cgroup) == []
 
 
 async def test_delete_leaves_nothing(world: World) -> None:

@@ -74,8 +74,11 @@ class OomCounters:
 class OomWatch(Protocol):
     """The eye on one container's cgroup."""
 
-    async def next(self) -> OomCounters:
-        """The counters after the next rise of `oom_kills`. Waits without bound."""
+    async def next(self) -> OomCounters | None:
+        """The counters after the next rise of `oom_kills`. Waits without bound.
+
+        None: the watch was closed.
+        """
         ...
 
     def read(self) -> OomCounters | None:

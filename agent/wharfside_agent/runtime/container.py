@@ -138,8 +138,8 @@ class RunContainer:
         return self._kit.stats.read(self._cgroup)
 
     async def oom(self) -> AsyncIterator[OomCounters]:
-        while True:
-            yield await self._oom.next()
+        while (counters := await self._oom.next()) is not None:
+            yield counters
 
     def oom_counters(self) -> OomCounters | None:
         return self._oom.read()

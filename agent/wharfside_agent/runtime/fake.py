@@ -74,6 +74,7 @@ class FakeContainer:
         self.body = body
         self._told_kills = seen_kills
         self._oom = asyncio.Event()
+        self._closed = False
         body.oom_doorbells.append(self._oom.set)
         self._processes = {
             name: FakeHandle(self, name, process) for name, process in body.processes.items()
@@ -148,7 +149,7 @@ class FakeContainer:
         )
 
     async def oom(self) -> AsyncIterator[OomCounters]:
-        while True:
+        while not self._closed:
             self._oom.clear()
             if self.body.oom_kills > self._told_kills:
                 self._told_kills = self.body.oom_kills
@@ -170,6 +171,8 @@ class FakeContainer:
         del self._processes[process]
 
     def close(self) -> None:
+        self._closed = True
+        self._oom.set()
         if self._oom.set in self.body.oom_doorbells:
             self.body.oom_doorbells.remove(self._oom.set)
         for process in self.processes():

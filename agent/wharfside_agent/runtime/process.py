@@ -17,8 +17,8 @@ from wharfside_protocol.states import INIT
 if TYPE_CHECKING:
     from wharfside_agent.runtime.container import RunContainer
 
-SCAN_BYTES = 16 * 1024 * 1024
-"""At most so much of a log is read for its head: one silent stream must not cost more."""
+SCAN_BYTES = 4 * 1024 * 1024
+"""At most so much of a log is read for its head (some 50 ms): the other stream may be silent."""
 
 _CHUNK = 256 * 1024
 

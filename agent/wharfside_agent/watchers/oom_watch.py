@@ -18,6 +18,7 @@ class CounterOomWatch:
         self._told = seen_kills
         self._rung = asyncio.Event()
         self._at_close: list[Callable[[], None]] = []
+        self._closed = False
 
     def ring(self) -> None:
         self._rung.set()
@@ -26,14 +27,15 @@ class CounterOomWatch:
         """There are kills that `next` has not told yet."""
         return counters.oom_kills > self._told
 
-    async def next(self) -> OomCounters:
-        while True:
+    async def next(self) -> OomCounters | None:
+        while not self._closed:
             self._rung.clear()
             counters = self.read()
             if counters is not None and self.is_news(counters):
                 self._told = counters.oom_kills
                 return counters
             await self._rung.wait()
+        return None
 
     def read(self) -> OomCounters | None:
         return read_counters(self._cgroup)
@@ -42,5 +44,7 @@ class CounterOomWatch:
         self._at_close.append(then)
 
     def close(self) -> None:
+        self._closed = True
+        self.ring()
         while self._at_close:
             self._at_close.pop()()
