@@ -27,6 +27,8 @@ from wharfside_protocol.views import ContainerView, NodeInfo
 
 V = TypeVar("V", bound=Record)
 
+LIST_PAGE = 500
+
 
 class Node(ContainerOps):
     """The ops of one node, over rpc. Every call takes `Options` as keywords and raises:
@@ -76,7 +78,7 @@ class Node(ContainerOps):
         found: list[ContainerView] = []
         after: str | None = None
         while True:
-            args = ListArgs(all=all, labels=labels or {}, after=after)
+            args = ListArgs(all=all, labels=labels or {}, after=after, limit=LIST_PAGE)
             page = await self._call("list", args, ListValue, options)
             found += page.containers
             after = page.next
