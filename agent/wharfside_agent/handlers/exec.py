@@ -63,9 +63,17 @@ async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProc
         tx.save_process(row)
         tx.save_intent(intent)
 
+    def runs_still() -> None:
+        advance(live.row.state, Input.EXEC, live.row.name)
+
     data = ExecAdded(args=args.process.args)
     draft = node.containers.draft(live.row, EventType.EXEC_ADDED, data, process=name, cause=call.id)
-    await node.containers.commit(live, [draft], also=journal)
+    try:
+        await node.containers.commit(live, [draft], also=journal, guard=runs_still)
+    except WharfsideError:
+        del live.processes[name]
+        process.ended.cancel()
+        raise
     node.journal.reached(Step.EXEC_INTENDED)
     return process
 

@@ -22,7 +22,7 @@ async def signal_process(node: Node, call: Call, args: SignalArgs) -> StateValue
     number = signal_number(args.signal)
     process = _target(live, args.process)
     await _tell(node, live, process, number, call)
-    assert process.handle is not None
+    assert process.handle is not None  # _target refuses one without
     process.handle.signal(number)
     return state_value(live.row)
 
@@ -42,20 +42,18 @@ def _target(live: Live, name: str) -> LiveProcess:
 
 async def _tell(node: Node, live: Live, process: LiveProcess, number: int, call: Call) -> None:
     """Before it is sent: an end that it causes must know of it."""
-    reason = str(ExitReason.KILL)
-    row = process.row
-    if row.end_asked is None:
-        row = process.row = msgspec.structs.replace(row, end_asked=reason)
-    draft = node.containers.draft(
-        live.row,
-        EventType.SIGNALED,
-        Signaled(signal=number),
-        process=row.process,
-        cause=call.id,
-    )
+    name = process.row.process
+    data = Signaled(signal=number)
+    draft = node.containers.draft(live.row, EventType.SIGNALED, data, process=name, cause=call.id)
 
-    def also(tx: Tx, container: object) -> None:
-        tx.save_process(row)
+    def ask() -> None:
+        """It may have ended while other changes were committed: then nothing is told."""
+        row = _target(live, name).row
+        if row.end_asked is None:
+            process.row = msgspec.structs.replace(row, end_asked=str(ExitReason.KILL))
+
+    def also(tx: Tx, _container: object) -> None:
+        tx.save_process(process.row)
         call.settle(tx, state_value(live.row))
 
-    await node.containers.commit(live, [draft], also=also)
+    await node.containers.commit(live, [draft], also=also, guard=ask)

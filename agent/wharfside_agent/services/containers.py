@@ -216,20 +216,29 @@ class Containers:
         *,
         changes: dict[str, Any] | None = None,
         also: Also | None = None,
+        guard: Callable[[], None] | None = None,
     ) -> ContainerRow:
-        """A change that is no step along the table: facts of the row, events of execs."""
+        """A change that is no step along the table: facts of the row, events of execs.
+
+        `guard` is called when no other change of the container can come between any
+        more; what it raises goes through, and nothing was changed.
+        """
         async with live.commits:
+            if guard is not None:
+                guard()
             row = msgspec.structs.replace(live.row, **(changes or {}))
             return await asyncio.shield(self._commit(live, row, drafts, also))
 
     async def _commit(
         self, live: Live, row: ContainerRow, drafts: Sequence[EventDraft], also: Also | None
     ) -> ContainerRow:
+        """Drafts may be older than the commit before this one: their revision is the row's."""
+
         def change(tx: Tx) -> None:
             if row is not live.row:
                 tx.save_container(row)
             for draft in drafts:
-                tx.append_event(draft)
+                tx.append_event(msgspec.structs.replace(draft, revision=row.revision))
             if also is not None:
                 also(tx, row)
 
