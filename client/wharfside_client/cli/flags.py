@@ -97,6 +97,7 @@ class SpecFlags:
         list[Any] | None,
         typer.Option(
             "--volume",
+            "--mount",
             "-v",
             parser=parse.mount,
             metavar="SRC:DST[:rw]",

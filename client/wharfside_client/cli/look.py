@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import exitcodes, words
+from wharfside_client.cli import complete, exitcodes, parse, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
@@ -63,7 +63,15 @@ async def stats(session: Session, targets: Targets) -> int:
 
 async def info(
     session: Session,
-    node: Annotated[str, typer.Argument(metavar="NODE", show_default=False)],
+    node: Annotated[
+        str,
+        typer.Argument(
+            parser=parse.name,
+            metavar="NODE",
+            show_default=False,
+            autocompletion=complete.nodes,
+        ),
+    ],
 ) -> int:
     """What a node is: its runtimes, kernel, limits and readiness."""
     async with session.connect() as w:

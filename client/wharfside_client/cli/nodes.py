@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import words
+from wharfside_client.cli import complete, parse, words
 from wharfside_client.cli.assets import tell_assets
 from wharfside_client.cli.command import command, group
 from wharfside_client.cli.output import Column
@@ -16,7 +16,12 @@ from wharfside_client.cli.session import Session
 if TYPE_CHECKING:
     from wharfside_client.fleet import NodeStatus
 
-Names = Annotated[list[str], typer.Argument(metavar="NODE...", show_default=False)]
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        parser=parse.name, metavar="NODE...", show_default=False, autocompletion=complete.nodes
+    ),
+]
 
 COLUMNS = (
     Column("NODE", "bold", grows=True),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import parse
+from wharfside_client.cli import complete, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column, error_body
 from wharfside_client.cli.session import Session
@@ -37,7 +37,13 @@ async def ps(
     session: Session,
     nodes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NODE]...", help="All nodes where left out", show_default=False),
+        typer.Argument(
+            parser=parse.name,
+            metavar="[NODE]...",
+            help="All nodes where left out",
+            show_default=False,
+            autocompletion=complete.nodes,
+        ),
     ] = None,
     all: Annotated[bool, typer.Option("--all", "-a", help="Those that have ended too")] = False,
     label: Annotated[

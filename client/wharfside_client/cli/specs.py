@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -14,6 +14,8 @@ from wharfside_client.cli.parse import Place, Target
 if TYPE_CHECKING:
     from wharfside_protocol.commands import CreateArgs
     from wharfside_protocol.specs import Limits, ProcessSpec, User
+
+T = TypeVar("T")
 
 
 def make_target(place: Place, name: str | None) -> Target:
@@ -36,8 +38,7 @@ def make_args(
     """What `create` and `run` take.
 
     Raises:
-        typer.BadParameter: flags that do not go together.
-        Invalid: a value is out of its bounds.
+        typer.BadParameter: flags that do not go together, or a value out of its bounds.
     """
     from wharfside_client.specs import container as container_args
     from wharfside_protocol.specs import Mount, Network, Restart
@@ -51,7 +52,8 @@ def make_args(
         "stop_signal": spec.stop_signal,
         "grace_s": spec.stop_timeout,
     }
-    return container_args(
+    return _usage(
+        container_args,
         container,
         command,
         rootfs=spec.rootfs,
@@ -71,18 +73,18 @@ def make_args(
 def make_process(command: Sequence[str], flags: ProcessFlags) -> ProcessSpec:
     """
     Raises:
-        Invalid: a value is out of its bounds.
+        typer.BadParameter: a value is out of its bounds.
     """
     from wharfside_client.specs import process
 
-    return process(command, env=dict(flags.env or ()), cwd=flags.workdir, user=_user(flags))
+    return _usage(process, command, env=dict(flags.env or ()), cwd=flags.workdir, user=_user(flags))
 
 
 def make_limits(flags: LimitFlags) -> Limits | None:
     """None where no limit is given.
 
     Raises:
-        Invalid: a limit is out of its bounds.
+        typer.BadParameter: a limit is out of its bounds.
     """
     from wharfside_client.specs import checked
     from wharfside_protocol.specs import Limits
@@ -94,7 +96,17 @@ def make_limits(flags: LimitFlags) -> Limits | None:
         cpu_weight=flags.cpu_weight,
         cpuset=flags.cpuset,
     )
-    return None if limits == Limits() else checked(limits)
+    return None if limits == Limits() else _usage(checked, limits)
+
+
+def _usage(make: Callable[..., T], *args: Any, **fields: Any) -> T:
+    """What is out of its bounds is wrong usage, as a word that cannot be read is."""
+    from wharfside_protocol.errors import Invalid
+
+    try:
+        return make(*args, **fields)
+    except Invalid as error:
+        raise typer.BadParameter(error.message) from error
 
 
 def _check(command: Sequence[str], spec: SpecFlags) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import exitcodes, parse
+from wharfside_client.cli import complete, exitcodes, parse
 from wharfside_client.cli.output import error_body
 from wharfside_client.cli.parse import Target
 from wharfside_client.cli.session import Session
@@ -22,10 +22,21 @@ AT_ONCE = 32
 
 Targets = Annotated[
     list[Target],
-    typer.Argument(parser=parse.target, metavar="NODE/CONTAINER...", show_default=False),
+    typer.Argument(
+        parser=parse.target,
+        metavar="NODE/CONTAINER...",
+        show_default=False,
+        autocompletion=complete.targets,
+    ),
 ]
 OneTarget = Annotated[
-    Target, typer.Argument(parser=parse.target, metavar="NODE/CONTAINER", show_default=False)
+    Target,
+    typer.Argument(
+        parser=parse.target,
+        metavar="NODE/CONTAINER",
+        show_default=False,
+        autocompletion=complete.targets,
+    ),
 ]
 Call = Callable[["Node", str], Awaitable[Any]]
 
