@@ -62,6 +62,9 @@ def run(
 def check_config(config: Config = DEFAULT_CONFIG) -> None:
     """Reads the configuration and says what it means, or what is wrong with it."""
     settings = _load(config)
+    if settings.nats.password is not None:
+        hidden = msgspec.structs.replace(settings.nats, password="(hidden)")
+        settings = msgspec.structs.replace(settings, nats=hidden)
     typer.echo(f"{config}: good")
     typer.echo(msgspec.json.format(msgspec.json.encode(settings), indent=2).decode())
 

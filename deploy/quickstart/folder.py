@@ -83,11 +83,13 @@ class Folder:
         self.env.unlink(missing_ok=True)
 
     def prepare(self) -> None:
-        """Empty folders for one run."""
+        """Empty folders for one run; what the node keeps for itself is root's alone."""
         self.clear()
         shutil.rmtree(self.logs, ignore_errors=True)
-        for path in (self.state, self.run, self.jetstream, self.logs, self.bundles):
-            path.mkdir(parents=True)
+        for path in (self.state, self.run, self.jetstream):
+            path.mkdir(0o700, parents=True)
+        for path in (self.logs, self.bundles):
+            path.mkdir()
 
     def hand_over(self) -> None:
         """Under sudo, what stays belongs to the user who called it."""

@@ -15,16 +15,13 @@ Server and agent stay up. In another terminal:
 
   source {env}
   wharfside nodes
-  wharfside run {flags} {node}/hello echo hello
+  wharfside run --rm {flags} {node}/hello sh -c 'echo hello; exit 3'
   wharfside run -d {flags} --memory 64m {node}/web sleep 1h
-  wharfside ps -a
+  wharfside ps
   wharfside exec {node}/web ps
-  wharfside pause {node}/web; wharfside resume {node}/web
-  wharfside stats {node}/web
   wharfside stop -t 1s {node}/web
-  wharfside rm {node}/web {node}/hello
-  wharfside events --since 5m
-  wharfside --help
+  wharfside rm {node}/web
+  wharfside events --since 5m {node}/web
 
 What happens is told below. Ctrl-C here ends all of it, containers too.
 """
