@@ -27,7 +27,7 @@ _TINTS: Mapping[str, str] = {
     EventType.DOWN: _YELLOW,
     EventType.DELETED: _DIM,
 }
-PLACE_WIDTH, TYPE_WIDTH = 24, 14
+PLACE_WIDTH, TYPE_WIDTH = 20, 13
 
 
 class EventLines:
