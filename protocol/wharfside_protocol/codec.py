@@ -176,6 +176,10 @@ def _no_extension(code: int, _data: bytes) -> Any:
     raise Invalid(f"msgpack extension type {code} is not used; times are RFC 3339 strings")
 
 
+_PLAIN = frozenset({str, bytes, bool})
+"""Nothing is to be looked at in these: most of a message, spared a call each."""
+
+
 def _tidy(value: Any, depth: int) -> Any:
     """`value` without nil map entries; refuses what must not travel."""
     if depth > MAX_DEPTH:
@@ -184,7 +188,7 @@ def _tidy(value: Any, depth: int) -> Any:
     if kind is dict:
         return _tidy_map(value, depth)
     if kind is list:
-        return [_tidy(item, depth + 1) for item in value]
+        return [item if type(item) in _PLAIN else _tidy(item, depth + 1) for item in value]
     if kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
         raise Invalid(f"integer {value} is beyond +-(2^53 - 1)")
     if kind is float and not math.isfinite(value):
@@ -199,6 +203,8 @@ def _tidy_map(value: dict[Any, Any], depth: int) -> dict[str, Any]:
     for key, item in value.items():
         if type(key) is not str:
             raise Invalid(f"map key {key!r} is not a string")
-        if item is not None:
+        if type(item) in _PLAIN:
+            tidy[key] = item
+        elif item is not None:
             tidy[key] = _tidy(item, depth + 1)
     return tidy

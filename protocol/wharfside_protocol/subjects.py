@@ -85,6 +85,10 @@ class Subjects:
         """Every event of one container: the scope of the expected-sequence rule."""
         return f"{self.prefix}.evt.{check_name(node, 'node')}.{_lane(container)}.>"
 
+    def events_of_node(self, node: str) -> str:
+        """Every event of a node and of its containers."""
+        return f"{self.prefix}.evt.{check_name(node, 'node')}.>"
+
     def all_events(self, node: str = "*", container: str = "*", type_: str = "*") -> str:
         return f"{self.prefix}.evt.{node}.{container}.{type_}"
 

@@ -6,6 +6,7 @@ import calendar
 import re
 import time
 from datetime import datetime
+from functools import lru_cache
 
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.records import TIMESTAMP_PATTERN
@@ -18,10 +19,16 @@ _SECONDS_LENGTH = len("2026-01-01T00:00:00")
 def to_timestamp(nanoseconds: int) -> str:
     """`nanoseconds` since the Unix epoch as `2026-01-31T09:00:00.123456789Z`."""
     seconds, rest = divmod(nanoseconds, NANOSECONDS)
+    return f"{_seconds(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(maxsize=64)
+def _seconds(seconds: int) -> str:
+    """Kept: nearly all timestamps that are written together are of one second."""
     broken = time.gmtime(seconds)
     return (
         f"{broken.tm_year:04d}-{broken.tm_mon:02d}-{broken.tm_mday:02d}"
-        f"T{broken.tm_hour:02d}:{broken.tm_min:02d}:{broken.tm_sec:02d}.{rest:09d}Z"
+        f"T{broken.tm_hour:02d}:{broken.tm_min:02d}:{broken.tm_sec:02d}"
     )
 
 

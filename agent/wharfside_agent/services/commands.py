@@ -25,19 +25,18 @@ class Call:
 
     `interruptible`: it only waits now (for its lane, for an exit), so `cancel` may
     end it; an act of the runtime is never cut off half way. `outcome` is what a repeat
-    that joins waits for, from the moment that the first is in the book.
+    that joins waits for, from the moment that the first is in the book. A read is never
+    in the book: it has no digest.
     """
 
     command: Command
-    digest: str
     received_at: int
+    digest: str | None = None
     started_at: int | None = None
     ticket: Ticket | None = None
     result: Result | None = None
     task: asyncio.Task[Result] | None = None
-    outcome: asyncio.Future[Result] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    outcome: asyncio.Future[Result] | None = None
     settled: bool = False
     interruptible: bool = True
     _book: Commands | None = field(default=None, repr=False)
@@ -67,8 +66,7 @@ class Commands:
         self._running: dict[str, Call] = {}
 
     def new_call(self, command: Command) -> Call:
-        digest = command_digest(command.op, command.args)
-        return Call(command, digest, self._clock.now(), _book=self)
+        return Call(command, self._clock.now(), _book=self)
 
     async def accept(self, call: Call) -> Call | Result:
         """`call` itself where it is new; the running one to join; or the stored result.
@@ -76,6 +74,8 @@ class Commands:
         Raises:
             Conflict: the id stands for another command.
         """
+        call.digest = command_digest(call.command.op, call.command.args)
+        call.outcome = asyncio.get_running_loop().create_future()
         running = self._running.get(call.id)
         if running is not None:
             _same(call, running.command.op, running.digest)
@@ -95,7 +95,7 @@ class Commands:
 
     def _leave(self, call: Call, result: Result) -> None:
         self._running.pop(call.id, None)
-        if not call.outcome.done():
+        if call.outcome is not None and not call.outcome.done():
             call.outcome.set_result(result)
 
     def _enter(self, tx: Tx, call: Call) -> CommandRow | None:
@@ -108,7 +108,7 @@ class Commands:
         return CommandRow(
             id=call.id,
             op=call.command.op,
-            digest=call.digest,
+            digest=call.digest or "",
             phase=phase,
             received_at=call.received_at,
             result=None if result is None else encode(result),
@@ -234,7 +234,7 @@ class Commands:
         )
 
 
-def _same(call: Call, op: str, digest: str) -> None:
+def _same(call: Call, op: str, digest: str | None) -> None:
     if call.digest != digest:
         raise Conflict(
             f"command id {call.id} was used for another {op}: give every command its own id"

@@ -147,6 +147,7 @@ class Dispatcher:
         return await self._awaited(found, call, remaining)
 
     async def _awaited(self, running: Call, asked: Call, remaining: float) -> Result:
+        assert running.outcome is not None  # in the book
         done, _ = await asyncio.wait({running.outcome}, timeout=remaining)
         if done:
             return running.outcome.result()
