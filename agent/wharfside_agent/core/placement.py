@@ -68,10 +68,11 @@ class RunPlace:
 
     @property
     def logs(self) -> Path:
-        return self.places.logs / self.incarnation.lower() / str(self.run)
+        """Of all runs; one folder, since each costs a disk more than its file."""
+        return self.places.logs / self.incarnation.lower()
 
     def log(self, process: str) -> Path:
-        return self.logs / f"{process}.log"
+        return self.logs / f"{self.run}-{process}.log"
 
     def monitor_dir(self, process: str) -> Path:
         """What conmon writes for one process: pidfile, conmon.pid, persist/exit, oom."""

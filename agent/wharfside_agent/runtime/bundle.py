@@ -109,7 +109,7 @@ class Bundles:
         self._remove_run(place)
         if not keep_layer:
             remove_folder(place.layer)
-            remove_folder(place.logs.parent)
+            remove_folder(place.logs)
 
     def _make_bundle(self, place: RunPlace) -> None:
         self._places.runs.mkdir(_PRIVATE, parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ def test_remove_takes_all_and_may_be_repeated(ground):
     for _ in range(2):
         ground.bundles.remove(place, False)
         assert not place.bundle.exists() and not place.layer.exists()
-        assert not place.logs.parent.exists()
+        assert not place.logs.exists()
     assert mounts_below(ground.folder) == []
 
 
