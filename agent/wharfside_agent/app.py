@@ -44,6 +44,7 @@ from wharfside_agent.services.recovery import Recovery
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
+from wharfside_agent.watchers.subreaper import Sweeper
 from wharfside_protocol import __version__
 from wharfside_protocol.codec import encode
 from wharfside_protocol.envelope import Result
@@ -167,6 +168,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
+        parts.tasks.start(Sweeper().run(), "sweeper"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
     notify("READY=1")

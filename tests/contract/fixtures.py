@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.contract.worlds import World, real_world
 from tests.support.eventually import wait_until
@@ -48,24 +49,17 @@ def machine_probed(tmp_path_factory: pytest.TempPathFactory) -> Probed:
 @pytest.fixture
 def subreaper() -> Iterator[None]:
     """This process is the agent's: orphans of its containers become its children."""
+    before = set(psutil.Process().children())
     become_subreaper()
     yield
-    wait_until(sweeper(), "what was orphaned and died is reaped")
+    sweeper = Sweeper()
+
+    def alone() -> bool:
+        sweeper.sweep()
+        return not set(psutil.Process().children()) - before
+
+    wait_until(alone, "what was orphaned is dead and reaped")
     _set_subreaper(0)
-
-
-def sweeper() -> Callable[[], bool]:
-    """Sweeps as the agent does, now and then; True once no child is dead and unreaped."""
-    sweep = Sweeper()
-
-    def nothing_dead() -> bool:
-        sweep.sweep()
-        try:
-            return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-        except ChildProcessError:
-            return True
-
-    return nothing_dead
 
 
 @contextmanager
@@ -140,22 +134,31 @@ def crun_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
     return make_world(request, request.param)
 
 
+@asynccontextmanager
+async def lived_in(made: World) -> AsyncIterator[None]:
+    """With the agent's sweeper at work; all that a test has kept is deleted at its end."""
+    sweeping = asyncio.ensure_future(Sweeper().run())
+    yield
+    await made.clean()
+    sweeping.cancel()
+
+
 @pytest.fixture
 async def world(every_made: World) -> AsyncIterator[World]:
     """Every runtime that the contract holds for."""
-    yield every_made
-    await every_made.clean()
+    async with lived_in(every_made):
+        yield every_made
 
 
 @pytest.fixture
 async def real(real_made: World) -> AsyncIterator[World]:
     """The runtimes that have a kernel under them."""
-    yield real_made
-    await real_made.clean()
+    async with lived_in(real_made):
+        yield real_made
 
 
 @pytest.fixture
 async def crun(crun_made: World) -> AsyncIterator[World]:
     """The default runtime, where the outcome is conmon's or the kernel's alone."""
-    yield crun_made
-    await crun_made.clean()
+    async with lived_in(crun_made):
+        yield crun_made

@@ -62,6 +62,16 @@ async def test_exec_of_what_cannot_run_starts_nothing(
         assert not (container.bundle / "monitors" / "e1").exists()
 
 
+async def test_execs_that_failed_do_not_hold_inits_end_back(real: World) -> None:
+    """crun leaves a child in the PID namespace that someone must reap before init can end."""
+    container = await real.run(*SLEEP)
+    for number in range(10):
+        with pytest.raises(RuntimeFailed):
+            await bounded(container.exec(f"e{number}", ProcessSpec(args=["/bin/nothing"])))
+    container.init.signal(signal.SIGKILL)
+    assert_ended(await asyncio.wait_for(end_of(container.init), 8), signal.SIGKILL)
+
+
 async def test_exec_takes_env_and_cwd_of_its_own_and_the_rest_of_init(real: World) -> None:
     container = await real.create_as(real.plan(*SLEEP, env=("A=init", "B=init")))
     await bounded(container.start())

@@ -174,6 +174,14 @@ async def test_delete_twice_is_as_once(world: World) -> None:
         assert world.kernel.left_of(container) == []
 
 
+async def test_the_same_run_cannot_be_created_twice(real: World) -> None:
+    container = await real.run(*SLEEP)
+    with pytest.raises(RuntimeFailed, match="never reuses a folder"):
+        await bounded(real.runtime.create(real.plans[container.id]))
+    assert await container.state() == "running"
+    assert real.kernel and real.kernel.lives(container.pid)
+
+
 async def test_a_kept_layer_is_the_next_runs(real: World) -> None:
     plan = real.plan(*shell("echo kept > /file"))
     first = await real.create_as(plan)

@@ -16,7 +16,7 @@ from wharfside_agent.runtime.container import RunContainer
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_naming
 from wharfside_agent.runtime.probe import Probed
-from wharfside_protocol.errors import NotFound
+from wharfside_protocol.errors import NotFound, RuntimeFailed
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.views import RuntimeInfo
@@ -40,8 +40,8 @@ class Driver:
 
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> RunContainer:
         place, oci = self._place(plan), self._probed.binary(plan.runtime)
+        await self._prepared(plan, place)
         try:
-            await asyncio.to_thread(self._prepare, plan, place)
             launched = await self._launch(oci, place)
             container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
             container.launched(INIT, launched)
@@ -73,11 +73,31 @@ class Driver:
     def _place(self, plan: RunPlan) -> RunPlace:
         return RunPlace(self._kit.places, plan.incarnation, plan.run)
 
+    async def _prepared(self, plan: RunPlan, place: RunPlace) -> None:
+        """In a thread: an overlay's mount takes about a millisecond.
+
+        What refuses leaves nothing; and whoever is canceled waits for the thread, which
+        cannot be, and undoes what it has made.
+        """
+        work = asyncio.ensure_future(asyncio.to_thread(self._prepare, plan, place))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            if work.exception() is None:
+                await asyncio.shield(self.undo(plan))
+            raise
+
     def _prepare(self, plan: RunPlan, place: RunPlace) -> None:
-        """In a thread: an overlay's mount takes about a millisecond."""
         self._kit.bundles.prepare(plan, place, self._kit.cgroup(place).path)
-        MonitorDir(place.monitor_dir(INIT)).persist.mkdir(parents=True, exist_ok=True)
-        place.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            MonitorDir(place.monitor_dir(INIT)).persist.mkdir(parents=True)
+            place.logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._kit.bundles.remove(place, keep_layer=plan.run > 1)
+            raise RuntimeFailed(
+                f"cannot make the folders of {place.runtime_id}: {error}"
+            ) from error
 
     async def _launch(self, oci: OciBinary, place: RunPlace) -> Launched:
         monitor = MonitorDir(place.monitor_dir(INIT))

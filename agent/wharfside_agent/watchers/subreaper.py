@@ -1,4 +1,4 @@
-"""The agent as the parent of orphans: of conmons, and of containers whose conmon was killed."""
+"""The agent as the parent of orphans: of conmons, and of what theirs leave behind."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import asyncio
 import ctypes
 import os
 from contextlib import suppress
-from pathlib import Path
-
-from wharfside_agent.watchers.pidfd import proc_stat
 
 _PR_SET_CHILD_SUBREAPER = 36
 
-SWEEP_SECONDS = 10.0
+IDLE_SECONDS = 0.25
+SUSPECT_SECONDS = 0.05
 
 
 def become_subreaper() -> None:
@@ -29,55 +27,40 @@ def become_subreaper() -> None:
 class Sweeper:
     """Reaps the dead children that nobody waits for.
 
-    Whoever started or watches a process reaps it within milliseconds, and wants its
-    status. So only what is found dead by two sweeps in a row is taken as nobody's.
+    This must not take long: as long as a process of a PID namespace is not reaped, the
+    namespace's init cannot end (pid_namespaces(7)), and its exit cannot be told. An exec
+    that fails in crun leaves such a one.
+
+    Whoever started or watches a process reaps it in the same turn of the loop, and wants
+    its status. So only what is found dead by two sweeps in a row is taken as nobody's.
     """
 
     def __init__(self) -> None:
-        self._suspects: frozenset[int] = frozenset()
+        self._suspect: int | None = None
 
-    def sweep(self) -> int:
-        """One look; how many were reaped. Costs one system call where no child is dead."""
-        if not _any_dead():
-            self._suspects = frozenset()
-            return 0
-        dead = _dead_children()
-        nobodys = dead & self._suspects
-        for pid in nobodys:
-            _reap(pid)
-        self._suspects = dead - nobodys
-        return len(nobodys)
+    def sweep(self) -> bool:
+        """One look, one system call where no child is dead; whether one was reaped."""
+        dead = _first_dead()
+        nobodys = dead is not None and dead == self._suspect
+        if dead is not None and nobodys:
+            _reap(dead)
+            dead = _first_dead()
+        self._suspect = dead
+        return nobodys
 
     async def run(self) -> None:
         """Sweeps for ever."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(IDLE_SECONDS if self._suspect is None else SUSPECT_SECONDS)
             self.sweep()
 
 
-def _any_dead() -> bool:
+def _first_dead() -> int | None:
     try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        told = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return False
-
-
-def _dead_children() -> frozenset[int]:
-    """Zombies among our children. An adopted one is the child of any of our threads."""
-    stats = (proc_stat(pid) for pid in _children())
-    return frozenset(stat.pid for stat in stats if stat is not None and stat.state == "Z")
-
-
-def _children() -> list[int]:
-    threads = Path("/proc/self/task")
-    return [int(pid) for task in threads.iterdir() for pid in _listed(task / "children")]
-
-
-def _listed(children: Path) -> list[str]:
-    try:
-        return children.read_text().split()
-    except FileNotFoundError:  # the thread has ended
-        return []
+        return None
+    return None if told is None else told.si_pid
 
 
 def _reap(pid: int) -> None:

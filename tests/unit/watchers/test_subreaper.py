@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+
+from tests.support.eventually import eventually
 
 from wharfside_agent.watchers.subreaper import Sweeper
 
@@ -23,19 +26,28 @@ def is_there(pid: int) -> bool:
 
 def test_only_what_two_sweeps_found_dead_is_reaped() -> None:
     sweeper, child = Sweeper(), dead_child()
-    assert sweeper.sweep() == 0
+    assert not sweeper.sweep()
     assert is_there(child.pid)
     late = dead_child()
-    assert sweeper.sweep() == 1
+    assert sweeper.sweep()
     assert not is_there(child.pid) and is_there(late.pid)
     assert late.wait() == 0
-    assert sweeper.sweep() == 0
+    assert not sweeper.sweep()
     child.poll()
+
+
+async def test_orphans_are_gone_within_a_second() -> None:
+    children = [dead_child() for _ in range(3)]
+    sweeping = asyncio.ensure_future(Sweeper().run())
+    await eventually(lambda: not any(is_there(child.pid) for child in children), "all reaped")
+    sweeping.cancel()
+    for child in children:
+        child.poll()
 
 
 def test_a_living_child_is_left_alone() -> None:
     sweeper = Sweeper()
     with subprocess.Popen(["sleep", "60"]) as child:
-        assert sweeper.sweep() == sweeper.sweep() == 0
+        assert not sweeper.sweep() and not sweeper.sweep()
         assert child.poll() is None
         child.kill()
