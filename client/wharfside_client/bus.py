@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
 
 from wharfside_client.connection import Connection, Sink, Unsubscribe
-from wharfside_client.errors import ClientError, NoResponders, Unanswered
+from wharfside_client.errors import ClientError, NoResponders, unanswered
 from wharfside_client.inbox import Inbox
 from wharfside_client.messages import NO_RESPONDERS, Message
 from wharfside_client.settings import ServerSettings
@@ -145,7 +145,7 @@ class Bus:
             try:
                 messages = await reply.messages(timeout_s)
             except TimeoutError as error:
-                raise _unanswered(subject, timeout_s) from error
+                raise unanswered(subject, timeout_s) from error
         if messages[0].status == NO_RESPONDERS:
             raise NoResponders(f"nobody listens on {subject}", subject=subject)
         return messages
@@ -182,12 +182,3 @@ class Bus:
                 wait=wait_exponential(multiplier=0.2, max=15.0) + wait_random(0, 1.0),
             )
             await retrying(self._connect)
-
-
-def _unanswered(subject: str, timeout_s: float) -> Unanswered:
-    return Unanswered(
-        f"no answer on {subject} within {timeout_s:g} s; it is unknown whether it was done: "
-        "repeat it under the same command id",
-        stage="unanswered",
-        subject=subject,
-    )

@@ -23,7 +23,13 @@ from tenacity import (
 )
 
 from wharfside_client.bus import Bus
-from wharfside_client.errors import NodeUnreachable, NoResponders, ServerUnreachable, Unanswered
+from wharfside_client.errors import (
+    NodeUnreachable,
+    NoResponders,
+    ServerUnreachable,
+    Unanswered,
+    unanswered,
+)
 from wharfside_protocol.codec import decode, encode, to_plain
 from wharfside_protocol.envelope import (
     DEFAULT_RPC_SECONDS,
@@ -119,17 +125,28 @@ async def send(
     """The node's answer, whatever it says; repeated until there is one or patience ends.
 
     Raises:
-        NodeUnreachable: no such agent is connected.
-        Unanswered: no answer in time.
+        NodeUnreachable: no such agent is connected; nothing was done.
+        Unanswered: no answer in time; it may have been done.
         ServerUnreachable, Denied: see `Bus.request`.
         Busy: the node still has too much to do.
         Invalid: the command is too large.
     """
     subject, data = subjects.rpc(command.node, command.op), encode(command)
     headers = {"traceparent": traceparent} if traceparent else None
+    perhaps_taken = False
 
     async def attempt(number: int) -> Result:
-        return await _once(bus, command, subject, data, headers, patience.attempt_s(number))
+        nonlocal perhaps_taken
+        try:
+            return await _once(bus, command, subject, data, headers, patience.attempt_s(number))
+        except (Unanswered, ServerUnreachable):
+            perhaps_taken = True
+            raise
+        except NodeUnreachable as error:
+            if not perhaps_taken:
+                raise
+            # an agent had it and is gone now: it may be done, and the next life will tell
+            raise unanswered(subject, patience.timeout_s) from error
 
     try:
         # by itself: tenacity costs a fifth of a whole round trip

@@ -85,6 +85,16 @@ class Unanswered(DeadlineExceeded):
     """
 
 
+def unanswered(subject: str, timeout_s: float) -> Unanswered:
+    """The error of a request on `subject` that was waited for in vain."""
+    return Unanswered(
+        f"no answer on {subject} within {timeout_s:g} s; it is unknown whether it was done: "
+        "repeat it under the same command id",
+        stage="unanswered",
+        subject=subject,
+    )
+
+
 def fault_of(error: WharfsideError) -> str:
     """The name of `error` for a program: a wire code, or this side's own `fault`."""
     return error.fault if isinstance(error, ClientError) else str(error.code)

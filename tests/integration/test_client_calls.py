@@ -112,6 +112,32 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(
     assert len({command.deadline for command in node.commands}) == 1
 
 
+async def test_a_node_that_went_away_with_the_command_is_waited_for(
+    nats_server: NatsServer, fleet: Wharfside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been done: that the node is gone now must not say that nothing was."""
+    monkeypatch.setattr("wharfside_client.calls.FIRST_ATTEMPT_S", 0.1)
+    asking = asyncio.ensure_future(fleet.node("n1").ping(command_id="mine-0001", timeout_s=15))
+    async with responding(nats_server, lambda _c, _n: None) as dying:
+        await eventually(lambda: dying.commands, "the command arrives")
+    with pytest.raises(NodeUnreachable):
+        await fleet.node("n1").ping()
+    async with responding(nats_server, lambda command, _: pong(command)) as next_life:
+        await bounded(asking, "an answer")
+    assert next_life.commands[0].id == "mine-0001"
+
+
+async def test_a_node_that_stays_away_with_the_command_leaves_it_unknown(
+    nats_server: NatsServer, fleet: Wharfside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wharfside_client.calls.FIRST_ATTEMPT_S", 0.1)
+    asking = asyncio.ensure_future(fleet.node("n1").ping(timeout_s=1.5))
+    async with responding(nats_server, lambda _c, _n: None) as dying:
+        await eventually(lambda: dying.commands, "the command arrives")
+    with pytest.raises(Unanswered, match="unknown whether"):
+        await bounded(asking, "the end of patience")
+
+
 async def test_a_busy_node_is_asked_again(nats_server: NatsServer, fleet: Wharfside) -> None:
     async with responding(nats_server, lambda c, n: pong(c) if n == 3 else busy(c)) as node:
         await fleet.node("n1").ping()
