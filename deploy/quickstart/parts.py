@@ -25,7 +25,7 @@ from tenacity import (
 NODE = "demo"
 USER = "quickstart"
 USUAL_PORT = 4222
-START_S = 20.0
+START_S = 60.0
 
 SERVER = """\
 listen: "127.0.0.1:{port}"

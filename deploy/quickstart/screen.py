@@ -30,7 +30,7 @@ TIME, PLACE, TYPE = 12, 15, 13
 class Screen:
     """Prints to stdout at once. Colours and cut lines only on a terminal.
 
-    `here`: where the user stands; paths are shown from there where that is shorter.
+    `here`: where the user stands; what lies below is shown from there.
     """
 
     def __init__(self, here: Path) -> None:
@@ -43,7 +43,7 @@ class Screen:
         return shutil.get_terminal_size().columns
 
     def path(self, path: Path) -> str:
-        return min(str(path), os.path.relpath(path, self._here), key=len)
+        return str(path.relative_to(self._here) if path.is_relative_to(self._here) else path)
 
     def title(self, text: str) -> None:
         self._print(text, _BOLD)

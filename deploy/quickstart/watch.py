@@ -13,7 +13,7 @@ from wharfside_client import EventStream
 from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
-WAIT_S = 20.0
+WAIT_S = 30.0
 
 
 class Arrived(NamedTuple):
