@@ -24,18 +24,22 @@ async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
     if process.ended.cancelled():
         raise WrongState(f"{args.container}/{args.process} never ran: there is no exit to wait for")
     status = process.ended.result() if done else None
-    output = _output(found, args) if status is not None and args.output else None
+    output = await _output(found, args) if status is not None and args.output else None
     return WaitValue(**standing(found.row), exit=status, output=output)
 
 
-def _output(live: Live, args: WaitArgs) -> Output | None:
+async def _output(live: Live, args: WaitArgs) -> Output | None:
     process = live.processes[args.process]
     if process.row.output is not None:
         return process.row.output
     try:
-        return None if process.handle is None else process.handle.output(CAPTURE_BYTES)
-    except FileNotFoundError:
+        # In a thread: the head of a stream may lie behind megabytes of the other one.
+        if process.handle is not None:
+            return await asyncio.to_thread(process.handle.output, CAPTURE_BYTES)
         return None
+    except FileNotFoundError:
+        # Auto-removed meanwhile: then its head was kept first.
+        return live.processes[args.process].row.output
 
 
 def _of_record(record: Record, args: WaitArgs) -> WaitValue:
