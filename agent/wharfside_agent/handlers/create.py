@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
 from ulid import ULID
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Tx
 from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Also, Live, LiveProcess
+from wharfside_agent.services.containers import Also, Live, LiveProcess, traced
 from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.errors import WharfsideError
@@ -42,6 +40,7 @@ async def make(node: Node, call: Call, args: CreateArgs, also: Also) -> Live:
             incarnation=live.row.incarnation,
             op="create",
             step=Step.CREATE_INTENDED,
+            begun_at=live.row.created_at,
             command=call.id,
         )
         await node.store.transact(lambda tx: _journal(tx, live.row, intent))
@@ -104,19 +103,6 @@ async def _tell_created(node: Node, live: Live, call: Call, also: Also) -> None:
     changes = {"pid": handle.pid}
     await node.containers.advance(
         live, Input.CREATED, data, changes=changes, cause=call.id, also=close
-    )
-
-
-def traced(row: ProcessRow, process: Process, state: ProcessState) -> ProcessRow:
-    """`row` with what a later life needs to find the process again."""
-    trace = process.trace
-    return msgspec.structs.replace(
-        row,
-        state=state,
-        pid=trace.identity.pid,
-        start_time=trace.identity.start_time,
-        monitor_pid=trace.monitor.pid,
-        monitor_start_time=trace.monitor.start_time,
     )
 
 

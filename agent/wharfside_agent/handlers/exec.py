@@ -10,11 +10,10 @@ from ulid import ULID
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.later import refuse_later_io
 from wharfside_agent.core.lifecycle import Input, advance
-from wharfside_agent.handlers.create import traced
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
 from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Live, LiveProcess
+from wharfside_agent.services.containers import Live, LiveProcess, traced
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Output
 from wharfside_protocol.errors import AlreadyExists, WharfsideError
@@ -55,6 +54,7 @@ async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProc
         incarnation=row.incarnation,
         op="exec",
         step=Step.EXEC_INTENDED,
+        begun_at=node.clock.now(),
         command=call.id,
         process=name,
     )

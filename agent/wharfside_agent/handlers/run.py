@@ -13,7 +13,9 @@ from wharfside_protocol.errors import WharfsideError
 
 async def run(node: Node, call: Call, args: CreateArgs) -> CreateValue:
     """As docker: what was created but would not start stays, stopped, unless auto_remove."""
-    live = await make(node, call, args, lambda tx, row: journal_start(tx, row, call))
+    live = await make(
+        node, call, args, lambda tx, row: journal_start(tx, row, call, node.clock.now())
+    )
     try:
         row = await let_run(node, live, call, lambda tx, row: call.settle(tx, create_value(row)))
     except WharfsideError:

@@ -22,16 +22,21 @@ from wharfside_protocol.states import ProcessState
 async def start(node: Node, call: Call, args: ContainerArgs) -> StateValue:
     live = node.containers.find(args.container, call.command.expect)
     advance(live.row.state, Input.START, live.row.name)
-    await node.store.transact(lambda tx: journal_start(tx, live.row, call))
+    await node.store.transact(lambda tx: journal_start(tx, live.row, call, node.clock.now()))
     row = await let_run(node, live, call, lambda tx, row: call.settle(tx, state_value(row)))
     return state_value(row)
 
 
-def journal_start(tx: Tx, row: ContainerRow, call: Call) -> None:
+def journal_start(tx: Tx, row: ContainerRow, call: Call, now: int) -> None:
     """The intent of a start; `run` writes it in the transaction that tells `created`."""
-    tx.save_intent(
-        Intent(incarnation=row.incarnation, op="start", step=Step.START_INTENDED, command=call.id)
+    intent = Intent(
+        incarnation=row.incarnation,
+        op="start",
+        step=Step.START_INTENDED,
+        begun_at=now,
+        command=call.id,
     )
+    tx.save_intent(intent)
 
 
 async def let_run(node: Node, live: Live, call: Call, also: Also) -> ContainerRow:

@@ -70,13 +70,19 @@ class ProcessRow(Row, frozen=True, kw_only=True):
 
 
 class Intent(Row, frozen=True, kw_only=True):
-    """Work on an incarnation that was begun and is neither finished nor undone."""
+    """Work on an incarnation that was begun and is neither finished nor undone.
+
+    `signal` and `grace_s` are those of a stop.
+    """
 
     incarnation: str
     op: str
     step: Step
+    begun_at: int | None = None
     command: str | None = None
     process: str | None = None
+    signal: int | None = None
+    grace_s: float | None = None
 
 
 class CommandPhase(StrEnum):

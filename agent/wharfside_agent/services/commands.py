@@ -135,6 +135,22 @@ class Commands:
         finally:
             self._leave(call, result)
 
+    async def adopt(self, command_id: str | None) -> Call | None:
+        """A command that a former life left without a result, to be finished in this one.
+
+        Until then a repeat joins it. None: it has its result, or nobody asked.
+        """
+        if command_id is None:
+            return None
+        row = await self._store.transact(lambda tx: tx.command(command_id))
+        if row is None or row.phase is CommandPhase.DONE:
+            return None
+        command = Command(id=row.id, op=row.op, node=self._node)
+        call = Call(command, row.received_at, row.digest, interruptible=False, _book=self)
+        call.outcome = asyncio.get_running_loop().create_future()
+        self._running[call.id] = call
+        return call
+
     async def turn_away(self, call: Call, result: Result) -> None:
         """Answers `busy` and keeps nothing: a repeat under the same id is a new try."""
         try:
@@ -201,10 +217,14 @@ class Commands:
         return call.task.cancel("canceled by command")
 
     async def close_unfinished(self) -> int:
-        """Gives every command that a former life left running its error; how many."""
+        """Gives every command that a former life left running its error; how many.
+
+        But for those that were adopted: they get their results.
+        """
+        adopted = frozenset(self._running)
 
         def change(tx: Tx) -> int:
-            rows = tx.unfinished_commands()
+            rows = [row for row in tx.unfinished_commands() if row.id not in adopted]
             for row in rows:
                 tx.save_command(self._abandoned(row))
             return len(rows)

@@ -25,7 +25,7 @@ from wharfside_protocol.errors import AlreadyExists, NotFound
 from wharfside_protocol.events import EventType, facts
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Record
-from wharfside_protocol.states import INIT
+from wharfside_protocol.states import INIT, ProcessState
 
 Also = Callable[[Tx, ContainerRow], None]
 """More that belongs into the same transaction; it is given the new row."""
@@ -245,3 +245,16 @@ class Containers:
         await self._store.transact(change)
         live.row = row
         return row
+
+
+def traced(row: ProcessRow, process: Process, state: ProcessState) -> ProcessRow:
+    """`row` with what a later life needs to find the process again."""
+    trace = process.trace
+    return msgspec.structs.replace(
+        row,
+        state=state,
+        pid=trace.identity.pid,
+        start_time=trace.identity.start_time,
+        monitor_pid=trace.monitor.pid,
+        monitor_start_time=trace.monitor.start_time,
+    )

@@ -43,7 +43,15 @@ class Endings:
     async def ask_to_stop(self, live: Live, number: int, grace_s: float, cause: str | None) -> None:
         """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait."""
         if live.row.end_asked is None:
-            intent = Intent(incarnation=live.row.incarnation, op="stop", step=Step.STOP_INTENDED)
+            intent = Intent(
+                incarnation=live.row.incarnation,
+                op="stop",
+                step=Step.STOP_INTENDED,
+                begun_at=self._clock.now(),
+                command=cause,
+                signal=number,
+                grace_s=grace_s,
+            )
             await self._containers.advance(
                 live,
                 Input.STOP,
@@ -111,7 +119,13 @@ class Endings:
         """
         advance(live.row.state, Input.DELETE, live.row.name)
         live.discarded = live.row.state is ContainerState.CREATED
-        intent = Intent(incarnation=live.row.incarnation, op="delete", step=Step.DELETE_INTENDED)
+        intent = Intent(
+            incarnation=live.row.incarnation,
+            op="delete",
+            step=Step.DELETE_INTENDED,
+            begun_at=self._clock.now(),
+            command=cause,
+        )
         kept = self._output_to_keep(live)
 
         def intend(tx: Tx, _row: object) -> None:
@@ -132,7 +146,7 @@ class Endings:
 
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
-            for op in ("delete", "stop"):
+            for op in ("delete", "stop", "start"):
                 tx.close_intent(live.row.incarnation, op)
             if also is not None:
                 also(tx, live.row)

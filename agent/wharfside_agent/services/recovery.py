@@ -6,24 +6,22 @@ another boot took away gets its one exit. Commands cut off get their error.
 
 from __future__ import annotations
 
-import signal
-
 import msgspec
 import structlog
 
 from wharfside_agent.core.lifecycle import Input
-from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import ProcessTrace, Runtime
-from wharfside_agent.ports.store import ContainerRow, EventDraft, Intent, ProcessRow, Store, Tx
+from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.unfinished import DELETE, START, STOP, Begun, Unfinished
 from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound, WharfsideError
-from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed, Started
+from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
 from wharfside_protocol.times import to_timestamp
@@ -57,6 +55,7 @@ class Recovery:
         self._exits = exits
         self._endings = endings
         self._commands = commands
+        self._unfinished = Unfinished(containers, endings, commands, clock, tasks)
         self._clock = clock
         self._tasks = tasks
 
@@ -68,12 +67,13 @@ class Recovery:
             live = Live(row, {each.process: LiveProcess(each) for each in processes})
             live.processes.setdefault(INIT, LiveProcess(_unknown_init(row)))
             self._containers.add(live)
-            begun = {each.op: each for each in intents if each.incarnation == row.incarnation}
+            mine = [each for each in intents if each.incarnation == row.incarnation]
+            begun = {(each.op, each.process): each for each in mine}
             await self._recover(live, begun)
         await self._commands.close_unfinished()
         return len(known)
 
-    async def _recover(self, live: Live, begun: dict[str, Intent]) -> None:
+    async def _recover(self, live: Live, begun: Begun) -> None:
         try:
             if live.row.state is ContainerState.CREATING:
                 await self._undo_create(live)
@@ -81,8 +81,8 @@ class Recovery:
                 await self._after_boot(live)
             else:
                 await self._find_again(live, begun)
-            if "delete" in begun:
-                await self._finish_delete(live)
+            if DELETE in begun:
+                await self._unfinished.finish_delete(live, begun[DELETE])
         except WharfsideError as error:
             log.error("not-recovered", container=live.row.name, error=error.message)
             await self._containers.commit(live, [self._failed_draft(live, error)])
@@ -106,12 +106,12 @@ class Recovery:
             await self._tell_lost(live, Input.REBOOT, ExitReason.NODE_REBOOT)
         _resolve_known(live)
 
-    async def _find_again(self, live: Live, begun: dict[str, Intent]) -> None:
+    async def _find_again(self, live: Live, begun: Begun) -> None:
         """Found and followed; or gone without a trace (its run folder was removed)."""
         try:
             await self._reattach(live, begun)
         except NotFound as error:
-            if live.row.state is ContainerState.STOPPED or "delete" in begun:
+            if live.row.state is ContainerState.STOPPED or DELETE in begun:
                 _resolve_known(live)
                 return
             draft = self._failed_draft(live, error)
@@ -143,88 +143,34 @@ class Recovery:
         )
         live.init.row = init
 
-    async def _reattach(self, live: Live, begun: dict[str, Intent]) -> None:
+    async def _reattach(self, live: Live, begun: Begun) -> None:
         traces = [_trace(each.row) for each in live.processes.values() if each.row.pid]
         live.handle = await self._runtime.reattach(live.plan, traces, live.row.oom_kills)
         for process in live.handle.processes():
             live.processes[process.id].handle = process
-        await self._close_half_execs(live)
+        await self._unfinished.settle_execs(live, begun)
         _resolve_known(live)
+        self._follow_execs(live)
         if live.row.state is ContainerState.STOPPED:
+            self._tasks.start(self._endings.after_exit(live), f"after {live.row.name}'s exit")
             return
-        if "start" in begun:
-            await self._settle_start(live)
+        if START in begun:
+            await self._unfinished.settle_start(live, begun[START])
         await self._tell_reattached(live)
-        self._follow(live)
-        if "stop" in begun:
-            self._tasks.start(self._finish_stop(live), f"stop of {live.row.name}")
+        self._exits.follow(live)
+        if STOP in begun:
+            await self._unfinished.resume_stop(live, begun[STOP])
 
-    def _follow(self, live: Live) -> None:
+    def _follow_execs(self, live: Live) -> None:
+        """Also those of a stopped one: its exit may have named some as pending."""
         for process in live.execs:
             if process.handle is not None and process.row.exit is None:
                 self._exits.follow_exec(live, process)
-        self._exits.follow(live)
 
     async def _tell_reattached(self, live: Live) -> None:
         data = Reattached(pid=live.row.pid or 0)
         draft = self._containers.draft(live.row, EventType.REATTACHED, data)
         await self._containers.commit(live, [draft])
-
-    async def _settle_start(self, live: Live) -> None:
-        """A start was begun: told if the user's program ever ran, else undone."""
-        state = await live.runtime.state()
-
-        def close(tx: Tx, row: ContainerRow) -> None:
-            tx.close_intent(row.incarnation, "start")
-
-        if state in ("created", "creating"):
-            await self._containers.commit(live, also=close)
-            return
-        now = self._clock.now()
-        await self._containers.advance(
-            live,
-            Input.START,
-            Started(pid=live.row.pid or 0),
-            changes={"started_at": now},
-            also=close,
-        )
-
-    async def _close_half_execs(self, live: Live) -> None:
-        """An exec of which no process is known never ran, as far as anyone can tell."""
-        for process in list(live.execs):
-            if process.row.pid is None and process.row.exit is None:
-                await self._tell_exec_failed(live, process)
-
-    async def _tell_exec_failed(self, live: Live, process: LiveProcess) -> None:
-        name = process.row.process
-        message = "the agent died while this exec was begun"
-        error = ErrorBody(code=ErrorCode.CANCELED, message=message, stage="exec")
-        row = msgspec.structs.replace(process.row, state=ProcessState.EXITED)
-        draft = self._containers.draft(
-            live.row, EventType.START_FAILED, Failed(error=error), process=name
-        )
-
-        def close(tx: Tx, container: ContainerRow) -> None:
-            tx.save_process(row)
-            tx.close_intent(container.incarnation, "exec", name)
-
-        await self._containers.commit(live, [draft], also=close)
-        del live.processes[name]
-
-    async def _finish_stop(self, live: Live) -> None:
-        """The grace of the former life is unknown: the container's own begins again."""
-        number = signal_number(live.row.spec.stop_signal)
-        handle = live.init.handle
-        try:
-            if handle is not None:
-                handle.signal(number)
-        except NotFound:
-            log.info("already-over", container=live.row.name, signal=signal.Signals(number).name)
-        await self._endings.see_to_the_end(live, live.row.spec.grace_s)
-
-    async def _finish_delete(self, live: Live) -> None:
-        await self._endings.force(live, None)
-        await self._endings.remove(live)
 
 
 def _everything(tx: Tx) -> list[tuple[ContainerRow, list[ProcessRow]]]:
@@ -246,6 +192,9 @@ def _trace(row: ProcessRow) -> ProcessTrace:
 
 
 def _resolve_known(live: Live) -> None:
+    """Nobody waits for what is known, nor for what will never be: a start that was refused."""
+    if live.row.state is ContainerState.STOPPED and live.row.exit is None:
+        live.init.ended.cancel()
     for process in live.processes.values():
         if process.row.exit is not None and not process.ended.done():
             process.ended.set_result(process.row.exit)

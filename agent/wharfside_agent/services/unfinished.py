@@ -1,0 +1,177 @@
+"""Work that a former life had begun: finished or undone, and its command answered.
+
+What is finished here is a success of the command that asked for it: whoever repeats
+it under its id gets that, not the news that an agent died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.core.signals import signal_number
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.store import ContainerRow, Intent, Tx
+from wharfside_agent.services.commands import Call, Commands
+from wharfside_agent.services.containers import Containers, Live, LiveProcess, traced
+from wharfside_agent.services.endings import Endings
+from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.views import create_value, standing, state_value
+from wharfside_protocol.commands import DeleteValue, WaitValue
+from wharfside_protocol.errors import ErrorBody, ErrorCode, WharfsideError
+from wharfside_protocol.events import EventType, Failed, Started
+from wharfside_protocol.states import ProcessState
+
+Begun = Mapping[tuple[str, str | None], Intent]
+"""What was begun on one container, by op and process."""
+
+START, STOP, DELETE = ("start", None), ("stop", None), ("delete", None)
+
+
+class Unfinished:
+    """The half of recovery that acts; the containers have been found again before."""
+
+    def __init__(
+        self,
+        containers: Containers,
+        endings: Endings,
+        commands: Commands,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> None:
+        self._containers = containers
+        self._endings = endings
+        self._commands = commands
+        self._clock = clock
+        self._tasks = tasks
+
+    async def settle_start(self, live: Live, intent: Intent) -> None:
+        """Told if the user's program ever ran, else undone: it may be started anew."""
+        if await live.runtime.state() in ("created", "creating"):
+            await self._containers.commit(
+                live, also=lambda tx, row: tx.close_intent(row.incarnation, "start")
+            )
+            return
+        async with self._answering(await self._commands.adopt(intent.command)) as call:
+            await self._tell_started(live, intent, call)
+
+    async def _tell_started(self, live: Live, intent: Intent, call: Call | None) -> None:
+        began = intent.begun_at or live.row.created_at
+        init = msgspec.structs.replace(live.init.row, state=ProcessState.RUNNING, started_at=began)
+
+        def close(tx: Tx, row: ContainerRow) -> None:
+            tx.save_process(init)
+            tx.close_intent(row.incarnation, "start")
+            if call is not None:
+                ran = call.command.op == "run"
+                call.settle(tx, create_value(row) if ran else state_value(row))
+
+        await self._containers.advance(
+            live,
+            Input.START,
+            Started(pid=live.row.pid or 0),
+            changes={"started_at": began},
+            occurred_at=began,
+            cause=intent.command,
+            also=close,
+        )
+        live.init.row = init
+
+    async def settle_execs(self, live: Live, begun: Begun) -> None:
+        """Told if a process is found; else, as far as anyone can tell, it never ran."""
+        for process in list(live.execs):
+            intent = begun.get(("exec", process.row.process))
+            if intent is None:
+                if process.row.pid is None:  # refused, and told so, in a former life
+                    del live.processes[process.row.process]
+            elif process.handle is not None:
+                await self._tell_exec_found(live, process, process.handle, intent)
+            else:
+                await self._tell_exec_failed(live, process, intent)
+
+    async def _tell_exec_found(
+        self, live: Live, process: LiveProcess, handle: Process, intent: Intent
+    ) -> None:
+        began = intent.begun_at or live.row.created_at
+        running = msgspec.structs.replace(process.row, started_at=began)
+        row = traced(running, handle, ProcessState.RUNNING)
+        draft = self._containers.draft(
+            live.row,
+            EventType.EXEC_STARTED,
+            Started(pid=handle.pid),
+            process=row.process,
+            occurred_at=began,
+            cause=intent.command,
+        )
+
+        def close(tx: Tx, container: ContainerRow) -> None:
+            tx.save_process(row)
+            tx.close_intent(container.incarnation, "exec", row.process)
+
+        await self._containers.commit(live, [draft], also=close)
+        process.row = row
+
+    async def _tell_exec_failed(self, live: Live, process: LiveProcess, intent: Intent) -> None:
+        name = process.row.process
+        message = "the agent died while this exec was begun"
+        error = ErrorBody(code=ErrorCode.CANCELED, message=message, stage="exec")
+        row = msgspec.structs.replace(process.row, state=ProcessState.EXITED)
+        draft = self._containers.draft(
+            live.row,
+            EventType.START_FAILED,
+            Failed(error=error),
+            process=name,
+            cause=intent.command,
+        )
+
+        def close(tx: Tx, container: ContainerRow) -> None:
+            tx.save_process(row)
+            tx.close_intent(container.incarnation, "exec", name)
+
+        await self._containers.commit(live, [draft], also=close)
+        del live.processes[name]
+
+    async def resume_stop(self, live: Live, intent: Intent) -> None:
+        """Nobody knows whether the signal was sent: it is sent again, and the grace begins anew.
+
+        Its command is adopted before this returns; the rest goes on by itself.
+        """
+        call = await self._commands.adopt(intent.command)
+        self._tasks.start(self._finish_stop(live, intent, call), f"stop of {live.row.name}")
+
+    async def _finish_stop(self, live: Live, intent: Intent, call: Call | None) -> None:
+        spec = live.row.spec
+        number = intent.signal or signal_number(spec.stop_signal)
+        grace_s = spec.grace_s if intent.grace_s is None else intent.grace_s
+        async with self._answering(call):
+            await self._endings.ask_to_stop(live, number, grace_s, intent.command)
+            status = await self._endings.see_to_the_end(live, grace_s)
+            if call is not None:
+                value = WaitValue(**standing(live.row), exit=status)
+                call.result = self._commands.success(call, value)
+
+    async def finish_delete(self, live: Live, intent: Intent) -> None:
+        async with self._answering(await self._commands.adopt(intent.command)) as call:
+
+            def settle(tx: Tx, row: ContainerRow) -> None:
+                if call is not None:
+                    call.settle(tx, DeleteValue(**standing(row), exit=row.exit))
+
+            await self._endings.force(live, intent.command)
+            await self._endings.remove(live, cause=intent.command, also=settle)
+
+    @asynccontextmanager
+    async def _answering(self, call: Call | None) -> AsyncIterator[Call | None]:
+        """An adopted command gets the error that ends the work, or the result that it was given."""
+        try:
+            yield call
+        except WharfsideError as error:
+            if call is not None:
+                await self._commands.finish(call, self._commands.failure(call, error.to_body()))
+            raise
+        if call is not None and call.result is not None:
+            await self._commands.finish(call, call.result)
