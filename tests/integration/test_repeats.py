@@ -14,7 +14,14 @@ from tests.support.agent import AgentProcess
 
 from wharfside_protocol.commands import ContainerArgs, ListArgs
 from wharfside_protocol.envelope import Expect
-from wharfside_protocol.errors import Conflict, ErrorCode, NotFound, Stale
+from wharfside_protocol.errors import (
+    Conflict,
+    ErrorCode,
+    NotFound,
+    RuntimeFailed,
+    Stale,
+    WrongState,
+)
 from wharfside_protocol.specs import Limits
 
 
@@ -137,6 +144,21 @@ async def test_after_a_restart_of_the_agent_it_is_replayed(
         await gated.node.delete(name, command_id=id_)
     await gated.told.exit(name)
     assert gated.told.types(name).count("created") == 1
+
+
+async def test_nobody_waits_for_what_never_ran(
+    gated: Site, gated_agent: AgentProcess, gates: Gates
+) -> None:
+    name = gated.name()
+    await gated.node.create(gated.spec(name))
+    with gates.refuse("start", "no such luck"), pytest.raises(RuntimeFailed):
+        await gated.node.start(name)
+    with pytest.raises(WrongState, match="never ran"):
+        await gated.node.wait(name)
+    await restart(gated_agent, **gates.environment)
+    with pytest.raises(WrongState, match="never ran"):
+        await gated.node.wait(name)
+    assert (await gated.node.inspect(name)).state == "stopped"
 
 
 @pytest.mark.parametrize("fence", ["incarnation", "run", "revision"])
