@@ -91,4 +91,7 @@ class Screen:
             text = text[: self._width - 3] + "..."
         if tint is not None and self._color:
             text = f"\x1b[{tint}m{text}\x1b[0m"
-        print(text, flush=True)  # noqa: T201
+        try:
+            print(text, flush=True)  # noqa: T201
+        except OSError:  # whoever read us is gone: to the end in good order, unheard
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
