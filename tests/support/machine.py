@@ -79,9 +79,12 @@ def mount_point(line: str) -> str:
 
 
 def descriptors() -> dict[int, str]:
-    """This process's open descriptors and what they lead to, but for the one used to look."""
+    """This process's open descriptors and what they lead to, but for the one used to look.
+
+    Without 0 to 2, which pytest's capture exchanges when it likes.
+    """
     found = {}
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names, not paths
+    for name in set(os.listdir("/proc/self/fd")) - {"0", "1", "2"}:  # noqa: PTH208 - names
         try:
             found[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
         except FileNotFoundError:
