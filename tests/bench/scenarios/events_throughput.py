@@ -15,7 +15,7 @@ ANSWER_SECONDS = 60
 
 
 def compare_all(bench: Bench) -> Iterator[Comparison]:
-    count = bench.pick(10_000, 40_000)
+    count = bench.pick(6_000, 40_000)
     with bench.node() as ours:
         measures: dict[str, Measure] = {"floor": lambda: _floor(bench.server, count)}
         if ours:

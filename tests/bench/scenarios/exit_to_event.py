@@ -32,7 +32,7 @@ class EventMissing(Exception):
 
 def compare_all(bench: Bench) -> Iterator[Comparison]:
     with bench.node() as ours:
-        taken = _measure(bench, ours, bench.pick(60, 250)) if ours else None
+        taken = _measure(bench, ours, bench.pick(50, 250)) if ours else None
     for share, budget in BUDGETS_MS.items():
         value = percentile(taken, share) if taken else None
         yield compare(

@@ -17,7 +17,7 @@ MEGABYTE = 1e-6
 
 
 def compare_all(bench: Bench) -> Iterator[Comparison]:
-    count = bench.pick(100, 200)
+    count = bench.pick(60, 200)
     with bench.node() as ours:
         total, monitors = _ours(bench, ours, count) if ours else (None, None)
     shim = _containerd(bench, bench.pick(8, 40))
