@@ -11,17 +11,17 @@ import contextlib
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-import nats
 import structlog
-from nats.aio.client import Client
+from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import Header
 from nats.js.errors import APIError, NoStreamResponseError
-from tenacity import AsyncRetrying, retry_if_exception_type
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from wharfside_agent.bus.options import USER_TIMEOUT_MS, BusOptions
 from wharfside_agent.bus.retries import CONNECT, reconnect_delay
@@ -54,6 +54,7 @@ class NatsBus:
         self._setups: list[Setup] = []
         self._tell_connected: list[Callable[[], None]] = []
         self._leaving = False
+        self._last_error: Exception | None = None
         self.reconnects = 0
 
     @property
@@ -95,7 +96,6 @@ class NatsBus:
     async def run(self) -> None:
         """Connects, and connects again with a new client whenever one is closed for good."""
         while not self._leaving:
-            self._closed.clear()
             self._client = await self._connect()
             for setup in self._setups:
                 await setup(self._client)
@@ -108,28 +108,54 @@ class NatsBus:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(_CONNECT_FAILURES),
             wait=CONNECT,
-            before_sleep=_tell_unreachable,
+            before_sleep=self._tell_unreachable,
         ):
             with attempt:
-                client = await nats.connect(
-                    **self._options.connect_arguments(),
-                    error_cb=self._on_error,
-                    disconnected_cb=self._on_disconnected,
-                    reconnected_cb=self._on_reconnected,
-                    closed_cb=self._on_closed,
-                    reconnect_to_server_handler=_spread,
-                )
+                client = await self._try_once()
                 _bound_silence(client)
                 log.info("bus-connected", server=_location(client))
                 return client
         raise AssertionError("retries never end")
+
+    async def _try_once(self) -> Client:
+        """Each server a few times, with the files as they are now.
+
+        Left to itself nats-py's first connect goes on for ever, five times a second, with
+        what it was given: that it may reconnect is said once it has been connected.
+        """
+        self._closed.clear()
+        client = Client()
+        arguments = self._options.connect_arguments()
+        bounds = {"allow_reconnect": False, "max_reconnect_attempts": 1}
+        try:
+            await client.connect(
+                **(arguments | bounds),
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_reconnected,
+                closed_cb=self._on_closed,
+                reconnect_to_server_handler=_spread,
+            )
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.close(), 1.0)
+            raise
+        client.options.update({key: arguments.get(key, True) for key in bounds})
+        return client
 
     def _connected(self) -> None:
         for tell in self._tell_connected:
             tell()
 
     async def _on_error(self, error: Exception) -> None:
-        log.warning("bus-error", error=repr(error))
+        """A server that is away is told once (`bus-disconnected`), not at every try."""
+        self._last_error = error
+        say = log.debug if isinstance(error, OSError) else log.warning
+        say("bus-error", error=repr(error))
+
+    def _tell_unreachable(self, state: RetryCallState) -> None:
+        error = None if state.outcome is None else state.outcome.exception()
+        log.warning("bus-unreachable", error=repr(error), cause=repr(self._last_error))
 
     async def _on_disconnected(self) -> None:
         if not self._leaving:
@@ -215,12 +241,7 @@ def _refused(error: APIError) -> Exception:
     return Undecided(f"{error.err_code} {error.description}")
 
 
-def _tell_unreachable(state: object) -> None:
-    error = state.outcome.exception()  # type: ignore[attr-defined]
-    log.warning("bus-unreachable", error=repr(error))
-
-
-def _spread(servers: list[object], _info: dict[str, object]) -> tuple[object, float]:
+def _spread(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
     """nats-py's reconnect handler: must never raise, must never say 0 seconds."""
     return random.choice(servers), reconnect_delay()
 
