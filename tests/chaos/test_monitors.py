@@ -1,0 +1,115 @@
+"""conmon killed: the loss is told, and the exact status still comes, or is said to be unknown."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+from tests.chaos.processes import monitor_of, over, pid_of
+from tests.integration.world import Site, command, kill, restart, start
+from tests.support.agent import AgentProcess
+
+from wharfside_agent.watchers.pidfd import kernel_tells_exits
+from wharfside_protocol.exits import ExitReason, StatusSource
+
+needs_pidfd_info = pytest.mark.skipif(
+    not kernel_tells_exits(), reason="needs Linux 6.15: the kernel keeps the status for a pidfd"
+)
+
+
+async def test_killed_under_the_agent_that_started_it(site: Site) -> None:
+    """The agent is a subreaper: the container becomes its child, and wait(2) tells all."""
+    name, cues = await site.run_with_cues()
+    monitor_of(await pid_of(site, name)).kill()
+    lost = await site.told.event(name, "monitor-lost")
+    assert lost.data["watched_by"] == "wait"
+    assert (await site.node.inspect(name)).state == "running"
+    cues.go("5")
+    exit_ = await site.told.exit(name)
+    assert (exit_.exit_code, exit_.status_source) == (5, StatusSource.WAIT)
+    assert (exit_.status_known, exit_.signal) == (True, None)
+    await site.node.delete(name)
+
+
+async def test_killed_and_then_killed_itself(site: Site) -> None:
+    """wait(2) proves the signal."""
+    name = await site.run()
+    pid = await pid_of(site, name)
+    monitor_of(pid).kill()
+    await site.told.event(name, "monitor-lost")
+    psutil.Process(pid).kill()
+    exit_ = await site.told.exit(name)
+    assert (exit_.exit_code, exit_.signal, exit_.reason) == (137, 9, ExitReason.SELF)
+
+
+async def test_both_killed_at_once(site: Site) -> None:
+    name = await site.run()
+    pid = await pid_of(site, name)
+    monitor, init = monitor_of(pid), psutil.Process(pid)
+    monitor.kill()
+    init.kill()
+    exit_ = await site.told.exit(name)
+    assert (exit_.exit_code, exit_.signal) == (137, 9)
+    assert exit_.status_known
+
+
+async def test_an_execs_monitor_killed(site: Site) -> None:
+    name, cues = await site.run_with_cues()
+    begun = await site.node.exec(name, command("read code </cue/go; exit $code"), wait=False)
+    monitor_of(begun.pid).kill()
+    lost = await site.told.event(name, "monitor-lost", process=begun.process)
+    assert lost.process == begun.process
+    await site.node.signal(name, "KILL", process=begun.process)
+    exit_ = await site.told.exit(name, begun.process)
+    assert (exit_.exit_code, exit_.signal) == (137, 9)
+    cues.go("0")
+    assert (await site.told.exit(name)).exit_code == 0
+
+
+@needs_pidfd_info
+async def test_killed_after_a_restart_of_the_agent(site: Site, agent: AgentProcess) -> None:
+    """Then pid 1 is the container's parent, and the kernel's own note the witness."""
+    name, cues = await site.run_with_cues()
+    monitor = monitor_of(await pid_of(site, name))
+    await restart(agent)
+    await site.told.event(name, "reattached")
+    monitor.kill()
+    lost = await site.told.event(name, "monitor-lost")
+    assert lost.data["watched_by"] == "pidfd"
+    cues.go("5")
+    exit_ = await site.told.exit(name)
+    assert (exit_.exit_code, exit_.status_source) == (5, StatusSource.PIDFD)
+
+
+@needs_pidfd_info
+async def test_killed_while_no_agent_lived(site: Site, agent: AgentProcess) -> None:
+    """One that lives on is watched; of one that is over nobody knows how, and so it is told."""
+    lives, cues = await site.run_with_cues()
+    dies = await site.run()
+    pids = [await pid_of(site, name) for name in (lives, dies)]
+    monitors = [monitor_of(pid) for pid in pids]
+    await kill(agent)
+    for monitor in monitors:
+        monitor.kill()
+        await over(monitor.pid)
+    psutil.Process(pids[1]).kill()
+    await over(pids[1])
+    await start(agent)
+    await site.told.event(lives, "monitor-lost")
+    cues.go("5")
+    assert (await site.told.exit(lives)).exit_code == 5
+    unknown = await site.told.exit(dies)
+    assert (unknown.status_known, unknown.exit_code, unknown.signal) == (False, None, None)
+    assert (unknown.status_source, unknown.reason) == (StatusSource.NONE, ExitReason.MONITOR_LOST)
+    assert unknown.unknown_because
+    assert (await site.node.inspect(dies)).exit == unknown
+    await site.node.delete(dies)
+
+
+async def test_one_without_its_monitor_is_deleted_as_any_other(site: Site) -> None:
+    name = await site.run()
+    monitor_of(await pid_of(site, name)).kill()
+    await site.told.event(name, "monitor-lost")
+    await site.node.delete(name, force=True)
+    await site.told.event(name, "deleted")
+    told = ["created", "started", "monitor-lost", "exited", "deleted"]
+    assert site.told.types(name) == told
