@@ -13,6 +13,9 @@ from dataclasses import dataclass
 PROBE_SEQUENCE = 2**64 - 1
 """Expected by a probe: no stream is there, so nothing is stored and the last one is told."""
 
+RECOGNIZED_NS = 240 * 1_000_000_000
+"""So old an event may be to be in the stream's duplicate window (5 min), if it is stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -28,6 +31,12 @@ class SendAgain:
     expected: int
 
 
-def after_wrong_sequence(expected: int, actual: int) -> Stored | SendAgain:
-    """What to do with the head when the server says that `actual` is the last."""
-    return Stored(actual) if actual > expected else SendAgain(actual)
+def after_wrong_sequence(expected: int, actual: int, *, age_ns: int) -> Stored | SendAgain:
+    """What to do with the head, `age_ns` old, when the server says that `actual` is the last.
+
+    As long as the server knows the head by its id, if it has it at all, sending it again
+    tells for certain: also where another agent of this node's name (a host that was
+    replaced, and came back) has put something into the lane.
+    """
+    known_by_id = age_ns < RECOGNIZED_NS
+    return Stored(actual) if actual > expected and not known_by_id else SendAgain(actual)

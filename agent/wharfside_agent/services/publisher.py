@@ -25,7 +25,7 @@ from wharfside_protocol.cloudevents import to_headers
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.events import Event
 from wharfside_protocol.subjects import Subjects
-from wharfside_protocol.times import to_timestamp
+from wharfside_protocol.times import from_timestamp, to_timestamp
 
 MAX_LANES = 64
 """Events in flight at once: one a lane."""
@@ -135,7 +135,8 @@ class Publisher:
                     expected_subject=scope,
                 )
             except WrongSequence as wrong:
-                match after_wrong_sequence(expected, wrong.actual):
+                age_ns = self._clock.now() - from_timestamp(event.observed_at)
+                match after_wrong_sequence(expected, wrong.actual, age_ns=age_ns):
                     case Stored(sequence):
                         return sequence
                     case SendAgain(expected):

@@ -47,10 +47,30 @@ def test_what_is_no_signal(text: str) -> None:
         signal_number(text)
 
 
-@given(expected=st.integers(0, 2**53), actual=st.integers(0, 2**53))
-def test_the_head_is_stored_exactly_where_the_stream_is_ahead(expected: int, actual: int) -> None:
-    decision = after_wrong_sequence(expected, actual)
+MINUTE = 60 * 1_000_000_000
+
+
+@given(
+    expected=st.integers(0, 2**53),
+    actual=st.integers(0, 2**53),
+    age_ns=st.integers(5 * MINUTE, 10_000 * MINUTE),
+)
+def test_an_old_head_is_stored_exactly_where_the_stream_is_ahead(
+    expected: int, actual: int, age_ns: int
+) -> None:
+    decision = after_wrong_sequence(expected, actual, age_ns=age_ns)
     if actual > expected:
         assert decision == Stored(actual)
     else:
         assert decision == SendAgain(actual)
+
+
+@given(
+    expected=st.integers(0, 2**53),
+    actual=st.integers(0, 2**53),
+    age_ns=st.integers(-MINUTE, 3 * MINUTE),
+)
+def test_a_young_head_is_sent_again_for_its_id_to_decide(
+    expected: int, actual: int, age_ns: int
+) -> None:
+    assert after_wrong_sequence(expected, actual, age_ns=age_ns) == SendAgain(actual)
