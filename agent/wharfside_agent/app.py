@@ -47,6 +47,7 @@ from wharfside_agent.store.writer import open_store
 from wharfside_agent.watchers.subreaper import Sweeper
 from wharfside_protocol import __version__
 from wharfside_protocol.codec import encode
+from wharfside_protocol.commands import OPS
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.events import EventType
@@ -118,6 +119,7 @@ def _compose(
         name,
         store.identity.node_id,
         tuple(HANDLERS),
+        tuple(op.name for op in OPS.values() if op.instant),
         settings.limits.requests,
         _overloaded(name, subjects),
     )

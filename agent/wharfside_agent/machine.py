@@ -15,6 +15,7 @@ from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.delegation import delegated_path, settle_in
 from wharfside_agent.runtime.driver import Driver
 from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
@@ -49,6 +50,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     """
     mounts, delegated = delegated_here(settings)
     become_subreaper()
+    go_first()
     try:
         settle_in(mounts, delegated)
         ordered = sorted(RUNTIMES, key=lambda name: name != settings.runtime.default)

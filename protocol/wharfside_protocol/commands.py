@@ -200,6 +200,7 @@ class Op:
     Attributes:
         changes: stored under its id, replayed to a repeat.
         lane: runs in the container's lane, in order.
+        instant: waits for nothing, so it is answered at once, however busy the node is.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Op:
     value: type[Record]
     changes: bool
     lane: bool
+    instant: bool = False
 
 
 def _table(*ops: Op) -> Mapping[str, Op]:
@@ -214,7 +216,7 @@ def _table(*ops: Op) -> Mapping[str, Op]:
 
 
 OPS: Mapping[str, Op] = _table(
-    Op("ping", NoArgs, Pong, changes=False, lane=False),
+    Op("ping", NoArgs, Pong, changes=False, lane=False, instant=True),
     Op("info", NoArgs, NodeInfo, changes=False, lane=False),
     Op("list", ListArgs, ListValue, changes=False, lane=False),
     Op("inspect", InspectArgs, ContainerDetails, changes=False, lane=False),

@@ -24,7 +24,10 @@ SERVICE_NAME = "wharfside-agent"
 
 
 class RpcService:
-    """`overloaded` makes the answer for a request that no task can be had for."""
+    """`overloaded` makes the answer for a request that no task can be had for.
+
+    `instant` ops wait for nothing: they get no task, and are answered even then.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class RpcService:
         node: str,
         node_id: str,
         ops: tuple[str, ...],
+        instant: tuple[str, ...],
         max_tasks: int,
         overloaded: Callable[[Request], bytes],
     ) -> None:
@@ -42,6 +46,7 @@ class RpcService:
             metadata={"node": node, "node_id": node_id},
         )
         self._ops = ops
+        self._instant = tuple(f".{op}" for op in instant)
         self._group = node_id
         self._max_tasks = max_tasks
         self._overloaded = overloaded
@@ -67,6 +72,9 @@ class RpcService:
 
     async def _take(self, request: MicroRequest, handler: Handler) -> None:
         message = Request(request.subject, request.data, request.headers or {})
+        if request.subject.endswith(self._instant):
+            await _answer(request, message, handler)
+            return
         if len(self._tasks) >= self._max_tasks:
             await _send(request, self._overloaded(message))
             return

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from wharfside_agent.runtime.priority import put_back
 from wharfside_protocol.errors import RuntimeFailed
 
 OUTPUT_BYTES = 256 * 1024
@@ -124,11 +125,13 @@ def popen(
     """
     env = clean_environment() | dict(environment or {})
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env, close_fds=False
         )
     except OSError as error:
         raise RuntimeFailed(f"cannot run {argv[0]}: {error.strerror}", path=argv[0]) from error
+    put_back(child.pid)
+    return child
 
 
 async def ended(child: subprocess.Popen[bytes], seconds: float) -> int:
