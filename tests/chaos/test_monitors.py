@@ -7,6 +7,7 @@ import pytest
 from tests.chaos.processes import monitor_of, over, pid_of
 from tests.integration.world import Site, command, kill, restart, start
 from tests.support.agent import AgentProcess
+from tests.support.eventually import eventually
 
 from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_protocol.exits import ExitReason, StatusSource
@@ -92,7 +93,8 @@ async def test_killed_while_no_agent_lived(site: Site, agent: AgentProcess) -> N
         monitor.kill()
         await over(monitor.pid)
     psutil.Process(pids[1]).kill()
-    await over(pids[1])
+    # Until pid 1 has reaped it, the kernel could still tell.
+    await eventually(lambda: not psutil.pid_exists(pids[1]), "pid 1 to reap", within_s=20)
     await start(agent)
     await site.told.event(lives, "monitor-lost")
     cues.go("5")
