@@ -29,6 +29,9 @@ _NO_LIMIT = 2**62
 _V1_BYTES = "blkio.throttle.io_service_bytes_recursive"
 _V1_COUNTS = "blkio.throttle.io_serviced_recursive"
 
+V1_CPU, V2_CPU = "cpuacct.usage", "cpu.stat"
+"""The one file that tells the CPU time used."""
+
 V1_FILES: Mapping[str, tuple[str, ...]] = {
     "cpuacct": ("cpuacct.usage", "cpuacct.stat"),
     "cpu": ("cpu.stat",),
@@ -57,6 +60,12 @@ V2_FILES = (
     "memory.pressure",
     "io.pressure",
 )
+
+
+def cpu_usage_us(texts: Texts) -> int | None:
+    """The CPU time used, of V1_CPU or V2_CPU alone."""
+    cpu = _v1_cpu(texts) if V1_CPU in texts else _v2_cpu(texts)
+    return None if cpu is None else cpu.usage_us
 
 
 def v2_stats(texts: Texts, timestamp: str) -> Stats:

@@ -167,6 +167,10 @@ class Container(Protocol):
         """Raises NotFound: its cgroup is gone."""
         ...
 
+    def cpu_us(self) -> int | None:
+        """The CPU time used so far; None where the cgroup is gone. Cheap: every exit asks."""
+        ...
+
     def oom(self) -> AsyncIterator[OomCounters]:
         """Yields after each rise of the kill counter, until `close`."""
         ...

@@ -106,3 +106,7 @@ class StatsReader(Protocol):
             NotFound: the cgroup is gone.
         """
         ...
+
+    def cpu_us(self, cgroup: Cgroup) -> int | None:
+        """The CPU time used alone, by one file; None: the cgroup is gone."""
+        ...

@@ -137,6 +137,9 @@ class RunContainer:
     def stats(self) -> Stats:
         return self._kit.stats.read(self._cgroup)
 
+    def cpu_us(self) -> int | None:
+        return self._kit.stats.cpu_us(self._cgroup)
+
     async def oom(self) -> AsyncIterator[OomCounters]:
         while (counters := await self._oom.next()) is not None:
             yield counters

@@ -148,6 +148,9 @@ class FakeContainer:
             pids=PidsStats(current=alive, limit=limits.pids),
         )
 
+    def cpu_us(self) -> int | None:
+        return 1 if self._id in self._machine.bodies else None
+
     async def oom(self) -> AsyncIterator[OomCounters]:
         while not self._closed:
             self._oom.clear()

@@ -30,7 +30,6 @@ from wharfside_protocol.errors import NotFound, WharfsideError
 from wharfside_protocol.events import EventType, Exited, MonitorLost, Oom
 from wharfside_protocol.exits import ExitReason, ExitStatus
 from wharfside_protocol.states import INIT, ProcessState
-from wharfside_protocol.stats import Stats
 
 log = structlog.get_logger(__name__)
 
@@ -103,10 +102,10 @@ class ExitTeller:
         async with live.settling:
             if live.discarded or not _may_end(live):
                 return
-            counters, stats = _last_figures(live)
+            counters, cpu_us = _last_figures(live)
             added = _kills_added(live, counters)
             blamed = _kills_to_blame(live, process.row, added)
-            status = self._status(live, process.row, ended, blamed, counters, stats)
+            status = self._status(live, process.row, ended, blamed, counters, cpu_us)
             row = _ended_row(process.row, status)
             await self._containers.advance(
                 live,
@@ -148,7 +147,7 @@ class ExitTeller:
         ended: Ended,
         oom_kills_added: int,
         counters: OomCounters | None,
-        stats: Stats | None,
+        cpu_us: int | None,
     ) -> ExitStatus:
         asked = row.end_asked or live.row.end_asked
         timed_out = ended.timed_out or asked == ExitReason.TIMEOUT
@@ -158,7 +157,7 @@ class ExitTeller:
             oom_kills_added=oom_kills_added,
             started_at=row.started_at,
             memory_peak_bytes=None if counters is None else counters.peak_bytes,
-            cpu_us=None if stats is None or stats.cpu is None else stats.cpu.usage_us,
+            cpu_us=cpu_us,
         )
 
     async def _follow_oom(self, live: Live) -> None:
@@ -211,10 +210,10 @@ def _may_end(live: Live) -> bool:
     return (live.row.state, Input.INIT_ENDED) in lifecycle.TABLE
 
 
-def _last_figures(live: Live) -> tuple[OomCounters | None, Stats | None]:
+def _last_figures(live: Live) -> tuple[OomCounters | None, int | None]:
     """The cgroup once more before the exit is told: it outlives its last process."""
     try:
-        return live.runtime.oom_counters(), live.runtime.stats()
+        return live.runtime.oom_counters(), live.runtime.cpu_us()
     except (NotFound, WharfsideError, OSError) as error:
         log.warning("no-last-figures", container=live.row.name, error=str(error))
         return None, None

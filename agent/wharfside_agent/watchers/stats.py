@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Iterable
 
 from wharfside_agent.core.cgroup_paths import Cgroup
-from wharfside_agent.core.cgroup_text import V1_FILES, V2_FILES, v1_stats, v2_stats
+from wharfside_agent.core.cgroup_text import (
+    V1_CPU,
+    V1_FILES,
+    V2_CPU,
+    V2_FILES,
+    cpu_usage_us,
+    v1_stats,
+    v2_stats,
+)
 from wharfside_agent.watchers.oom_counters import read_text
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.stats import Stats
@@ -28,6 +36,12 @@ class CgroupStats:
             raise NotFound(f"cgroup {cgroup.path} is gone: its container is over")
         parse = v1_stats if cgroup.version == "v1" else v2_stats
         return parse(texts, to_timestamp(self._now()))
+
+    def cpu_us(self, cgroup: Cgroup) -> int | None:
+        controller, name = ("cpuacct", V1_CPU) if cgroup.version == "v1" else ("cpu", V2_CPU)
+        folder = cgroup.folder(controller)
+        text = None if folder is None else read_text(folder / name)
+        return None if text is None else cpu_usage_us({name: text})
 
 
 def _read(cgroup: Cgroup, controller: str, names: Iterable[str]) -> dict[str, str]:
