@@ -1,0 +1,150 @@
+"""The order checker itself: it passes a good story, and each broken promise has its line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.event_order import violations
+
+from wharfside_protocol.events import Event, EventType
+from wharfside_protocol.times import to_timestamp
+
+SECOND = 1_000_000_000
+START = 1_800_000_000 * SECOND
+FIRST, SECOND_LIFE = "01JD0000000000000000000000", "01JD0000000000000000000001"
+
+Step = tuple[str, dict[str, Any]]
+
+
+def init_exit(**data: Any) -> Step:
+    return "exited", {"process": "init", "data": {"reason": "self", **data}}
+
+
+def of_exec(type_: str) -> Step:
+    data = {"reason": "self"} if type_ == "exited" else {}
+    return type_, {"process": "job", "data": data}
+
+
+def story(*steps: str | Step, incarnation: str = FIRST, first_seq: int = 1) -> list[Event]:
+    """Events of one container, all well but for what the steps say."""
+    events: list[Event] = []
+    for step in steps:
+        type_, fields = (step, {}) if isinstance(step, str) else step
+        seq = first_seq + len(events)
+        at = to_timestamp(START + seq * SECOND)
+        event = Event(
+            event_id=f"event-{seq}",
+            node="n1",
+            node_id="id",
+            boot_id="boot",
+            epoch=1,
+            seq=seq,
+            prev_seq=None if seq == 1 else seq - 1,
+            container="web",
+            incarnation=incarnation,
+            run=1,
+            revision=seq,
+            type=EventType(type_),
+            occurred_at=at,
+            observed_at=at,
+            published_at=at,
+        )
+        events.append(msgspec.structs.replace(event, **fields))
+    return events
+
+
+GOOD = [
+    story("created", "deleted"),
+    story("create-failed"),
+    story("created", "started", "paused", "resumed", init_exit(), "deleted"),
+    story("created", "started", "paused", init_exit(), "deleted"),
+    story("created", init_exit(), "deleted"),
+    story("created", "started", "stopping", init_exit(reason="stop"), "deleted"),
+    story("created", "started", "oom", init_exit(oom_killed=True, reason="oom"), "deleted"),
+    story(
+        "created",
+        "started",
+        of_exec("exec-added"),
+        of_exec("exec-started"),
+        of_exec("exited"),
+        init_exit(),
+        "deleted",
+    ),
+    story("created", "started", of_exec("exec-added"), of_exec("start-failed"), init_exit()),
+    story(
+        "created",
+        "started",
+        of_exec("exec-added"),
+        of_exec("exec-started"),
+        init_exit(execs_pending=["job"]),
+        of_exec("exited"),
+        "deleted",
+    ),
+    story("created", "deleted") + story("created", "deleted", incarnation=SECOND_LIFE, first_seq=3),
+]
+
+
+@pytest.mark.parametrize("events", GOOD)
+def test_a_good_story_has_no_violation(events: list[Event]) -> None:
+    assert violations(events) == []
+
+
+BAD: dict[str, list[Event]] = {
+    "begins with": story("started", init_exit()),
+    "created 2 times": story("created", "created"),
+    "deleted 2 times": story("created", "deleted", "deleted"),
+    "after deleted": story("created", "deleted", "signaled"),
+    "started 2 times": story("created", "started", "started"),
+    "started after it exited": story("created", init_exit(), "started"),
+    "exited 2 times": story("created", "started", init_exit(), init_exit()),
+    "no exit was told": story("created", "started", "deleted"),
+    "no oom was told": story("created", "started", init_exit(oom_killed=True), "deleted"),
+    "no stopping was told": story("created", "started", init_exit(reason="stop")),
+    "resumed while it is not paused": story("created", "started", "resumed"),
+    "paused while it is paused": story("created", "started", "paused", "paused"),
+    "still ran, and the exit does not name them": story(
+        "created", "started", of_exec("exec-added"), of_exec("exec-started"), init_exit()
+    ),
+    "oom of None after it exited": story("created", "started", init_exit(), "oom"),
+    "exec-started": story("created", "started", of_exec("exec-started"), init_exit()),
+    "but only": story(
+        "created",
+        "started",
+        of_exec("exec-added"),
+        of_exec("exec-started"),
+        init_exit(execs_pending=["job"]),
+        "deleted",
+    ),
+    "revision falls": story("created", ("started", {"revision": 0})),
+    "run falls": story("created", ("started", {"run": 0})),
+    "without its revision": story("created", ("started", {"revision": None})),
+    "labels differ": story("created", ("started", {"labels": {"a": "b"}})),
+    "prev_seq 7, but 1 came before": story("created", ("started", {"prev_seq": 7})),
+    "stored twice": story("created", ("started", {"event_id": "event-1"})),
+    "seq [2] were never told": [*story("created", "started", init_exit())[::2]],
+    "a seq was given twice": story("created", ("started", {"seq": 1})),
+    "observed before it occurred": story(("created", {"occurred_at": to_timestamp(START * 2)})),
+    "published None": story(("created", {"published_at": None})),
+    "is not deleted": story("created", "started")
+    + story("created", incarnation=SECOND_LIFE, first_seq=3),
+    "exited at": story(
+        "created",
+        "started",
+        (
+            "exited",
+            {
+                "process": "init",
+                "data": {"reason": "self"},
+                "occurred_at": to_timestamp(START),
+            },
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_broken_promise_has_its_line(line: str) -> None:
+    found = violations(BAD[line])
+    assert any(line in each for each in found), found
