@@ -23,6 +23,9 @@ async def test_what_lives_is_reattached_and_goes_on(site: Site, agent: AgentProc
     exec_cues = site.cues()
     with_exec = await site.run(mounts=[exec_cues.mount])
     await node.exec(with_exec, command("read code </cue/go; exit $code"), id="job", wait=False)
+    limited = await site.run()
+    sleeps = process(["/bin/sleep", "1000"])
+    await node.exec(limited, sleeps, id="job", wait=False, limit_s=0.5)
     paused, stopped, created = await site.run(), await site.run(), site.name()
     await node.pause(paused)
     await node.stop(stopped, grace_s=0)
@@ -38,6 +41,7 @@ async def test_what_lives_is_reattached_and_goes_on(site: Site, agent: AgentProc
     assert (await site.told.exit(running)).exit_code == 5
     exec_cues.go("6")
     assert (await site.told.exit(with_exec, "job")).exit_code == 6
+    assert (await site.told.exit(limited, "job")).timed_out
     waited = await node.wait(with_exec, process="job", output=True)
     assert waited.exit is not None
     assert (await node.resume(paused)).state == "running"

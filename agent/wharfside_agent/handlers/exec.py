@@ -29,8 +29,6 @@ async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
     process = await _added(node, live, call, args)
     await _begun(node, live, process, call, args)
     call.leave_lane()
-    if args.timeout_s is not None:
-        node.exits.limit(process, args.timeout_s)
     if not args.wait:
         return ExecValue(**standing(live.row), process=process.row.process, pid=process.row.pid)
     call.interruptible = True
@@ -48,6 +46,7 @@ async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProc
         process=name,
         state=ProcessState.ADDED,
         spec=args.process,
+        limit_s=args.timeout_s,
     )
     process = live.processes[name] = LiveProcess(row)
     intent = Intent(

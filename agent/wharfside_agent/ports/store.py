@@ -51,7 +51,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
 class ProcessRow(Row, frozen=True, kw_only=True):
     """One process of one run, with what is needed to find it again.
 
-    `output` is the head of what an auto-removed container's init printed.
+    `limit_s` is how long an exec may run; `output` is the head of what an auto-removed
+    container's init printed.
     """
 
     incarnation: str
@@ -64,6 +65,7 @@ class ProcessRow(Row, frozen=True, kw_only=True):
     monitor_pid: int | None = None
     monitor_start_time: int | None = None
     started_at: int | None = None
+    limit_s: float | None = None
     end_asked: str | None = None
     exit: ExitStatus | None = None
     output: Output | None = None

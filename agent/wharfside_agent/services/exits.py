@@ -30,6 +30,7 @@ from wharfside_protocol.errors import NotFound, WharfsideError
 from wharfside_protocol.events import EventType, Exited, MonitorLost, Oom
 from wharfside_protocol.exits import ExitReason, ExitStatus
 from wharfside_protocol.states import INIT, ProcessState
+from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -63,12 +64,14 @@ class ExitTeller:
         self._tasks.start(self._follow_oom(live), f"oom of {name}")
 
     def follow_exec(self, live: Live, process: LiveProcess) -> None:
-        name = f"exit of {live.row.name}/{process.row.process}"
-        self._tasks.start(self._follow(live, process), name)
-
-    def limit(self, process: LiveProcess, timeout_s: float) -> None:
-        """SIGKILL to an exec that is not over after `timeout_s`."""
-        self._tasks.start(_end_in_time(process, timeout_s), f"limit of {process.row.process}")
+        """Follows one; it is killed when its time is up, also in a later life of the agent."""
+        row = process.row
+        self._tasks.start(self._follow(live, process), f"exit of {live.row.name}/{row.process}")
+        if row.limit_s is not None:
+            now = self._clock.now()
+            spent_s = (now - (row.started_at or now)) / NANOSECONDS
+            left_s = max(0.0, row.limit_s - spent_s)
+            self._tasks.start(_end_in_time(process, left_s), f"limit of {row.process}")
 
     async def _follow(self, live: Live, process: LiveProcess) -> None:
         assert process.handle is not None
