@@ -65,10 +65,13 @@ AFTER = {
     Step.START_DONE: After("running", True, RUNS),
     Step.STOP_INTENDED: After("stopped", True, (*RUNS, "stopping", "exited")),
     Step.START_COMMITTED: After("running", True, RUNS),
+    Step.FREEZE_INTENDED: After("running", False, RUNS),
     Step.STOP_SIGNALED: After("stopped", True, (*RUNS, "stopping", "exited")),
     Step.EXEC_INTENDED: After("running", False, (*EXEC, "start-failed")),
+    Step.FREEZE_DONE: After("paused", True, (*RUNS, "paused")),
     Step.EXEC_DONE: After("running", False, (*EXEC, "exec-started")),
     Step.EXEC_COMMITTED: After("running", False, (*EXEC, "exec-started")),
+    Step.FREEZE_COMMITTED: After("paused", True, (*RUNS, "paused")),
 }
 
 
@@ -132,6 +135,7 @@ async def _scene(site: Site, step: Step, cues: Cues) -> Scene:
     ops: dict[str, tuple[str, Record | None]] = {
         "exec": ("exec", ExecArgs(container=name, process=command("sleep 1000"), exec="job")),
         "exit": ("", None),
+        "freeze": ("pause", ContainerArgs(container=name)),
         "stop": ("stop", StopArgs(container=name, grace_s=0)),
         "delete": ("delete", DeleteArgs(container=name)),
     }
@@ -154,7 +158,9 @@ async def test_after_a_death_at(site_of_lives: Site, scenes: dict[Step, Scene], 
     assert states.get(scene.name) == after.state
     events = await _told(site, scene.name)
     assert tuple(event.type for event in events if event.type != "reattached") == after.told
-    if after.state == "running":
+    if after.state == "paused":
+        await site.node.resume(scene.name)
+    if after.state in ("running", "paused"):
         await _still_ends(site, scene.name)
     if after.state is not None:
         await site.node.delete(scene.name, force=True)

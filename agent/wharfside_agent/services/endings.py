@@ -146,7 +146,7 @@ class Endings:
 
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
-            for op in ("delete", "stop", "start"):
+            for op in ("delete", "stop", "start", "freeze"):
                 tx.close_intent(live.row.incarnation, op)
             if also is not None:
                 also(tx, live.row)

@@ -24,12 +24,12 @@ from wharfside_agent.services.views import create_value, standing, state_value
 from wharfside_protocol.commands import DeleteValue, WaitValue
 from wharfside_protocol.errors import ErrorBody, ErrorCode, WharfsideError
 from wharfside_protocol.events import EventType, Failed, Started
-from wharfside_protocol.states import ProcessState
+from wharfside_protocol.states import ContainerState, ProcessState
 
 Begun = Mapping[tuple[str, str | None], Intent]
 """What was begun on one container, by op and process."""
 
-START, STOP, DELETE = ("start", None), ("stop", None), ("delete", None)
+START, FREEZE, STOP, DELETE = ("start", None), ("freeze", None), ("stop", None), ("delete", None)
 
 
 class Unfinished:
@@ -80,6 +80,27 @@ class Unfinished:
             also=close,
         )
         live.init.row = init
+
+    async def settle_freeze(self, live: Live, intent: Intent) -> None:
+        """A pause or resume was begun: the runtime says whether it came to pass."""
+        state = await live.runtime.state()
+        was = "paused" if live.row.state is ContainerState.PAUSED else "running"
+
+        def close(tx: Tx, row: ContainerRow) -> None:
+            tx.close_intent(row.incarnation, "freeze")
+
+        if state == was or state not in ("paused", "running"):
+            await self._containers.commit(live, also=close)
+            return
+        async with self._answering(await self._commands.adopt(intent.command)) as call:
+
+            def settle(tx: Tx, row: ContainerRow) -> None:
+                close(tx, row)
+                if call is not None:
+                    call.settle(tx, state_value(row))
+
+            done = Input.PAUSE if state == "paused" else Input.RESUME
+            await self._containers.advance(live, done, cause=intent.command, also=settle)
 
     async def settle_execs(self, live: Live, begun: Begun) -> None:
         """Told if a process is found; else, as far as anyone can tell, it never ran."""
