@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 from tests.support.agent import agent_process
+from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 
 from wharfside_protocol.codec import decode, encode
@@ -35,13 +35,17 @@ async def client(tmp_path: Path, shared_nats_server: NatsServer) -> AsyncIterato
 
 async def asked(client: Client, verb: str) -> dict[str, Any]:
     """The answer of found-1; interest spreads late, so the first question may go unheard."""
-    for _ in range(50):
+
+    async def ask() -> dict[str, Any] | None:
         try:
-            reply = await client.request(f"$SRV.{verb}.wharfside-agent", b"", timeout=0.2)
-            return dict(json.loads(reply.data))
+            reply = await client.request(f"$SRV.{verb}.wharfside-agent", b"", timeout=1)
         except (nats.errors.NoRespondersError, nats.errors.TimeoutError):
-            await asyncio.sleep(0)
-    raise AssertionError(f"no answer to {verb}")
+            return None
+        return dict(json.loads(reply.data))
+
+    found = await eventually(ask, f"an answer to {verb}", within_s=20)
+    assert found is not None
+    return found
 
 
 async def test_ping_info_and_stats_tell_one_endpoint_for_all_ops(client: Client) -> None:
