@@ -93,7 +93,7 @@ class RunContainer:
 
     def find_execs(self) -> None:
         """Adds the execs that were started but left no trace in the store."""
-        for folder in sorted(self._place.monitor_dir(INIT).parent.iterdir()):
+        for folder in sorted(self._place.monitor_dir(INIT).parent.glob("*")):
             if folder.name not in self._processes:
                 programs = self._kit.programs(self._oci)
                 trace = find_exec(folder.name, MonitorDir(folder), programs)

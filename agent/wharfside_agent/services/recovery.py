@@ -20,7 +20,7 @@ from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.unfinished import DELETE, FREEZE, START, STOP, Begun, Unfinished
-from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound, WharfsideError
+from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
 from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
@@ -83,8 +83,9 @@ class Recovery:
                 await self._find_again(live, begun)
             if DELETE in begun:
                 await self._unfinished.finish_delete(live, begun[DELETE])
-        except WharfsideError as error:
-            log.error("not-recovered", container=live.row.name, error=error.message)
+        except Exception as error:
+            # Whatever is wrong with one container, the agent starts, for all the others.
+            log.error("not-recovered", container=live.row.name, exc_info=error)
             await self._containers.commit(live, [self._failed_draft(live, error)])
 
     async def _undo_create(self, live: Live) -> None:
@@ -119,8 +120,8 @@ class Recovery:
             await self._tell_lost(live, Input.INIT_ENDED, ExitReason.MONITOR_LOST)
             _resolve_known(live)
 
-    def _failed_draft(self, live: Live, error: WharfsideError) -> EventDraft:
-        data = ReattachFailed(message=error.message)
+    def _failed_draft(self, live: Live, error: Exception) -> EventDraft:
+        data = ReattachFailed(message=str(error) or type(error).__name__)
         return self._containers.draft(live.row, EventType.REATTACH_FAILED, data)
 
     async def _tell_lost(self, live: Live, input_: Input, reason: ExitReason) -> None:
