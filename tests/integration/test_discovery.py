@@ -12,6 +12,7 @@ import pytest
 from nats.aio.client import Client
 from tests.support.agent import agent_process
 from tests.support.eventually import eventually
+from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
 
 from wharfside_protocol.codec import decode, encode
@@ -19,13 +20,14 @@ from wharfside_protocol.commands import OPS
 from wharfside_protocol.envelope import Command, Result
 
 pytestmark = pytest.mark.requires("crun", "conmon", "nats-server", "root")
-CGROUP = "/wharfside-test-discovery"
 
 
 @pytest.fixture
-async def client(tmp_path: Path, shared_nats_server: NatsServer) -> AsyncIterator[Client]:
+async def client(
+    leak_gate: LeakGate, tmp_path: Path, shared_nats_server: NatsServer
+) -> AsyncIterator[Client]:
     url = shared_nats_server.url
-    with agent_process("found-1", url, tmp_path / "a", tmp_path, cgroup=CGROUP) as agent:
+    with agent_process("found-1", url, tmp_path / "a", tmp_path, cgroup=leak_gate.cgroup) as agent:
         agent.start(until="bus-connected")
         client = await nats.connect(url)
         yield client
