@@ -133,24 +133,38 @@ def _folder(name: str, path: Path) -> Finding:
 
 
 async def _bus(settings: Settings) -> list[Finding]:
+    refused: list[Exception] = []
+
+    async def hear(error: Exception) -> None:
+        refused.append(error)
+
     arguments = bus_options(settings).connect_arguments() | {
-        "max_reconnect_attempts": 0,
+        "max_reconnect_attempts": 1,
         "allow_reconnect": False,
+        "error_cb": hear,
     }
     try:
         client = await asyncio.wait_for(nats.connect(**arguments), NATS_SECONDS)
     except Exception as error:
-        says = f"{', '.join(settings.nats.servers)}: {type(error).__name__} {error}"
+        # Why a server was left is told to the callback; connect itself only says that none is left.
+        why = refused[0] if refused else error
+        servers = ", ".join(_location(server) for server in settings.nats.servers)
+        says = f"{servers}: {str(why) or type(why).__name__}"
         advice = "is the server up, and are nats.servers and the credentials right?"
         return [Finding(name="nats", ok=False, needed=True, says=says, advice=advice)]
     url = client.connected_url
     try:
         return [
-            Finding(name="nats", ok=True, needed=True, says=url.netloc if url else "connected"),
+            Finding(name="nats", ok=True, needed=True, says=_location(url.netloc if url else "")),
             await _streams(client),
         ]
     finally:
         await client.close()
+
+
+def _location(server: str) -> str:
+    """Without the credentials that a URL may carry."""
+    return server.rpartition("@")[2].removeprefix("nats://")
 
 
 async def _streams(client: Client) -> Finding:
