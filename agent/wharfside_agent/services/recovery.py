@@ -6,13 +6,15 @@ another boot took away gets its one exit. Commands cut off get their error.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import structlog
 
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import ProcessTrace, Runtime
-from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
+from wharfside_agent.ports.store import ContainerRow, EventDraft, Intent, ProcessRow, Store, Tx
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
@@ -28,6 +30,9 @@ from wharfside_protocol.times import to_timestamp
 
 log = structlog.get_logger(__name__)
 
+
+SIDE_BY_SIDE = 16
+"""Containers recovered at once: they share commits, and few runtime commands run at a time."""
 
 UNSEEN = {
     ExitReason.NODE_REBOOT: "the node was booted anew; nobody saw the end",
@@ -62,16 +67,23 @@ class Recovery:
     async def run(self) -> int:
         """Recovers every container; how many are there."""
         known = await self._store.transact(_everything)
-        intents = await self._store.transact(lambda tx: tx.intents())
-        for row, processes in known:
-            live = Live(row, {each.process: LiveProcess(each) for each in processes})
-            live.processes.setdefault(INIT, LiveProcess(_unknown_init(row)))
-            self._containers.add(live)
-            mine = [each for each in intents if each.incarnation == row.incarnation]
-            begun = {(each.op, each.process): each for each in mine}
-            await self._recover(live, begun)
+        begun: dict[str, dict[tuple[str, str | None], Intent]] = {}
+        for intent in await self._store.transact(lambda tx: tx.intents()):
+            begun.setdefault(intent.incarnation, {})[intent.op, intent.process] = intent
+        lives = [self._known(row, processes) for row, processes in known]
+        for start in range(0, len(lives), SIDE_BY_SIDE):
+            some = lives[start : start + SIDE_BY_SIDE]
+            await asyncio.gather(
+                *(self._recover(live, begun.get(live.row.incarnation, {})) for live in some)
+            )
         await self._commands.close_unfinished()
-        return len(known)
+        return len(lives)
+
+    def _known(self, row: ContainerRow, processes: list[ProcessRow]) -> Live:
+        live = Live(row, {each.process: LiveProcess(each) for each in processes})
+        live.processes.setdefault(INIT, LiveProcess(_unknown_init(row)))
+        self._containers.add(live)
+        return live
 
     async def _recover(self, live: Live, begun: Begun) -> None:
         try:
