@@ -122,7 +122,7 @@ class EventDraft(Row, frozen=True, kw_only=True):
 
 
 class OutboxRow(Row, frozen=True, kw_only=True):
-    """An event that waits for its PubAck; `event` is the encoded Event.
+    """An event that waits for its PubAck; `event` is the Event in the store's own form.
 
     `place` orders the outbox over all epochs (a seq begins anew with each).
     """

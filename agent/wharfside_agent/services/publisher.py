@@ -22,7 +22,7 @@ from wharfside_agent.services.lane_starts import LaneStarts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.trace import HEADER as TRACE_HEADER
 from wharfside_protocol.cloudevents import to_headers
-from wharfside_protocol.codec import decode, encode
+from wharfside_protocol.codec import encode
 from wharfside_protocol.events import Event
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import from_timestamp, to_timestamp
@@ -32,6 +32,9 @@ MAX_LANES = 64
 
 MAX_HELD = 5_000
 """Events kept in memory; the rest stays in the store until these are published."""
+
+
+_stored_event = msgspec.msgpack.Decoder(Event).decode
 
 
 class Publisher:
@@ -114,7 +117,7 @@ class Publisher:
         self._acked(name)
 
     async def _publish(self, row: OutboxRow, lane: str, expected: int) -> int:
-        event = decode(row.event, Event)
+        event = _stored_event(row.event)
         headers = to_headers(event) | ({TRACE_HEADER: row.trace} if row.trace else {})
         return await self._insistence.until_taken(
             lane, lambda: self._send(self._stamped(row, event), headers, expected)

@@ -20,7 +20,6 @@ from wharfside_agent.ports.store import (
     ProcessRow,
     Row,
 )
-from wharfside_protocol.codec import encode
 from wharfside_protocol.events import Event
 from wharfside_protocol.states import INIT
 from wharfside_protocol.subjects import NODE_TOKEN
@@ -120,7 +119,7 @@ class SqliteTx:
     def append_event(self, draft: EventDraft) -> OutboxRow:
         event = self._placed(draft)
         lane = draft.container or NODE_TOKEN
-        body = encode(event)
+        body = _encode(event)
         self._db.execute(
             "INSERT INTO lanes (lane, last_epoch, last_seq) VALUES (?, ?, ?) ON CONFLICT (lane)"
             " DO UPDATE SET last_epoch = excluded.last_epoch, last_seq = excluded.last_seq",
