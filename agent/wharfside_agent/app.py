@@ -22,7 +22,7 @@ from wharfside_agent import host
 from wharfside_agent.bus.connection import NatsBus
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.service import RpcService
-from wharfside_agent.core.placement import Places, RunPlace
+from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.handlers.registry import HANDLERS
 from wharfside_agent.machine import Machine, make_machine
@@ -114,16 +114,7 @@ def _compose(
     lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     endings = Endings(containers, machine.runtime, lanes, clock, journal)
     exits.then(endings.after_exit)
-    service = RpcService(
-        __version__,
-        name,
-        store.identity.node_id,
-        tuple(HANDLERS),
-        tuple(op.name for op in OPS.values() if op.instant),
-        settings.limits.requests,
-        _overloaded(name, subjects),
-    )
-    bus = NatsBus(bus_options(settings), service)
+    bus = _bus(settings, store)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock, tasks)
     presence = Presence(
@@ -151,12 +142,25 @@ def _compose(
         commands=commands,
         journal=journal,
         info=presence.info,
-        cgroup_of=lambda incarnation: f"{machine.delegated}/ctr/{incarnation.lower()}",
+        cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
         bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
     )
     dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
     return Parts(store, bus, publisher, presence, recovery, dispatcher, tasks)
+
+
+def _bus(settings: Settings, store: Store) -> NatsBus:
+    service = RpcService(
+        __version__,
+        settings.node.name,
+        store.identity.node_id,
+        tuple(HANDLERS),
+        tuple(op.name for op in OPS.values() if op.instant),
+        settings.limits.requests,
+        _overloaded(settings.node.name),
+    )
+    return NatsBus(bus_options(settings), service)
 
 
 async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> int:
@@ -234,7 +238,7 @@ async def _tell(store: Store, type_: EventType, clock: host.SystemClock) -> None
     await store.transact(lambda tx: tx.append_event(draft))
 
 
-def _overloaded(node: str, subjects: Subjects) -> Callable[[Request], bytes]:
+def _overloaded(node: str) -> Callable[[Request], bytes]:
     def answer(request: Request) -> bytes:
         busy = Busy("this node has as many requests as it takes: try again later")
         op = request.subject.rpartition(".")[2]

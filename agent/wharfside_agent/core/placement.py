@@ -39,6 +39,11 @@ class Places:
         return self.state_dir / "layers"
 
 
+def container_cgroup(delegated: str, incarnation: str) -> str:
+    """The cgroup of an incarnation below the one that the agent may fill."""
+    return f"{delegated}/ctr/{incarnation.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunPlace:
     """The folders of one run. Fresh for every run: a reused one would hand on an old exit."""

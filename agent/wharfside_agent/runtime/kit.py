@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wharfside_agent.core.cgroup_paths import Cgroup, CgroupMounts
-from wharfside_agent.core.placement import Places, RunPlace
+from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
 from wharfside_agent.runtime.argv import OciBinary
@@ -39,7 +39,7 @@ class Kit:
     stats: StatsReader
 
     def cgroup(self, place: RunPlace) -> Cgroup:
-        return self.mounts.at(f"{self.delegated}/ctr/{place.incarnation.lower()}")
+        return self.mounts.at(container_cgroup(self.delegated, place.incarnation))
 
     def programs(self, oci: OciBinary) -> frozenset[str]:
         """The names of the programs that a run's launch may leave half done."""
