@@ -107,12 +107,6 @@ async def test_what_ends_while_no_agent_lives_is_told_once(site: Site, agent: Ag
     assert told.exit is not None
     assert told.exit.exit_code == 7
 
-    await restart(agent)
-    await node.delete(coded)
-    await site.told.event(coded, "deleted")
-    assert site.told.types(coded).count("exited") == 1
-    assert (await node.list_processes(with_exec))[1].exit is not None
-
 
 async def test_sigterm_leaves_all_containers_running(site: Site, agent: AgentProcess) -> None:
     name, cues = await site.run_with_cues(OBEYS_TERM)

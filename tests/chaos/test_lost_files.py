@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from tests.chaos.processes import nothing_left, over, pid_of
+from tests.chaos.processes import nothing_left, over
 from tests.integration.world import Site, command, kill, start
 from tests.support.agent import AgentProcess
 
+LOST = ("", "monitors", "monitors/init", "monitors/init/persist", "config.json")
+"""Below the run's folder; nothing is the folder itself."""
 
-@pytest.mark.parametrize(
-    "lost", ["", "monitors", "monitors/init", "config.json", "monitors/init/persist"]
-)
-async def test_of_a_run(site: Site, agent: AgentProcess, lost: str) -> None:
-    name, other = await site.run(), await site.run()
-    details = await site.node.inspect(name)
-    pid = await pid_of(site, name)
+
+async def test_of_runs(site: Site, agent: AgentProcess) -> None:
+    broken = {lost: await site.run() for lost in LOST}
+    whole = await site.run()
+    details = {lost: await site.node.inspect(name) for lost, name in broken.items()}
     await kill(agent)
-    _remove(Path(details.bundle) / lost)
+    for lost, view in details.items():
+        _remove(Path(view.bundle) / lost)
     await start(agent)
-    # One broken container is no other's trouble.
-    done = await site.node.exec(other, command("exit 3"))
+    # Their trouble is no other's.
+    done = await site.node.exec(whole, command("exit 3"))
     assert done.exit is not None
     assert done.exit.exit_code == 3
-    await site.node.delete(name, force=True)
-    exited = await site.told.event(name, "exited", process="init")
-    assert exited.data["status_known"] or exited.data["exit_code"] is None
-    await site.told.event(name, "deleted")
-    await over(pid)
-    nothing_left(site, details.incarnation)
-    await site.make(name)
+    for lost, name in broken.items():
+        await site.node.delete(name, force=True)
+        exited = await site.told.event(name, "exited", process="init")
+        assert exited.data["status_known"] or exited.data["exit_code"] is None, lost
+        await site.told.event(name, "deleted")
+        pid = details[lost].pid
+        assert pid is not None
+        await over(pid)
+        nothing_left(site, details[lost].incarnation)
+        await site.make(name)
 
 
 def _remove(path: Path) -> None:

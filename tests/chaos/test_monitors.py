@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 from tests.chaos.processes import monitor_of, over, pid_of
-from tests.integration.world import Site, command, kill, restart, start
+from tests.integration.world import Site, command, kill, start
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 
@@ -67,38 +67,33 @@ async def test_an_execs_monitor_killed(site: Site) -> None:
 
 
 @needs_pidfd_info
-async def test_killed_after_a_restart_of_the_agent(site: Site, agent: AgentProcess) -> None:
-    """Then pid 1 is the container's parent, and the kernel's own note the witness."""
-    name, cues = await site.run_with_cues()
-    monitor = monitor_of(await pid_of(site, name))
-    await restart(agent)
-    await site.told.event(name, "reattached")
-    monitor.kill()
-    lost = await site.told.event(name, "monitor-lost")
-    assert lost.data["watched_by"] == "pidfd"
-    cues.go("5")
-    exit_ = await site.told.exit(name)
-    assert (exit_.exit_code, exit_.status_source) == (5, StatusSource.PIDFD)
+async def test_killed_where_the_agent_is_not_the_parent(site: Site, agent: AgentProcess) -> None:
+    """After a restart that is pid 1, and the kernel's own note the witness.
 
-
-@needs_pidfd_info
-async def test_killed_while_no_agent_lived(site: Site, agent: AgentProcess) -> None:
-    """One that lives on is watched; of one that is over nobody knows how, and so it is told."""
+    One whose monitor died while no agent lived is watched like the others; of one that
+    is over, too, nobody knows how it ended, and so it is told.
+    """
+    later, later_cues = await site.run_with_cues()
     lives, cues = await site.run_with_cues()
     dies = await site.run()
-    pids = [await pid_of(site, name) for name in (lives, dies)]
+    pids = [await pid_of(site, name) for name in (later, lives, dies)]
     monitors = [monitor_of(pid) for pid in pids]
     await kill(agent)
-    for monitor in monitors:
+    for monitor in monitors[1:]:
         monitor.kill()
         await over(monitor.pid)
-    psutil.Process(pids[1]).kill()
+    psutil.Process(pids[2]).kill()
     # Until pid 1 has reaped it, the kernel could still tell.
-    await eventually(lambda: not psutil.pid_exists(pids[1]), "pid 1 to reap", within_s=20)
+    await eventually(lambda: not psutil.pid_exists(pids[2]), "pid 1 to reap", within_s=20)
     await start(agent)
-    await site.told.event(lives, "monitor-lost")
-    cues.go("5")
-    assert (await site.told.exit(lives)).exit_code == 5
+
+    monitors[0].kill()
+    for code, (name, each) in enumerate(((later, later_cues), (lives, cues)), start=5):
+        lost = await site.told.event(name, "monitor-lost")
+        assert lost.data["watched_by"] == "pidfd"
+        each.go(str(code))
+        exit_ = await site.told.exit(name)
+        assert (exit_.exit_code, exit_.status_source) == (code, StatusSource.PIDFD)
     unknown = await site.told.exit(dies)
     assert (unknown.status_known, unknown.exit_code, unknown.signal) == (False, None, None)
     assert (unknown.status_source, unknown.reason) == (StatusSource.NONE, ExitReason.MONITOR_LOST)
