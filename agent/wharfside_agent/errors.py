@@ -1,6 +1,8 @@
-"""What can keep the agent from starting, each with what to do about it."""
+"""What can keep the agent from starting, each with what to do about it; and what nobody foresaw."""
 
 from __future__ import annotations
+
+from wharfside_protocol.errors import Internal, WharfsideError
 
 
 class StartError(Exception):
@@ -17,3 +19,10 @@ class AlreadyRunning(StartError):
 
 class NoRuntime(StartError):
     """No OCI runtime, or no conmon, works on this machine."""
+
+
+def told(error: Exception) -> WharfsideError:
+    """`error` as it is told: one that nobody foresaw is a fault of the agent itself."""
+    if isinstance(error, WharfsideError):
+        return error
+    return Internal(f"{type(error).__name__}: {error}; the agent's log has the trace")

@@ -7,6 +7,7 @@ from ulid import ULID
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
+from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Tx
 from wharfside_agent.services.commands import Call
@@ -51,8 +52,8 @@ async def make(node: Node, call: Call, args: CreateArgs, also: Also) -> Live:
     async with live.settling:
         try:
             live.handle = await node.runtime.create(live.plan)
-        except WharfsideError as error:
-            await _tell_failed(node, live, call, error)
+        except Exception as error:
+            await _tell_failed(node, live, call, told(error))
             raise
         node.journal.reached(Step.CREATE_DONE)
         await _tell_created(node, live, call, also)

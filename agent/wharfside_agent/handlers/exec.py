@@ -10,6 +10,7 @@ from ulid import ULID
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.later import refuse_later_io
 from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
 from wharfside_agent.services.commands import Call
@@ -82,8 +83,8 @@ async def _begun(node: Node, live: Live, process: LiveProcess, call: Call, args:
     started_at = node.clock.now()
     try:
         handle = await live.runtime.exec(name, args.process)
-    except WharfsideError as error:
-        await _tell_failed(node, live, process, call, error)
+    except Exception as error:
+        await _tell_failed(node, live, process, call, told(error))
         raise
     node.journal.reached(Step.EXEC_DONE)
     process.handle = handle

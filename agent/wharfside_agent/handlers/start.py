@@ -8,6 +8,7 @@ import msgspec
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, Intent, Tx
 from wharfside_agent.services.commands import Call
@@ -50,8 +51,8 @@ async def let_run(node: Node, live: Live, call: Call, also: Also) -> ContainerRo
         started_at = node.clock.now()
         try:
             await live.runtime.start()
-        except WharfsideError as error:
-            await _tell_refused(node, live, call, error)
+        except Exception as error:
+            await _tell_refused(node, live, call, told(error))
             raise
         node.journal.reached(Step.START_DONE)
         row = await _tell_started(node, live, call, started_at, also)

@@ -91,14 +91,21 @@ class RunContainer:
         self._processes.pop(process).close()
         shutil.rmtree(self._place.monitor_dir(process))
 
-    def find_execs(self) -> None:
-        """Adds the execs that were started but left no trace in the store."""
+    async def find_execs(self) -> None:
+        """Adds the execs that were started but left no trace in the store.
+
+        What is left of a launch that never came so far is ended: it would start later,
+        and nobody would know of it.
+        """
+        programs = self._kit.programs(self._oci)
         for folder in sorted(self._place.monitor_dir(INIT).parent.glob("*")):
-            if folder.name not in self._processes:
-                programs = self._kit.programs(self._oci)
-                trace = find_exec(folder.name, MonitorDir(folder), programs)
-                if trace is not None:
-                    self.add(trace)
+            if folder.name in self._processes:
+                continue
+            trace = find_exec(folder.name, MonitorDir(folder), programs)
+            if trace is not None:
+                self.add(trace)
+            else:
+                await self._clear_exec(MonitorDir(folder))
 
     async def state(self) -> str:
         return await self._commands.state()
@@ -117,10 +124,13 @@ class RunContainer:
         try:
             launched = await launch(words, monitor, f"{self._oci.name} exec", self._kit.settle)
         except BaseException:
-            await end_exec(monitor, self._kit.programs(self._oci))
-            shutil.rmtree(monitor.folder)
+            await self._clear_exec(monitor)
             raise
         return self.launched(exec_id, launched)
+
+    async def _clear_exec(self, monitor: MonitorDir) -> None:
+        await end_exec(monitor, self._kit.programs(self._oci))
+        shutil.rmtree(monitor.folder)
 
     async def pause(self) -> None:
         await self._commands.pause()

@@ -60,7 +60,7 @@ class Driver:
         container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
         for trace in sorted(traces, key=lambda trace: trace.process != INIT):
             container.add(trace)
-        container.find_execs()
+        await container.find_execs()
         return container
 
     async def undo(self, plan: RunPlan) -> None:

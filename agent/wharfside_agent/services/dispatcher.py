@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.services.commands import Call, Commands
@@ -31,7 +32,6 @@ from wharfside_protocol.errors import (
     Canceled,
     DeadlineExceeded,
     ErrorBody,
-    Internal,
     Invalid,
     Unsupported,
     WharfsideError,
@@ -81,7 +81,7 @@ class Dispatcher:
             return self._encoded(await self._answer(op, request.data))
         except Exception as error:
             log.error("request-failed", op=op, exc_info=error)
-            return self._encoded(self._refusal(op, _fault(error).to_body()))
+            return self._encoded(self._refusal(op, told(error).to_body()))
 
     async def _answer(self, op: str, data: bytes) -> Result:
         command: Command | None = None
@@ -195,7 +195,7 @@ class Dispatcher:
         except Exception as error:
             log.error("handler-failed", op=op.name, id=call.id, exc_info=error)
             call.settled = False
-            return self._commands.failure(call, _fault(error).to_body())
+            return self._commands.failure(call, told(error).to_body())
         return call.result or self._commands.success(call, value)
 
     def _refusal(self, op: str, error: ErrorBody, command: Command | None = None) -> Result:
@@ -208,10 +208,6 @@ class Dispatcher:
             return encode(result)
         except Invalid as error:
             return encode(self._refusal(result.op, error.to_body()))
-
-
-def _fault(error: Exception) -> Internal:
-    return Internal(f"{type(error).__name__}: {error}; the agent's log has the trace")
 
 
 def _not_let_in(error: BaseException, container: str) -> WharfsideError:

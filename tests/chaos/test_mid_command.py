@@ -1,0 +1,74 @@
+"""The agent dies while a runtime's command runs: that ends later, or never, and nobody minds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+
+from tests.chaos.processes import nothing_left
+from tests.integration.gates import Gates
+from tests.integration.raw import new_id
+from tests.integration.world import Site, command, kill, start
+from tests.support.agent import AgentProcess
+from tests.support.machine import traces
+
+from wharfside_protocol.commands import DeleteArgs, ExecArgs
+from wharfside_protocol.errors import ErrorCode
+from wharfside_protocol.records import Record
+
+
+async def test_in_a_create(gated: Site, gated_agent: AgentProcess, gates: Gates) -> None:
+    name, id_ = gated.name(), new_id()
+    spec = gated.spec(name)
+    with gates.hold("create") as held:
+        await _dies_in(gated, gated_agent, held.ready(), "create", spec, id_)
+        await start(gated_agent, **gates.environment)
+        failed = await gated.told.event(name, "create-failed")
+    assert failed.incarnation is not None
+    nothing_left(gated, failed.incarnation)
+    answer = await gated.node.request("create", spec, command_id=id_)
+    assert answer.replayed
+    assert answer.error is not None
+    assert answer.error.code is ErrorCode.CANCELED
+    await gated.make(name)
+
+
+async def test_in_an_exec(gated: Site, gated_agent: AgentProcess, gates: Gates) -> None:
+    name = await gated.run()
+    args = ExecArgs(container=name, process=command("sleep 1000"), exec="job")
+    with gates.hold("exec") as held:
+        await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
+        await start(gated_agent, **gates.environment)
+        await gated.told.event(name, "start-failed", process="job")
+        bundle = (await gated.node.inspect(name)).bundle
+        assert not [pid for pid in psutil.pids() if f"{bundle}/monitors/job" in traces(pid)]
+    done = await gated.node.exec(name, command("exit 3"), id="next")
+    assert done.exit is not None
+    assert done.exit.exit_code == 3
+    processes = await gated.node.list_processes(name)
+    assert [each.process for each in processes] == ["init", "next"]
+
+
+async def test_in_a_delete(gated: Site, gated_agent: AgentProcess, gates: Gates) -> None:
+    name, id_ = await gated.run(), new_id()
+    args = DeleteArgs(container=name, force=True)
+    with gates.hold("delete") as held:
+        await _dies_in(gated, gated_agent, held.ready(), "delete", args, id_)
+    await start(gated_agent, **gates.environment)
+    deleted = await gated.told.event(name, "deleted")
+    assert deleted.incarnation is not None
+    nothing_left(gated, deleted.incarnation)
+    answer = await gated.node.request("delete", args, command_id=id_)
+    assert (answer.ok, answer.replayed) == (True, True)
+
+
+async def _dies_in(
+    site: Site, agent: AgentProcess, held: Awaitable[str], op: str, args: Record, id_: str
+) -> None:
+    asked = asyncio.create_task(site.node.request(op, args, command_id=id_, timeout_s=60))
+    await held
+    await kill(agent)
+    asked.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asked
