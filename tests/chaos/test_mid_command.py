@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 
+import psutil
 from tests.chaos.processes import nothing_left
 from tests.integration.gates import Gates
 from tests.integration.raw import new_id
