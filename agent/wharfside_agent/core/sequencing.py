@@ -1,9 +1,10 @@
 """What a refused event means: the expected-sequence rule of DESIGN section 5.
 
 One event of a lane is in flight at a time, each with the sequence of the one
-before as its condition. So where the stream's last sequence is higher than
-expected, the event at the head is what made it so: it was stored, and only its
-PubAck was lost. Where it is lower, the stream forgot (expiry, a new stream).
+before as its condition. Where the stream's last sequence is lower than expected,
+the stream forgot (expiry, a new stream). Where it is higher, the head is nearly
+always what made it so, and only its PubAck was lost; a young head is sent again
+all the same, since the server still knows it by its id and so decides for certain.
 """
 
 from __future__ import annotations
