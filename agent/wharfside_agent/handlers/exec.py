@@ -34,7 +34,7 @@ async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
         return ExecValue(**standing(live.row), process=process.row.process, pid=process.row.pid)
     call.interruptible = True
     status = await asyncio.shield(process.ended)
-    return _value(live, process, status)
+    return await _value(live, process, status)
 
 
 async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProcess:
@@ -130,11 +130,12 @@ async def _tell_failed(
     process.ended.cancel()
 
 
-def _value(live: Live, process: LiveProcess, status: ExitStatus) -> ExecValue:
+async def _value(live: Live, process: LiveProcess, status: ExitStatus) -> ExecValue:
     output: Output | None = None
     if process.handle is not None:
         try:
-            output = process.handle.output(CAPTURE_BYTES)
+            # In a thread: the head of a stream may lie behind megabytes of the other one.
+            output = await asyncio.to_thread(process.handle.output, CAPTURE_BYTES)
         except FileNotFoundError:
             # Deleted between its exit and now; the exit itself is known.
             output = None
