@@ -124,20 +124,22 @@ class EventDraft(Row, frozen=True, kw_only=True):
 class OutboxRow(Row, frozen=True, kw_only=True):
     """An event that waits for its PubAck; `event` is the Event in the store's own form.
 
-    `place` orders the outbox over all epochs (a seq begins anew with each).
+    `place` orders the outbox over all epochs (a seq begins anew with each). `last_acked`
+    is where the lane's subject stood in the stream when the row was written or read.
     """
 
     place: int
     lane: str
     event: bytes
     trace: str | None = None
+    last_acked: int | None = None
 
 
 class LaneRow(Row, frozen=True, kw_only=True):
-    """A container's subject in the stream. `last_acked` None: not known, probe first."""
+    """A container's subject in the stream, and the sequence of its last message there."""
 
     lane: str
-    last_acked: int | None
+    last_acked: int
 
 
 class Tx(Protocol):
@@ -180,8 +182,6 @@ class Tx(Protocol):
         ...
 
     def outbox(self, after_place: int, limit: int) -> list[OutboxRow]: ...
-
-    def lane(self, lane: str) -> LaneRow | None: ...
 
     def save_lane(self, row: LaneRow) -> None: ...
 

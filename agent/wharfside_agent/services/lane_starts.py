@@ -40,13 +40,15 @@ class LaneStarts:
         if len(self._known) > MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)))
 
-    async def expected(self, lane: str) -> int:
-        """Remembered, stored, or asked of the server; waits for the bus if it must."""
+    async def expected(self, lane: str, last_acked: int | None) -> int:
+        """Remembered, stored (`last_acked`), or asked of the server: then it waits for the bus.
+
+        A stored one may be old where a younger was forgotten here: that costs one round trip.
+        """
         if lane in self._known:
             return self._known[lane]
-        row = await self._store.transact(lambda tx: tx.lane(lane))
-        if row is not None and row.last_acked is not None:
-            return row.last_acked
+        if last_acked is not None:
+            return last_acked
         if await self._base() == 0:
             return 0
         container = None if lane == NODE_TOKEN else lane

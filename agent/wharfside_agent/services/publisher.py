@@ -101,7 +101,7 @@ class Publisher:
         self._take([row for row in rows if row.place > self._last_held])
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
-        expected = await self._starts.expected(name)
+        expected = await self._starts.expected(name, lane[0].last_acked)
         while lane:
             await self._acks.settled(name)
             async with self._slots:

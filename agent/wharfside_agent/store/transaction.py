@@ -117,8 +117,9 @@ class SqliteTx:
         return _rows(self._db.execute(sql, (CommandPhase.RUNNING,)), CommandRow)
 
     def append_event(self, draft: EventDraft) -> OutboxRow:
-        event = self._placed(draft)
         lane = draft.container or NODE_TOKEN
+        last_acked, previous = self._standing(lane)
+        event = self._placed(draft, previous)
         body = _encode(event)
         self._db.execute(
             "INSERT INTO lanes (lane, last_epoch, last_seq) VALUES (?, ?, ?) ON CONFLICT (lane)"
@@ -130,11 +131,17 @@ class SqliteTx:
             (event.epoch, event.seq, lane, body, draft.trace),
         )
         assert cursor.lastrowid is not None
-        row = OutboxRow(place=cursor.lastrowid, lane=lane, event=body, trace=draft.trace)
+        row = OutboxRow(
+            place=cursor.lastrowid,
+            lane=lane,
+            event=body,
+            trace=draft.trace,
+            last_acked=last_acked,
+        )
         self.appended.append(row)
         return row
 
-    def _placed(self, draft: EventDraft) -> Event:
+    def _placed(self, draft: EventDraft, previous: int | None) -> Event:
         identity = self._identity
         seq = int(self.meta("seq") or 0) + 1
         self.set_meta("seq", str(seq))
@@ -145,7 +152,7 @@ class SqliteTx:
             boot_id=identity.boot_id,
             epoch=identity.epoch,
             seq=seq,
-            prev_seq=self._previous(draft.container or NODE_TOKEN),
+            prev_seq=previous,
             container=draft.container,
             incarnation=draft.incarnation,
             run=draft.run,
@@ -159,22 +166,24 @@ class SqliteTx:
             data=draft.data,
         )
 
-    def _previous(self, lane: str) -> int | None:
-        sql = "SELECT last_seq FROM lanes WHERE lane = ? AND last_epoch = ?"
-        found = self._db.execute(sql, (lane, self._identity.epoch)).fetchone()
-        return found[0] if found else None
+    def _standing(self, lane: str) -> tuple[int | None, int | None]:
+        """The lane's last sequence in the stream, and its last seq in this epoch."""
+        sql = "SELECT last_acked, last_epoch, last_seq FROM lanes WHERE lane = ?"
+        found = self._db.execute(sql, (lane,)).fetchone()
+        if found is None:
+            return None, None
+        last_acked, epoch, seq = found
+        return last_acked, seq if epoch == self._identity.epoch else None
 
     def outbox(self, after_place: int, limit: int) -> list[OutboxRow]:
-        sql = "SELECT place, lane, event, trace FROM outbox WHERE place > ? ORDER BY place LIMIT ?"
+        sql = (
+            "SELECT place, lane, event, trace, last_acked FROM outbox LEFT JOIN lanes USING (lane)"
+            " WHERE place > ? ORDER BY place LIMIT ?"
+        )
         return [
-            OutboxRow(place=place, lane=lane, event=event, trace=trace)
-            for place, lane, event, trace in self._db.execute(sql, (after_place, limit))
+            OutboxRow(place=place, lane=lane, event=event, trace=trace, last_acked=last_acked)
+            for place, lane, event, trace, last_acked in self._db.execute(sql, (after_place, limit))
         ]
-
-    def lane(self, lane: str) -> LaneRow | None:
-        sql = "SELECT last_acked FROM lanes WHERE lane = ?"
-        found = self._db.execute(sql, (lane,)).fetchone()
-        return LaneRow(lane=lane, last_acked=found[0]) if found else None
 
     def save_lane(self, row: LaneRow) -> None:
         self._db.execute(
@@ -184,7 +193,7 @@ class SqliteTx:
         )
 
     def last_seq(self, lane: str) -> int:
-        return self._previous(lane) or 0
+        return self._standing(lane)[1] or 0
 
     def forget_event(self, place: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))

@@ -1,7 +1,14 @@
-"""SQLite behind one writer thread: changes that wait together share one commit.
+"""SQLite behind one door: a change is committed at once, or handed to the writer's thread.
 
 WAL with synchronous=NORMAL: a commit survives the agent's death, not a power cut;
 a durable one is committed with synchronous=FULL (fsync of the log) and survives both.
+
+A commit without fsync is a write into the page cache, some 50 us: less than it costs to
+wake a thread and to hand the interpreter to and fro. So the loop commits itself, and
+whatever may wait for the disk is the thread's: fsyncs, checkpoints of the log, and
+everything as long as the disk is slow (a full page cache holds up every writer). One of
+the two has the connection at any time; what the thread has not yet done stays before
+what comes after it.
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +37,15 @@ MAX_WAITING = 10_000
 MAX_BATCH = 256
 """Changes that share one commit, so that the first of them does not wait for long."""
 
+CHECKPOINT_COMMITS = 500
+"""After so many the log is brought into the database: it has grown by some 10 MiB."""
+
+SLOW_COMMIT_S = 0.01
+"""A commit on the loop that took longer says that the disk is slow."""
+
+SLOW_FOR_S = 5.0
+"""So long the thread then has all changes, before the loop tries again."""
+
 
 @dataclass(slots=True)
 class _Job:
@@ -40,7 +57,7 @@ class _Job:
 
 
 class SqliteStore:
-    """See ports.store.Store. Made by `open_store`."""
+    """See ports.store.Store. Made by `open_store`; lives on the loop that runs then."""
 
     def __init__(self, db: sqlite3.Connection, identity: Identity) -> None:
         self._db = db
@@ -50,6 +67,9 @@ class SqliteStore:
         self._tell: Callable[[Sequence[OutboxRow]], None] = lambda _rows: None
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._closed = False
+        self._handed_over = 0
+        self._commits = 0
+        self._slow_until = 0.0
         self._thread.start()
 
     @property
@@ -62,11 +82,43 @@ class SqliteStore:
     async def transact(self, change: Callable[[Tx], T], *, durable: bool = False) -> T:
         if self._closed:
             raise Busy("the agent is going down: send it again to its next life")
-        if self._jobs.qsize() >= MAX_WAITING:
+        if durable or self._is_the_threads_turn():
+            return await self._hand_over(change, durable)
+        return self._commit_at_once(change)
+
+    def _is_the_threads_turn(self) -> bool:
+        return (
+            self._handed_over > 0
+            or self._commits >= CHECKPOINT_COMMITS
+            or time.monotonic() < self._slow_until
+        )
+
+    async def _hand_over(self, change: Callable[[Tx], T], durable: bool) -> T:
+        if self._handed_over >= MAX_WAITING:
             raise Busy(f"{MAX_WAITING} changes wait for the disk: try again later")
         future: asyncio.Future[T] = self._loop.create_future()
+        self._handed_over += 1
         self._jobs.put(_Job(change, durable, future))
         return await future
+
+    def _commit_at_once(self, change: Callable[[Tx], T]) -> T:
+        began = time.monotonic()
+        tx = SqliteTx(self._db, self._identity)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            value = change(tx)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        ended = time.monotonic()
+        self._commits += 1
+        if ended - began > SLOW_COMMIT_S:
+            self._slow_until = ended + SLOW_FOR_S
+        if tx.appended:
+            self._tell(tx.appended)
+        return value
 
     async def close(self) -> None:
         """Writes what waits, then closes; a later `transact` is refused."""
@@ -82,6 +134,7 @@ class SqliteStore:
             batch, going = self._next_batch()
             tx = SqliteTx(self._db, self._identity)
             try:
+                self._checkpoint_if_due()
                 self._commit(batch, tx)
             except sqlite3.Error as error:
                 tx.appended.clear()
@@ -100,6 +153,13 @@ class SqliteStore:
             job = self._jobs.get()
         return batch, False
 
+    def _checkpoint_if_due(self) -> None:
+        """Before the commit, not after it: the first to write behind a checkpoint begins the
+        log anew, with an fsync. SQLite's own checkpoints are off."""
+        if self._commits >= CHECKPOINT_COMMITS:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._commits = 0
+
     def _commit(self, batch: list[_Job], tx: SqliteTx) -> None:
         durable = any(job.durable for job in batch)
         if durable:
@@ -114,6 +174,7 @@ class SqliteStore:
                 self._db.execute("ROLLBACK")
             raise
         finally:
+            self._commits += 1
             if durable:
                 self._db.execute("PRAGMA synchronous=NORMAL")
 
@@ -130,6 +191,7 @@ class SqliteStore:
         self._db.execute("RELEASE change")
 
     def _deliver(self, batch: list[_Job], appended: list[OutboxRow]) -> None:
+        self._handed_over -= len(batch)
         for job in batch:
             if job.future.done():
                 continue
@@ -153,6 +215,7 @@ def open_store(path: Path, node: str, boot_id: str, now: int) -> SqliteStore:
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA busy_timeout=5000")
+        db.execute("PRAGMA wal_autocheckpoint=0")
         db.execute("PRAGMA synchronous=FULL")
         migrate(db)
         db.execute("BEGIN IMMEDIATE")

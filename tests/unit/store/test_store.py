@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from wharfside_agent.ports.store import (
     OutboxRow,
     Tx,
 )
+from wharfside_agent.store import writer
 from wharfside_agent.store.identity import ForeignStore
 from wharfside_agent.store.schema import SCHEMA_VERSION, SchemaTooNew
 from wharfside_agent.store.writer import SqliteStore, open_store
@@ -153,11 +155,12 @@ async def test_two_living_containers_never_share_a_name(tmp_path: Path) -> None:
 
 async def test_a_lane_keeps_its_ack_beside_its_events(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    await store.transact(lambda tx: tx.append_event(draft()))
-    assert await store.transact(lambda tx: tx.lane("web")) == LaneRow(lane="web", last_acked=None)
+    first = await store.transact(lambda tx: tx.append_event(draft()))
     await store.transact(lambda tx: tx.save_lane(LaneRow(lane="web", last_acked=7)))
-    await store.transact(lambda tx: tx.append_event(draft()))
-    assert await store.transact(lambda tx: tx.lane("web")) == LaneRow(lane="web", last_acked=7)
+    second = await store.transact(lambda tx: tx.append_event(draft()))
+    assert (first.last_acked, second.last_acked) == (None, 7)
+    read = await store.transact(lambda tx: tx.outbox(0, 10))
+    assert [(row.place, row.last_acked) for row in read] == [(first.place, 7), (second.place, 7)]
     assert await store.transact(lambda tx: tx.last_seq("web")) == 2
     await store.close()
 
@@ -200,6 +203,53 @@ async def test_a_store_of_a_later_schema_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(SchemaTooNew, match="a newer"):
         opened(tmp_path)
+
+
+async def test_what_waits_for_the_disk_stays_before_what_comes_after_it(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    await asyncio.gather(
+        store.transact(lambda tx: tx.append_event(draft("a")), durable=True),
+        store.transact(lambda tx: tx.append_event(draft("b"))),
+        store.transact(lambda tx: tx.append_event(draft("c")), durable=True),
+        store.transact(lambda tx: tx.append_event(draft("d"))),
+    )
+    await store.transact(lambda tx: tx.append_event(draft("e")))
+    kept = events(await store.transact(lambda tx: tx.outbox(0, 10)))
+    await store.close()
+    assert [(each.container, each.seq) for each in kept] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 3),
+        ("d", 4),
+        ("e", 5),
+    ]
+
+
+async def test_a_slow_disk_does_not_hold_up_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a commit was slow, the thread has the next ones: the loop turns meanwhile."""
+    monkeypatch.setattr(writer, "SLOW_COMMIT_S", 0.0)
+    store = opened(tmp_path)
+    loops_thread = threading.get_ident()
+    await store.transact(lambda tx: tx.append_event(draft()))
+    on = await store.transact(lambda _tx: threading.get_ident())
+    await store.close()
+    assert on != loops_thread
+
+
+async def test_the_log_is_brought_into_the_database_and_begun_anew(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+
+    async def commit(count: int) -> int:
+        for _ in range(count):
+            await store.transact(lambda tx: tx.set_meta("x", "y" * 2000))
+        return (tmp_path / "store.sqlite-wal").stat().st_size
+
+    once = await commit(writer.CHECKPOINT_COMMITS)
+    after = await commit(3 * writer.CHECKPOINT_COMMITS)
+    await store.close()
+    assert after < 1.5 * once
 
 
 async def test_a_closed_store_says_busy(tmp_path: Path) -> None:
