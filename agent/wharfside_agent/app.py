@@ -72,6 +72,7 @@ class Parts:
     bus: NatsBus
     publisher: Publisher
     presence: Presence
+    projections: Projections
     recovery: Recovery
     dispatcher: Dispatcher
     tasks: Tasks
@@ -116,7 +117,7 @@ def _compose(
     exits.then(endings.after_exit)
     bus = _bus(settings, store)
     publisher = Publisher(store, bus, subjects, clock, tasks)
-    projections = Projections(store, bus, clock, tasks)
+    projections = Projections(store, bus, clock)
     presence = Presence(
         _node_info(settings, store, machine, clock),
         bus,
@@ -147,7 +148,7 @@ def _compose(
     )
     dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
-    return Parts(store, bus, publisher, presence, recovery, dispatcher, tasks)
+    return Parts(store, bus, publisher, presence, projections, recovery, dispatcher, tasks)
 
 
 def _bus(settings: Settings, store: Store) -> NatsBus:
@@ -173,6 +174,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.presence.start()
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
+        parts.tasks.start(parts.projections.run(), "projections"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
     ]

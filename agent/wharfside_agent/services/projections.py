@@ -14,7 +14,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from wharfside_agent.ports.bus import Bus, BusError
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import ContainerRow, Store, Tx
-from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.views import stopping, timestamp_or_none
 from wharfside_protocol.assets import container_key
 from wharfside_protocol.codec import encode
@@ -25,46 +24,75 @@ from wharfside_protocol.views import ContainerProjection
 
 log = structlog.get_logger(__name__)
 
-GATHER_S = 0.05
-"""Changes of one container within so long become one put."""
+GATHER_S = 0.2
+"""Changes of a container within so long become one put: a short life costs one or two."""
+
+AT_ONCE = 64
+"""Puts of one round, all under way at once; what is due beyond them waits for the next."""
 
 DELETED_TTL = "1h"
 """So long a deleted container's key tells that it is deleted; then the server drops it."""
 
 
 class Projections:
-    """Puts what the publisher says has been told."""
+    """Puts what the publisher says has been told, in rounds: no two puts of a key overlap."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, tasks: Tasks) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._tasks = tasks
-        self._waiting: set[str] = set()
+        self._due: set[str] = set()
+        self._wake = asyncio.Event()
 
     def acked(self, lane: str) -> None:
         """All events of `lane` are stored: its projection may follow."""
-        if lane != NODE_TOKEN and lane not in self._waiting:
-            self._waiting.add(lane)
-            self._tasks.start(self._put_soon(lane), f"projection of {lane}")
+        if lane != NODE_TOKEN:
+            self._due.add(lane)
+            self._wake.set()
 
-    async def _put_soon(self, name: str) -> None:
-        await asyncio.sleep(GATHER_S)
-        self._waiting.discard(name)
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(BusError),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-        ):
-            with attempt:
-                await self._put(name)
+    async def run(self) -> None:
+        """Puts what is due, for ever; what the bus does not take is read and put again."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(BusError),
+                wait=wait_random_exponential(multiplier=0.2, max=10),
+            ):
+                with attempt:
+                    await self._round()
 
-    async def _put(self, name: str) -> None:
-        row, seq = await self._store.transact(lambda tx: _latest(tx, name))
+    async def _round(self) -> None:
+        """Raises BusError where one was not taken; those are due again."""
+        names = list(self._due)[:AT_ONCE]
+        self._due.difference_update(names)
+        if not self._due:
+            self._wake.clear()
+        latest = await self._store.transact(lambda tx: [_latest(tx, name) for name in names])
+        puts = (self._put(row, seq) for row, seq in latest)
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+        refusals = {
+            name: error
+            for name, error in zip(names, outcomes, strict=True)
+            if isinstance(error, BaseException)
+        }
+        for name, error in refusals.items():
+            if not isinstance(error, BusError):
+                log.error("projection-failed", container=name, exc_info=error)
+        self._try_again({n: e for n, e in refusals.items() if isinstance(e, BusError)})
+
+    def _try_again(self, refused: dict[str, BusError]) -> None:
+        if refused:
+            self._due.update(refused)
+            self._wake.set()
+            raise next(iter(refused.values()))
+
+    async def _put(self, row: ContainerRow | None, seq: int) -> None:
         if row is None:
             return
         payload = encode(self._projection(row, seq))
         headers = {"Nats-TTL": DELETED_TTL} if row.state is ContainerState.DELETED else {}
-        key = container_key(self._store.identity.node, name)
+        key = container_key(self._store.identity.node, row.name)
         await self._bus.publish(key, payload, headers=headers)
 
     def _projection(self, row: ContainerRow, seq: int) -> ContainerProjection:
