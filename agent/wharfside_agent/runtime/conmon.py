@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ async def _reap(monitor: MonitorDir) -> None:
 
 def _start(
     argv: list[str], cwd: Path, words: int, settle: Callable[[int], None], owned: ExitStack
-) -> tuple[int, subprocess.Popen[bytes]]:
+) -> tuple[int, int]:
     """conmon, blocked on its start pipe until it is settled, then let go."""
     report, sync = os.pipe2(os.O_CLOEXEC)
     owned.callback(os.close, report)
@@ -85,7 +84,7 @@ def _start(
         os.set_blocking(report, False)
         for fd in (sync, start):
             os.set_inheritable(fd, True)
-        child = spawn.popen(
+        child = spawn.start(
             argv,
             stderr=words,
             cwd=cwd,
@@ -94,7 +93,7 @@ def _start(
     finally:
         os.close(sync)
         os.close(start)
-    settle(child.pid)
+    settle(child)
     os.write(go, b"\0")
     return report, child
 

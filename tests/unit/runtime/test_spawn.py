@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -85,3 +86,9 @@ async def test_no_descriptor_is_left() -> None:
     before = descriptors()
     await spawn.run(["/bin/true"], stdin=b"x")
     assert descriptors() == before
+
+
+async def test_a_child_that_was_reaped_as_nobodys_has_no_code() -> None:
+    pid = spawn.start(["/bin/true"], stderr=2)
+    os.waitpid(pid, 0)
+    assert await spawn.ended(pid, 5.0) is None
