@@ -10,6 +10,7 @@ walk is the same on the way out: what `encode` gives, `decode` takes.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from typing import Any, TypeVar
 
@@ -111,7 +112,9 @@ def unpack(data: bytes) -> dict[str, Any]:
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise Invalid(f"message of {len(data)} bytes; at most {MAX_MESSAGE_BYTES} travel")
-    value = _tidy(_parse(data), 0)
+    value = _parse_plain(data)
+    if value is None:
+        value = _tidy(_parse(data), 0)
     if not isinstance(value, dict):
         raise Invalid(f"not a msgpack map but {type(value).__name__}")
     return value
@@ -133,6 +136,30 @@ def _parse(data: bytes) -> Any:
         )
     except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
         raise Invalid(f"not msgpack: {type(error).__name__} {error}".strip()) from error
+
+
+SMALL_BYTES = 1024
+_RARE = re.compile(rb"[\xc0\xc4-\xcb\xcf\xd3-\xd8]")
+"""Where none of these bytes is, there is no nil, bin, float, ext and no 64-bit integer."""
+_CONTAINERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+
+
+def _parse_plain(data: bytes) -> Any:
+    """A small message of maps, lists, strings, booleans and small integers; else None.
+
+    Most are. Nothing in it is to be tidied, its few bytes can announce little, and as
+    many headers of maps and lists as may be nested are too few to be nested deeper. What
+    packs into the very same bytes again had no key twice.
+    """
+    if len(data) > SMALL_BYTES or _RARE.search(data) is not None:
+        return None
+    if len(data) - len(data.translate(None, _CONTAINERS)) > MAX_DEPTH:
+        return None
+    try:
+        value = msgpack.unpackb(data, max_array_len=len(data), max_map_len=len(data))
+        return value if msgpack.packb(value) == data else None
+    except (msgpack.UnpackException, ValueError, TypeError, OverflowError):
+        return None
 
 
 def _check_complete(data: bytes) -> None:

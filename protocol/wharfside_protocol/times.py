@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 from datetime import datetime
@@ -14,6 +13,7 @@ from wharfside_protocol.records import TIMESTAMP_PATTERN
 NANOSECONDS = 1_000_000_000
 _SHAPE = re.compile(TIMESTAMP_PATTERN)
 _SECONDS_LENGTH = len("2026-01-01T00:00:00")
+_EPOCH = datetime(1970, 1, 1)
 
 
 def to_timestamp(nanoseconds: int) -> str:
@@ -42,8 +42,8 @@ def from_timestamp(text: str) -> int:
     if not _SHAPE.search(text):
         raise Invalid(f"not an RFC 3339 UTC time: {text!r}; write 2026-01-31T09:00:00Z")
     try:
-        broken = datetime.fromisoformat(text[:_SECONDS_LENGTH])
+        since = datetime.fromisoformat(text[:_SECONDS_LENGTH]) - _EPOCH
     except ValueError as error:
         raise Invalid(f"no such time: {text!r} ({error})") from error
     fraction = text[_SECONDS_LENGTH + 1 : -1].ljust(9, "0")
-    return calendar.timegm(broken.timetuple()) * NANOSECONDS + int(fraction)
+    return (since.days * 86_400 + since.seconds) * NANOSECONDS + int(fraction)

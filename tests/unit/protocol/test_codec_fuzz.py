@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.protocol.strategies import all_records, example
 
+from wharfside_protocol import codec
 from wharfside_protocol.codec import decode, encode, unpack
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command
@@ -134,3 +135,32 @@ def test_any_bytes_at_all(data: bytes) -> None:
         return
     assert isinstance(value, dict)
     assert all(type(key) is str and item is not None for key, item in value.items())
+
+
+@pytest.fixture
+def walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], object]]:
+    """`unpack` without the short way of small plain messages: the map, or None for Invalid."""
+
+    def walk(data: bytes) -> object:
+        with monkeypatch.context() as patched:
+            patched.setattr(codec, "_parse_plain", lambda _data: None)
+            return _unpacked(data)
+
+    return walk
+
+
+def _unpacked(data: bytes) -> dict[str, object] | None:
+    try:
+        return unpack(data)
+    except Invalid:
+        return None
+
+
+def test_the_short_way_of_small_messages_gives_what_the_long_one_gives(
+    walked: Callable[[bytes], object],
+) -> None:
+    short = 0
+    for _, data in _cases(15_000):
+        assert _unpacked(data) == walked(data), data.hex()
+        short += codec._parse_plain(data) is not None
+    assert short > 100
