@@ -35,6 +35,7 @@ def agent(world: World) -> Iterator[AgentProcess]:
 async def site(world: World, agent: AgentProcess) -> AsyncIterator[Site]:
     """A test's view of `n1`; what it made is deleted afterwards."""
     async with open_site(world, agent) as site:
+        await site.listed()
         yield site
         await site.clear()
         agent.drain()
@@ -73,6 +74,7 @@ def gated_agent(world: World, gates: Gates) -> Iterator[AgentProcess]:
 async def gated(world: World, gated_agent: AgentProcess) -> AsyncIterator[Site]:
     """As `site`, on the agent with the gates."""
     async with open_site(world, gated_agent) as site:
+        await site.listed()
         yield site
         await site.clear()
         gated_agent.drain()

@@ -14,8 +14,9 @@ from typing import Any
 from tests.integration.bounds import bounded
 from tests.integration.fifos import ENDS_ON_CUE, SLEEPS, Cues
 from tests.integration.told import Told
-from tests.support.agent import AgentProcess, agent_process
+from tests.support.agent import START_SECONDS, AgentProcess, agent_process
 from tests.support.event_order import violations
+from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
@@ -127,6 +128,14 @@ class Site:
         for view in await self.node.list(all=True):
             with contextlib.suppress(WharfsideError):
                 await self.node.delete(view.container, force=True)
+
+    async def listed(self) -> None:
+        """Waits until the node is among the fleet's: it answers before its presence is told."""
+
+        async def found() -> bool:
+            return any(each.node == self.agent.name for each in await self.fleet.nodes())
+
+        await eventually(found, f"{self.agent.name} is listed", within_s=START_SECONDS)
 
     def close(self) -> None:
         self._stack.close()
