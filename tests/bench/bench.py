@@ -20,11 +20,13 @@ PEERS = ("ctr", "podman", "docker")
 
 @dataclass
 class Bench:
-    """`notes` says what could not be measured, and why."""
+    """`server` is a URL, `restart_server` its kill -9 and new life; `notes` says what could
+    not be measured, and why."""
 
     quick: bool
     places: Places
     server: str
+    restart_server: Callable[[], None]
     notes: list[str] = field(default_factory=list)
     _found: dict[str, CommandLine] | None = None
 

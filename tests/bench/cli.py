@@ -44,8 +44,8 @@ def main() -> int:
 def _measured(where: Places, options: argparse.Namespace, console: Console) -> int:
     try:
         where.lay_out()
-        with nats_server(where.run / "nats") as url:
-            bench = Bench(quick=options.quick, places=where, server=url)
+        with nats_server(where.run / "nats") as server:
+            bench = Bench(options.quick, where, server.url, server.restart)
             comparisons, failed = _run(bench, options.only or list(SCENARIOS), console)
     finally:
         sweep(where)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -20,30 +21,59 @@ class ServerFailed(Exception):
     """nats-server is missing or did not come up; the log's end says why."""
 
 
+class Server:
+    """A server that can be killed and started again on its port and its files."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._port = -1
+        self.url = ""
+
+    def start(self) -> None:
+        """
+        Raises:
+            ServerFailed: no server binary, or no port within START_SECONDS.
+        """
+        for stale in self._home.glob("*.ports"):
+            stale.unlink()
+        # Tied to the bench's own life: a killed bench leaves no server behind.
+        tied = ["setpriv", "--pdeathsig", "KILL", "--"]
+        listening = ["-a", "127.0.0.1", "-p", str(self._port), "--ports_file_dir", str(self._home)]
+        files = ["-js", "-sd", str(self._home / "js"), "-l", str(self._home / "log")]
+        self._process = subprocess.Popen([*tied, _binary(), *listening, *files])
+        self.url = _url(self._home, self._process)
+        self._port = urlsplit(self.url).port or -1
+
+    def restart(self) -> None:
+        """kill -9, and a new life."""
+        self._process.kill()
+        self._process.wait()
+        self.start()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
 @contextmanager
-def nats_server(home: Path) -> Iterator[str]:
-    """The server's URL. `home` is emptied first and gone afterwards.
+def nats_server(home: Path) -> Iterator[Server]:
+    """`home` is emptied first and gone afterwards.
 
     Raises:
-        ServerFailed: no server binary, or no port within START_SECONDS.
+        ServerFailed: see `Server.start`.
     """
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    # Tied to the bench's own life: a killed bench leaves no server behind.
-    tied = ["setpriv", "--pdeathsig", "KILL", "--"]
-    listening = ["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", str(home)]
-    process = subprocess.Popen(
-        [*tied, _binary(), *listening, "-js", "-sd", str(home / "js"), "-l", str(home / "log")]
-    )
+    server = Server(home)
+    server.start()
     try:
-        yield _url(home, process)
+        yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        server.stop()
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -139,8 +139,10 @@ class Ours:
 
         return self._run(restart())
 
-    def events_rate(self, count: int) -> float:
+    def events_rate(self, count: int, half_way: Callable[[], None] | None = None) -> float:
         """Events a second, by the stream's own times, from a full outbox of `count` on.
+
+        `half_way` is called when the stream has half of them.
 
         Raises:
             EventsMissing: the stream does not hold every one of them just once.
@@ -149,9 +151,8 @@ class Ours:
         known = self._run(outbox_load.last_stored(self._server))
         self._run(outbox_load.fill(self._process.store, self.node, count))
         self._process.start()
-        return self._run(
-            outbox_load.drained(self._server, self._remote.client, self.node, known, count)
-        )
+        sent = outbox_load.Sent(self.node, known, count)
+        return self._run(outbox_load.drained(self._server, self._remote.client, sent, half_way))
 
     async def _answering(self) -> None:
         """Until the node answers a ping.

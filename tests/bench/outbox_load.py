@@ -6,13 +6,24 @@ itself writes them, through its own store, while it is down.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import nats
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryError,
+    retry,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 from ulid import ULID
 
 from wharfside_agent.host import boot_id
@@ -72,42 +83,69 @@ async def last_stored(server: str) -> int:
         await client.close()
 
 
-async def drained(server: str, watcher: Wharfside, node: str, known: int, count: int) -> float:
-    """Events a second from the first to the last that the stream stored after `known`.
+@dataclass(frozen=True)
+class Sent:
+    """`count` events of `node`, the first of them behind the stream's sequence `known`."""
+
+    node: str
+    known: int
+    count: int
+
+
+async def drained(
+    server: str, watcher: Wharfside, sent: Sent, half_way: Callable[[], None] | None
+) -> float:
+    """Events a second from the first to the last that the stream stored.
 
     Raises:
         EventsMissing: not all within DRAIN_SECONDS, or not each just once.
     """
-    client = await nats.connect(server)
+    client = await nats.connect(
+        server, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_quiet
+    )
     jetstream = client.jetstream()
+    first, last = sent.known + 1, sent.known + sent.count
+    try:
+        if half_way is not None:
+            await _stored(jetstream, (first + last) // 2)
+            await asyncio.to_thread(half_way)
+        await _stored(jetstream, last)
+        await _check(watcher, sent)
+        began, ended = [await _stored_at(jetstream, at) for at in (first, last)]
+    finally:
+        await client.close()
+    return sent.count / (ended - began)
+
+
+async def _quiet(_error: Exception) -> None:
+    """That the server is away is what is measured."""
+
+
+async def _stored(jetstream: JetStreamContext, sequence: int) -> None:
+    """Until the stream has `sequence`; a server that is away is asked again."""
 
     @retry(
-        retry=retry_if_result(lambda last: last < known + count),
+        retry=retry_if_result(lambda last: last < sequence) | retry_if_exception_type(NatsError),
         stop=stop_after_delay(DRAIN_SECONDS),
         wait=wait_fixed(0.05),
-        retry_error_callback=lambda _state: None,
     )
-    async def wait() -> int | None:
+    async def wait() -> int:
         return await _last(jetstream)
 
     try:
-        last = await wait()
-        if last is None:
-            raise EventsMissing(f"not all of {count} stored within {DRAIN_SECONDS} s")
-        await _check(watcher, node, known, count)
-        first_at, last_at = [await _stored_at(jetstream, at) for at in (known + 1, known + count)]
-    finally:
-        await client.close()
-    return count / (last_at - first_at)
+        await wait()
+    except RetryError as error:
+        raise EventsMissing(f"{sequence} was not stored within {DRAIN_SECONDS} s") from error
 
 
-async def _check(watcher: Wharfside, node: str, known: int, count: int) -> None:
-    wanted = EventFilter(node=node, type=MARK)
+async def _check(watcher: Wharfside, sent: Sent) -> None:
+    wanted = EventFilter(node=sent.node, type=MARK)
     told = Counter(
-        [stored.event.event_id async for stored in watcher.history(known, wanted=wanted)]
+        [stored.event.event_id async for stored in watcher.history(sent.known, wanted=wanted)]
     )
-    if len(told) != count or max(told.values()) != 1:
-        raise EventsMissing(f"{count} events, {len(told)} stored, {told.total() - len(told)} twice")
+    if len(told) != sent.count or max(told.values()) != 1:
+        twice = told.total() - len(told)
+        raise EventsMissing(f"{sent.count} events, {len(told)} stored, {twice} twice")
 
 
 async def _last(jetstream: JetStreamContext) -> int:

@@ -5,6 +5,7 @@ Source: runtime-spec config.md and config-linux.md.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Any
 
@@ -81,8 +82,12 @@ class _Config(msgspec.Struct):
     annotations: dict[str, str] | None = None
 
 
+@lru_cache(maxsize=4)
 def parse_config(data: bytes) -> dict[str, Any]:
     """The config.json of a bundle, with all its fields, once it is known to be usable.
+
+    Each create reads it twice, to check and to make: what the same bytes gave is kept, and
+    must not be changed.
 
     Raises:
         Invalid: too large, too deep, not JSON, or a field of the wrong type; the message and
