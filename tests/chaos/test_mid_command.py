@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable
+from pathlib import Path
 
 import psutil
 from tests.chaos.processes import nothing_left
@@ -12,6 +13,7 @@ from tests.integration.gates import Gates
 from tests.integration.raw import new_id
 from tests.integration.world import Site, command, kill, start
 from tests.support.agent import AgentProcess
+from tests.support.eventually import eventually
 from tests.support.machine import traces
 
 from wharfside_protocol.commands import DeleteArgs, ExecArgs
@@ -49,6 +51,21 @@ async def test_in_an_exec(gated: Site, gated_agent: AgentProcess, gates: Gates) 
     assert done.exit.exit_code == 3
     processes = await gated.node.list_processes(name)
     assert [each.process for each in processes] == ["init", "next"]
+
+
+async def test_in_an_exec_that_begins_all_the_same(
+    gated: Site, gated_agent: AgentProcess, gates: Gates
+) -> None:
+    """Its monitor has nobody to report to, and yet it lives to tell how the exec ended."""
+    name = await gated.run()
+    args = ExecArgs(container=name, process=command("exit 5"), exec="job")
+    folder = Path((await gated.node.inspect(name)).bundle).parent
+    with gates.hold("exec") as held:
+        await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
+    await eventually(lambda: list(folder.rglob("job/persist/exit")), "the exec's exit file")
+    await start(gated_agent, **gates.environment)
+    exit_ = await gated.told.exit(name, "job")
+    assert (exit_.exit_code, exit_.status_known) == (5, True)
 
 
 async def test_in_a_delete(gated: Site, gated_agent: AgentProcess, gates: Gates) -> None:
