@@ -24,9 +24,12 @@ from wharfside_protocol.times import NANOSECONDS, from_timestamp
 TIME_BOUND_NS = 1 * NANOSECONDS
 """Far above what a file's time and a busy machine cost, far below any confusion of two ends."""
 
-BLIND_NS = 2 * NANOSECONDS
-"""An end so long before the agent's death may not have been committed: conmon was slow, or the
-agent itself was; so long after its start it may not have looked yet."""
+BLIND_BEFORE_NS = NANOSECONDS // 2
+"""An end so shortly before a death need not have been seen by who died: nobody committed it, or
+conmon had not written its file."""
+
+BLIND_AFTER_NS = NANOSECONDS // 5
+"""Ready is told when everything was found again; the fault's log may be that much early."""
 
 Key = tuple[str, str]
 EXACT = (StatusSource.WAIT, StatusSource.PIDFD)
@@ -135,14 +138,14 @@ class ExitsCheck:
 
     def _unwatched(self, life: Life) -> bool:
         return any(
-            life.pid in fault.victims and fault.begun_at < (life.ended_at or 0) + BLIND_NS
+            life.pid in fault.victims and fault.begun_at < (life.ended_at or 0) + BLIND_BEFORE_NS
             for fault in self._records.faults
         )
 
 
 def _covers(fault: Fault, at: int) -> bool:
     end = fault.ended_at or at
-    return fault.begun_at - BLIND_NS <= at <= end + BLIND_NS
+    return fault.begun_at - BLIND_BEFORE_NS <= at <= end + BLIND_AFTER_NS
 
 
 def _of_processes(events: Sequence[Event]) -> dict[Key, list[Event]]:
