@@ -10,9 +10,11 @@ from collections import deque
 
 from tests.chaos.runner.jobs import Job, Site, durable_known
 from tests.chaos.runner.kinds import KINDS, Kind
+from tests.chaos.runner.records import Command
 
 from wharfside_protocol.commands import CommandState
 from wharfside_protocol.errors import ErrorCode, NotFound, Unsupported, WharfsideError
+from wharfside_protocol.views import ContainerView
 
 WORKERS = 16
 JOB_S = 180.0
@@ -98,16 +100,15 @@ class Orchestrator:
                 job.name = view.container
                 await self._give_up(job)
         for command in records.commands:
-            await self._settle(command.id)
+            await self._settle(command)
 
-    async def _listed(self) -> list:  # type: ignore[type-arg]
+    async def _listed(self) -> list[ContainerView]:
         return await self._site.node.list(all=True, unreachable_s=QUIET_S)
 
-    async def _settle(self, id_: str) -> None:
+    async def _settle(self, command: Command) -> None:
         """What the node says of it now."""
-        (command,) = [each for each in self._site.records.commands if each.id == id_]
         try:
-            state = await self._finished(id_)
+            state = await self._finished(command.id)
         except NotFound:
             command.settled = str(ErrorCode.NOT_FOUND)
             return
