@@ -75,14 +75,18 @@ class ExitsCheck:
                 yield from self._of_exit(owner, life, event)
 
     def _by_pid(self, exit_: Event, events: list[Event]) -> Life | None:
-        """One that ended before it told its mark; the pid is of another event of the same run."""
-        pids = {e.data.get("pid") for e in events if e.run == exit_.run} - {None}
-        at = from_timestamp(exit_.occurred_at)
+        """One that ended before it told its mark; the pid is of another event of the same run.
+
+        Pids are used again: the end lies between the run's first event and the telling.
+        """
+        run = [event for event in events if event.run == exit_.run]
+        first = min(from_timestamp(event.occurred_at) for event in run)
+        last = from_timestamp(exit_.observed_at) + TIME_BOUND_NS
         found = [
             life
-            for pid in pids
-            for life in self._truth.others.get(int(pid or 0), [])
-            if abs((life.ended_at or 0) - at) < TIME_BOUND_NS or not exit_.data["status_known"]
+            for pid in {event.data.get("pid") for event in run} - {None}
+            for life in self._truth.others.get(pid, [])
+            if min(first, from_timestamp(exit_.occurred_at)) <= (life.ended_at or 0) <= last
         ]
         self.unmarked += bool(found)
         return found[-1] if found else None
