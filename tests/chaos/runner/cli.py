@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.chaos.runner.faults import PACES
 from tests.chaos.runner.ground import ObserverFailed, make_ground
+from tests.chaos.runner.node import NeverReady
 from tests.chaos.runner.run import Outcome, Plan, run_chaos
 from tests.support.nats_server import NatsServerFailed
 from tests.support.requirements import missing
@@ -33,7 +34,7 @@ def main() -> int:
     try:
         with make_ground(folder) as ground:
             outcome = run_chaos(ground, plan)
-    except (ObserverFailed, NatsServerFailed, OSError) as error:
+    except (ObserverFailed, NatsServerFailed, NeverReady, OSError) as error:
         print(f"chaos: {error!r}; see {folder}", file=sys.stderr)
         return FAILED
     return _reported(outcome, options.json, folder, keep=options.keep)

@@ -23,9 +23,14 @@ from tests.support.nats_server import NatsServer
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
+from wharfside_protocol.times import NANOSECONDS
 
 STEP_S = 2.0
 """So long a life waits for its step to be reached; then it is killed as any other."""
+
+AGAIN_S = 0.5
+AFTER_FULL_NS = 5 * NANOSECONDS
+"""An agent that has ended because its disk was full is found to be over some time later."""
 
 REAPED_S = 3.0
 """pid 1 takes up to 1.7 s to reap an orphan."""
@@ -128,14 +133,30 @@ class Faults:
                     await asyncio.sleep(chance.choice([0, 0, 0, 0.2, 1.0]))
                 await self._begin_agent()
 
-    async def _end_agent(self, fault: Fault) -> None:
+    async def _end_agent(self, fault: Fault, *, may_be_over: bool = False) -> None:
+        """kill -9. One that has ended without being asked to is a bug, but for a full disk."""
+        over = not self._agent.running
         pid = await self._agent.kill()
         if pid is not None:
             fault.pids.append(pid)
+        if over and not may_be_over and not self._disk_was_full(fault.begun_at):
+            code = self._agent.process.returncode if self._agent.process else None
+            self._records.stuck.append(f"agent: ended by itself, exit status {code}")
 
     async def _begin_agent(self) -> None:
-        if not await self._agent.start():
-            raise NeverReady(f"the agent ended by itself:\n{self._agent.log_tail()}")
+        """As a service manager does: once more, where a full disk lets it not begin."""
+        began = time.time_ns()
+        while not await self._agent.start():
+            if not self._disk_was_full(began):
+                raise NeverReady(f"the agent ended by itself:\n{self._agent.log_tail()}")
+            await asyncio.sleep(AGAIN_S)
+
+    def _disk_was_full(self, since: int) -> bool:
+        """At some time from a little before `since` on."""
+        return any(
+            fault.kind == "disk-full" and (fault.ended_at or since) > since - AFTER_FULL_NS
+            for fault in self._records.faults
+        )
 
     async def _kill_at_step(self, chance: random.Random) -> None:
         """One life that ends itself at a step of its journal, wherever that comes."""
@@ -147,7 +168,7 @@ class Faults:
             await self._agent.ended_within(STEP_S)
         kind = "agent-kill" if self._agent.running else "agent-kill-at-step"
         async with self._fault(kind, note=str(step)) as fault:
-            await self._end_agent(fault)
+            await self._end_agent(fault, may_be_over=True)
             await self._begin_agent()
 
     async def _blind(self, chance: random.Random) -> None:

@@ -134,6 +134,9 @@ class _Run:
             site = Site(node, self._ground.rootfs, self._records, self._token, itertools.count(1))
             work = Orchestrator(site, self._plan.seed, self._plan.kinds)
             await self._work(work)
+            if not self._agent.running:
+                self._records.stuck.append("agent: it was not running at the end")
+                await self._agent.start()
             await node.ping(unreachable_s=30)
             await work.clear()
             return await self._read(fleet, node)
