@@ -60,9 +60,15 @@ def check(truth: Truth, events: Sequence[Event], records: Records) -> Verdict:
         late_ms=exits.late_ns / 1e6,
         faults=Counter(fault.kind for fault in records.faults),
         skipped=records.skipped,
-        outcomes=Counter(command.outcome for command in records.commands),
+        outcomes=Counter(_answer(command) for command in records.commands),
         findings=findings,
     )
+
+
+def _answer(command: Command) -> str:
+    if command.outcome != "unanswered":
+        return command.outcome
+    return f"unanswered {command.op}, later {command.settled}"
 
 
 def _first_word(line: str) -> str:
