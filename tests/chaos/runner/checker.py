@@ -30,6 +30,7 @@ EFFECTS = {
 }
 """What must be told where a command was answered with success."""
 
+ODD = ("unanswered", "internal", "runtime-failed", "stale", "conflict", "invalid")
 ONCE_A_LIFE = {T.CREATED, T.CREATE_FAILED, T.DELETED}
 ONCE_A_PROCESS = {T.STARTED, T.EXEC_ADDED, T.EXEC_STARTED, T.EXITED, T.START_FAILED}
 ENDS = {T.DELETED, T.CREATE_FAILED}
@@ -62,6 +63,11 @@ def check(truth: Truth, events: Sequence[Event], records: Records) -> Verdict:
         skipped=records.skipped,
         outcomes=Counter(_answer(command) for command in records.commands),
         findings=findings,
+        odd=[
+            f"{command.container}: {_answer(command)}: {command.message}"
+            for command in records.commands
+            if command.outcome in ODD
+        ],
     )
 
 

@@ -22,7 +22,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Verdict:
-    """`unknown`: exits whose status nobody could know, and which were told so."""
+    """`unknown`: exits whose status nobody could know, and which were told so.
+
+    `odd`: answers that are no fault by themselves, but worth a look.
+    """
 
     seed: int = 0
     seconds: float = 0.0
@@ -36,6 +39,7 @@ class Verdict:
     skipped: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
 
     def count(self, kind: str) -> int:
         return sum(finding.kind == kind for finding in self.findings)
@@ -60,6 +64,7 @@ class Verdict:
             "faults_by_kind": dict(self.faults),
             "skipped_by_kind": dict(self.skipped),
             "answers": dict(self.outcomes),
+            "odd": self.odd,
         }
 
     def table(self) -> str:
@@ -78,4 +83,5 @@ class Verdict:
             *((kind, self.count(kind)) for kind in BAD),
         ]
         head = f"seed {self.seed}, {self.seconds:.0f} s"
-        return "\n".join([head, *(f"{name:<46} {value!s:>10}" for name, value in rows)])
+        lines = (f"{name:<46} {value!s:>10}" for name, value in rows)
+        return "\n".join([head, *lines, *(f"odd: {what}" for what in self.odd)])
