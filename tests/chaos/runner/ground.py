@@ -17,7 +17,7 @@ from tests.support.rootfs import build_rootfs
 from wharfside_client import connect
 
 READY_S = 10.0
-DISK_MB = 24
+DISK_MB = 64
 
 
 class ObserverFailed(Exception):
