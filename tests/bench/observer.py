@@ -2,7 +2,7 @@
 
     python -m tests.bench.observer FILE [--pidfd]
 
-The proc connector (Documentation/driver-api/connector.rst, include/uapi/linux/cn_proc.h)
+The proc connector (tests/support/proc_connector.py)
 tells every exit of the machine with the kernel's own CLOCK_MONOTONIC nanoseconds. Where it
 is missing, or with --pidfd, the pids that stdin names are watched by pidfd instead: the time
 is then that of the wake-up, a little late, so it flatters nobody by more than that. `code` is
@@ -22,81 +22,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-NETLINK_CONNECTOR = 11
-CN_IDX_PROC, CN_VAL_PROC = 1, 1
-PROC_CN_MCAST_LISTEN = 1
-PROC_EVENT_NONE, PROC_EVENT_EXIT = 0x00000000, 0x80000000
-RECEIVE_BYTES = 16 << 20
-ACK_SECONDS = 1.0
-
-_NETLINK = struct.Struct("=IHHII")
-_CONNECTOR = struct.Struct("=IIIIHH")
-_EVENT = struct.Struct("=IIQ")
-_EXIT = struct.Struct("=iiIIii")
+from tests.support.proc_connector import ConnectorMissing, Exit, connect, exit_code, parse
 
 PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, 64)
 PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 
 
-class ConnectorMissing(Exception):
-    """The kernel does not tell process events here: no connector, no right, or a namespace."""
-
-
-def exit_code(status: int) -> int:
-    """A wait status as the shell has it: 128 + signal for a killed process."""
-    code = os.waitstatus_to_exitcode(status & 0xFFFF)
-    return code if code >= 0 else 128 - code
-
-
-def connect() -> socket.socket:
-    """A socket on which every process event arrives.
-
-    Raises:
-        ConnectorMissing: the kernel did not acknowledge the subscription.
-    """
-    try:
-        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_CONNECTOR)
-        netlink.bind((0, CN_IDX_PROC))
-    except OSError as error:
-        raise ConnectorMissing(str(error)) from error
-    netlink.setsockopt(socket.SOL_SOCKET, 33, RECEIVE_BYTES)  # SO_RCVBUFFORCE
-    body = struct.pack("=I", PROC_CN_MCAST_LISTEN)
-    message = _CONNECTOR.pack(CN_IDX_PROC, CN_VAL_PROC, 0, 0, len(body), 0) + body
-    length = _NETLINK.size + len(message)
-    netlink.settimeout(ACK_SECONDS)
-    try:
-        netlink.send(_NETLINK.pack(length, 3, 0, 0, os.getpid()) + message)
-        netlink.recv(4096)  # the acknowledgement, or already an event: either will do
-    except OSError as error:
-        netlink.close()
-        raise ConnectorMissing(str(error)) from error
-    netlink.setblocking(False)
-    return netlink
-
-
-def parse_exit(datagram: bytes) -> tuple[int, int, int] | None:
-    """(pid, code, ns) where the datagram tells the end of a process, not of a thread."""
-    offset = _NETLINK.size + _CONNECTOR.size
-    what, _cpu, stamp = _EVENT.unpack_from(datagram, offset)
-    if what != PROC_EVENT_EXIT:
-        return None
-    pid, tgid, status, *_ = _EXIT.unpack_from(datagram, offset + _EVENT.size)
-    return (pid, exit_code(status), stamp) if pid == tgid else None
-
-
 def drain(netlink: socket.socket, out: TextIO) -> None:
     """All that has arrived. A full buffer is said in the file: figures may be missing."""
     while True:
         try:
-            told = parse_exit(netlink.recv(4096))
+            told = parse(netlink.recv(4096))
         except BlockingIOError:
             return
         except OSError as error:
             out.write(f"lost {error.errno} {time.monotonic_ns()}\n")
             continue
-        if told:
-            out.write("{} {} {}\n".format(*told))
+        if isinstance(told, Exit):
+            out.write(f"{told.pid} {told.code} {told.stamp_ns}\n")
 
 
 class Pidfds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.bench import observer, places
+from tests.bench import places
 from tests.bench.comparison import BESIDE, Better, compare
 from tests.bench.rounds import interleave, percentile
 from tests.bench.scenarios.exit_to_event import delays
@@ -47,16 +47,6 @@ def test_delay_is_from_the_pids_last_exit_before_the_arrival() -> None:
     stamps = {7: [5, 1_000_000_000, 9_000_000_000]}
     assert delays(stamps, [started, exited]) == [2.0]
     assert delays({8: [1]}, [started, exited]) == []
-
-
-@pytest.mark.parametrize(("status", "code"), [(0x300, 3), (9, 137), (0x8B, 139), (0, 0)])
-def test_observer_reads_an_exit_of_the_proc_connector(status: int, code: int) -> None:
-    head = bytes(observer._NETLINK.size + observer._CONNECTOR.size)
-    event = observer._EVENT.pack(observer.PROC_EVENT_EXIT, 0, 123)
-    leader = observer._EXIT.pack(42, 42, status, 17, 1, 1)
-    thread = observer._EXIT.pack(43, 42, status, 17, 1, 1)
-    assert observer.parse_exit(head + event + leader) == (42, code, 123)
-    assert observer.parse_exit(head + event + thread) is None
 
 
 def test_the_config_is_one_that_both_the_floor_and_ours_can_read() -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable
+from pathlib import Path
 
 import psutil
-from tests.chaos.processes import nothing_left
+from tests.chaos.processes import nothing_left, over
 from tests.integration.gates import Gates
 from tests.integration.raw import new_id
 from tests.integration.world import Site, command, kill, start
 from tests.support.agent import AgentProcess
+from tests.support.eventually import eventually
 from tests.support.machine import traces
 
 from wharfside_protocol.commands import DeleteArgs, ExecArgs
@@ -49,6 +51,47 @@ async def test_in_an_exec(gated: Site, gated_agent: AgentProcess, gates: Gates) 
     assert done.exit.exit_code == 3
     processes = await gated.node.list_processes(name)
     assert [each.process for each in processes] == ["init", "next"]
+
+
+async def test_in_an_exec_that_begins_all_the_same(
+    gated: Site, gated_agent: AgentProcess, gates: Gates
+) -> None:
+    """Its monitor has nobody to report to, and yet it lives to tell how the exec ended."""
+    name = await gated.run()
+    args = ExecArgs(container=name, process=command("exit 5"), exec="job")
+    folder = Path((await gated.node.inspect(name)).bundle).parent
+    with gates.hold("exec") as held:
+        await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
+    await eventually(lambda: list(folder.rglob("job/persist/exit")), "the exec's exit file")
+    await start(gated_agent, **gates.environment)
+    exit_ = await gated.told.exit(name, "job")
+    assert (exit_.exit_code, exit_.status_known) == (5, True)
+
+
+async def test_in_an_exec_whose_monitor_dies_too(
+    gated: Site, gated_agent: AgentProcess, gates: Gates
+) -> None:
+    """It runs on, and so it is told: its end comes when it ends."""
+    name = await gated.run()
+    args = ExecArgs(container=name, process=command("exec sleep 1000"), exec="job")
+    folder = Path((await gated.node.inspect(name)).bundle).parent
+    with gates.hold("exec") as held:
+        await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
+    pid = int(await eventually(lambda: _text(folder, "job/pid"), "the exec's pid"))
+    monitor = int(await eventually(lambda: _text(folder, "job/conmon.pid"), "its monitor's pid"))
+    psutil.Process(monitor).kill()
+    await over(monitor)
+    await start(gated_agent, **gates.environment)
+    assert (await gated.told.event(name, "exec-started", process="job")).data["pid"] == pid
+    await gated.told.event(name, "monitor-lost", process="job")
+    assert psutil.pid_exists(pid)
+    await gated.node.signal(name, "KILL", process="job")
+    exit_ = await gated.told.exit(name, "job")
+    assert (exit_.exit_code, exit_.signal, exit_.status_known) == (137, 9, True)
+
+
+def _text(folder: Path, pattern: str) -> str:
+    return "".join(path.read_text() for path in folder.rglob(pattern))
 
 
 async def test_in_a_delete(gated: Site, gated_agent: AgentProcess, gates: Gates) -> None:

@@ -10,12 +10,16 @@ STAT_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class ProcStat:
-    """Of /proc/PID/stat (proc_pid_stat(5)): `start_time` is in clock ticks since boot."""
+    """Of /proc/PID/stat (proc_pid_stat(5)): `start_time` is in clock ticks since boot.
+
+    `exit_status` is a zombie's wait status; 0 also where this process may not read it.
+    """
 
     pid: int
     state: str
     parent: int
     start_time: int
+    exit_status: int = 0
 
 
 def parse_stat(text: str) -> ProcStat:
@@ -33,4 +37,5 @@ def parse_stat(text: str) -> ProcStat:
         state=fields[0],
         parent=int(fields[1]),
         start_time=int(fields[19]),
+        exit_status=int(fields[49]) if len(fields) > 49 else 0,
     )

@@ -76,7 +76,7 @@ def _start(
     argv: list[str], cwd: Path, words: int, settle: Callable[[int], None], owned: ExitStack
 ) -> tuple[int, int]:
     """conmon, blocked on its start pipe until it is settled, then let go."""
-    report, sync = os.pipe2(os.O_CLOEXEC)
+    report, sync = _sync_pipe()
     owned.callback(os.close, report)
     start, go = os.pipe2(os.O_CLOEXEC)
     owned.callback(os.close, go)
@@ -96,6 +96,23 @@ def _start(
     settle(child)
     os.write(go, b"\0")
     return report, child
+
+
+def _sync_pipe() -> tuple[int, int]:
+    """The end that conmon writes to is one that reads, too (fifo(7): Linux allows O_RDWR).
+
+    Else an agent that dies meanwhile takes the pipe's last reader along, and conmon (up to 2.1.7)
+    dies of EPIPE: nobody would watch a process that has just begun.
+    """
+    report, write = os.pipe2(os.O_CLOEXEC)
+    try:
+        sync = os.open(f"/proc/self/fd/{write}", os.O_RDWR | os.O_CLOEXEC)
+    except BaseException:
+        os.close(report)
+        raise
+    finally:
+        os.close(write)
+    return report, sync
 
 
 async def _read_line(fd: int) -> bytes:

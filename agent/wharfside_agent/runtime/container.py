@@ -101,7 +101,8 @@ class RunContainer:
         for folder in sorted(self._place.monitor_dir(INIT).parent.glob("*")):
             if folder.name in self._processes:
                 continue
-            trace = find_exec(folder.name, MonitorDir(folder), programs)
+            inside = cgroups.pids(self._cgroup)
+            trace = find_exec(folder.name, MonitorDir(folder), programs, inside)
             if trace is not None:
                 self.add(trace)
             else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
 from wharfside_agent.ports.watcher import ProcessIdentity
 
 _PROC = Path("/proc")
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 OVER = 0
 """The start time of a process that was over before it could be read; no live one has it."""
 
@@ -31,6 +33,15 @@ def identify(pid: int) -> ProcessIdentity:
     """The identity of a process that was just started; it may have ended since."""
     stat = proc_stat(pid)
     return ProcessIdentity(pid, OVER if stat is None else stat.start_time)
+
+
+def began_before(stat: ProcStat, at: int) -> bool:
+    """Whether the process is as old as a file of `at` (ns since the epoch) that names its pid.
+
+    A younger one has got the pid after it.
+    """
+    age = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - stat.start_time * _TICK_NS
+    return time.time_ns() - age <= at + _TICK_NS
 
 
 def pids_naming(name: str, programs: frozenset[str]) -> list[int]:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Collection
 from contextlib import suppress
 
 from wharfside_agent.ports.runtime import ProcessTrace
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.runtime.argv import MonitorDir
-from wharfside_agent.runtime.identity import OVER, identify, names, pids_naming, proc_stat
+from wharfside_agent.runtime.identity import (
+    OVER,
+    began_before,
+    identify,
+    names,
+    pids_naming,
+    proc_stat,
+)
 from wharfside_agent.runtime.spawn import over, readable
 
 MONITOR_SECONDS = 10.0
@@ -37,10 +45,13 @@ async def monitor_over(monitor: ProcessIdentity) -> None:
         os.close(pidfd)
 
 
-def find_exec(exec_id: str, monitor: MonitorDir, programs: frozenset[str]) -> ProcessTrace | None:
+def find_exec(
+    exec_id: str, monitor: MonitorDir, programs: frozenset[str], inside: Collection[int]
+) -> ProcessTrace | None:
     """The trace of an exec that the agent started but died before it wrote it down.
 
-    None: it was never started. conmon is known by its arguments, the process as its child.
+    None: it was never started. conmon is known by its arguments, the process as its child, or
+    where conmon was killed, too: as one of those `inside` the container.
     """
     try:
         monitor_pid = int(monitor.conmon_pid_file.read_text())
@@ -48,8 +59,13 @@ def find_exec(exec_id: str, monitor: MonitorDir, programs: frozenset[str]) -> Pr
     except (FileNotFoundError, ValueError):
         return None
     watched = names(monitor_pid, str(monitor.folder), programs)
-    stat = proc_stat(pid) if watched else None
-    lives = stat is not None and stat.parent == monitor_pid
+    stat = proc_stat(pid)
+    if stat is None:
+        lives = False
+    elif watched:
+        lives = stat.parent == monitor_pid
+    else:
+        lives = pid in inside and began_before(stat, monitor.pid_file.stat().st_mtime_ns)
     return ProcessTrace(
         exec_id,
         identify(pid) if lives else ProcessIdentity(pid, OVER),

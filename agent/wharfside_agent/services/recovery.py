@@ -165,7 +165,8 @@ class Recovery:
         _resolve_known(live)
         self._follow_execs(live)
         if live.row.state is ContainerState.STOPPED:
-            self._tasks.start(self._endings.after_exit(live), f"after {live.row.name}'s exit")
+            if DELETE not in begun:  # which is finished after this; two at once would collide
+                self._tasks.start(self._endings.after_exit(live), f"after {live.row.name}'s exit")
             return
         if START in begun:
             await self._unfinished.settle_start(live, begun[START])

@@ -14,6 +14,7 @@ what comes after it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -203,6 +204,13 @@ class SqliteStore:
             self._tell(appended)
 
 
+def _fold_in_the_log(db: sqlite3.Connection) -> None:
+    """What former lives left in the log: an agent that is killed before CHECKPOINT_COMMITS, again
+    and again, would else fill the disk with it. On a disk that is full already it stays."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def open_store(path: Path, node: str, boot_id: str, now: int) -> SqliteStore:
     """Opens or makes the store of `node`; call it on the loop that will use it.
 
@@ -217,6 +225,7 @@ def open_store(path: Path, node: str, boot_id: str, now: int) -> SqliteStore:
         db.execute("PRAGMA busy_timeout=5000")
         db.execute("PRAGMA wal_autocheckpoint=0")
         db.execute("PRAGMA synchronous=FULL")
+        _fold_in_the_log(db)
         migrate(db)
         db.execute("BEGIN IMMEDIATE")
         identity = claim(db, node, boot_id, now)

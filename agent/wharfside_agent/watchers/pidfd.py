@@ -7,6 +7,8 @@ import os
 import re
 import select
 import struct
+from functools import cache
+from pathlib import Path
 
 from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
 from wharfside_agent.ports.watcher import ProcessIdentity
@@ -18,6 +20,7 @@ _GET_INFO = 3 << 30 | _INFO.size << 16 | 0xFF << 8 | 11
 _INFO_EXIT = 1 << 3
 
 _CORE_BIT = 0x80
+_CAP_SYS_PTRACE = 19
 
 
 def open_pidfd(identity: ProcessIdentity) -> tuple[int, int | None]:
@@ -70,6 +73,34 @@ def exit_info(fd: int) -> int | None:
         return None
     mask, *_, status = _INFO.unpack(buffer)
     return status if mask & _INFO_EXIT else None
+
+
+def zombie_status(fd: int) -> int | None:
+    """The wait status of a process that is over and not reaped yet; None: it is not such a one.
+
+    pid 1 may take seconds to reap an orphan, and an agent that is killed meanwhile knows nothing
+    in its next life. The pid is the process's own for as long as it is a zombie: asked for before
+    and after.
+    """
+    pid = _pid_of(fd)
+    stat = proc_stat(pid) if pid > 0 else None
+    if stat is None or stat.state != "Z" or _pid_of(fd) != pid:
+        return None
+    return stat.exit_status if stat.exit_status or _may_trace() else None
+
+
+def _pid_of(fd: int) -> int:
+    """The pid of a pidfd's process; -1 once it is reaped (fdinfo, pidfd_open(2))."""
+    with Path(f"/proc/self/fdinfo/{fd}").open() as lines:
+        return next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
+
+
+@cache
+def _may_trace() -> bool:
+    """Without the capability a foreign zombie's status reads as 0, which it need not be."""
+    status = Path("/proc/self/status").read_text()
+    (effective,) = (line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> _CAP_SYS_PTRACE & 1)
 
 
 def reap(fd: int) -> int | None:

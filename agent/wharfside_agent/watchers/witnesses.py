@@ -67,12 +67,20 @@ def _weigh(scene: Scene, file: ExitFile | None) -> tuple[int | None, StatusSourc
     own = pidfd.reap(scene.fd) if scene.fd >= 0 else None
     if own is not None:
         return own, StatusSource.WAIT
-    exact = pidfd.exit_info(scene.fd) if scene.fd >= 0 else None
+    exact = _of_the_kernel(scene.fd) if scene.fd >= 0 else None
     if exact is not None and _agrees(exact, scene, file):
         return exact, StatusSource.PIDFD
     if file is None or (file.code == 0 and not scene.conmons_child):
         return None, StatusSource.NONE
     return None, StatusSource.EXIT_FILE
+
+
+def _of_the_kernel(fd: int) -> int | None:
+    """It may be reaped between the two questions: hence the first one once more."""
+    status = pidfd.exit_info(fd)
+    if status is None:
+        status = pidfd.zombie_status(fd)
+    return pidfd.exit_info(fd) if status is None else status
 
 
 def _agrees(exact: int, scene: Scene, file: ExitFile | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -69,6 +70,24 @@ async def test_a_change_survives_a_restart(tmp_path: Path) -> None:
     found = await store.transact(lambda tx: tx.containers())
     await store.close()
     assert [row.name for row in found] == ["web"]
+
+
+async def test_lives_that_end_by_a_kill_do_not_let_the_log_grow(tmp_path: Path) -> None:
+    """Each is killed long before it would checkpoint."""
+    sizes = []
+    for life in range(4):
+        folder = tmp_path / str(life)
+        store = opened(folder)
+        for number in range(30):
+            row = container(f"c{life}-{number}", f"{life}-{number}")
+            await store.transact(lambda tx, row=row: tx.save_container(row))
+        sizes.append((folder / "store.sqlite-wal").stat().st_size)
+        shutil.copytree(folder, tmp_path / str(life + 1))  # as the kill leaves it
+        await store.close()
+    store = opened(tmp_path / "4")
+    assert len(await store.transact(lambda tx: tx.containers())) == 120
+    await store.close()
+    assert sizes[3] < 2 * sizes[0], sizes
 
 
 async def test_a_change_that_raises_is_undone_alone(tmp_path: Path) -> None:

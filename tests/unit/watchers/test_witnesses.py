@@ -95,6 +95,37 @@ def test_an_unreaped_child_of_ours_is_told_by_wait() -> None:
         child.wait()
 
 
+@pytest.mark.parametrize("script", ["exit 0", "exit 7", "exit 137", "kill -9 $$", "kill -15 $$"])
+def test_the_kernel_tells_exactly_before_the_reaping_too(script: str) -> None:
+    child = subprocess.Popen(["/bin/sh", "-c", script])
+    fd = os.pidfd_open(child.pid)
+    try:
+        os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOWAIT)
+        told = pidfd.zombie_status(fd)
+        code = child.wait(timeout=20)
+        assert told == (code << 8 if code >= 0 else -code)
+        assert pidfd.zombie_status(fd) is None, "it is reaped"
+    finally:
+        os.close(fd)
+
+
+def test_a_zombie_whose_first_thread_ended_first_is_told_as_wait_tells_it() -> None:
+    child = subprocess.Popen([sys.executable, "-c", LEADER_FIRST])
+    fd = os.pidfd_open(child.pid)
+    try:
+        os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOWAIT)
+        assert pidfd.zombie_status(fd) == 3 << 8
+    finally:
+        os.close(fd)
+        child.wait()
+
+
+def test_a_process_that_runs_is_no_zombie() -> None:
+    fd = os.pidfd_open(os.getpid())
+    assert pidfd.zombie_status(fd) is None
+    os.close(fd)
+
+
 def test_the_zero_of_a_conmon_that_was_no_parent_is_worth_nothing() -> None:
     told = weigh(replace(scene(), conmons_child=False), ExitFile(0, 1))
     assert (told.exit_file, told.source) == (None, StatusSource.NONE)

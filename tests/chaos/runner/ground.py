@@ -1,0 +1,87 @@
+"""What a run stands on: a real server, a root file system, and the observer beside them."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.runner.truth import Truth, read_truth
+from tests.support.nats_server import NatsServer
+from tests.support.rootfs import build_rootfs
+
+from wharfside_client import connect
+
+READY_S = 10.0
+DISK_MB = 64
+
+
+class ObserverFailed(Exception):
+    """Without the kernel's word a run proves nothing."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Runs may share one, one after the other: each has a node and a folder of its own."""
+
+    folder: Path
+    server: NatsServer
+    rootfs: Path
+
+
+@contextmanager
+def make_ground(folder: Path) -> Iterator[Ground]:
+    """Bootstrapped."""
+    rootfs = build_rootfs(folder / "roots" / "busybox")
+    with NatsServer(folder / "nats", config="max_payload: 8MB") as server:
+        yield Ground(folder, server, rootfs)
+
+
+async def bootstrap(url: str) -> None:
+    async with connect(url) as fleet:
+        await fleet.setup.bootstrap()
+
+
+class Watch:
+    """The observer's process. `token` begins every mark of this run, and of no other."""
+
+    def __init__(self, file: Path) -> None:
+        self.token = f"w{secrets.token_hex(3)}"
+        self._file = file
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.runner.observer", str(file), self.token],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).resolve().parents[3],
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != b"ready\n":
+            self.close()
+            raise ObserverFailed("the observer did not start")
+
+    def close(self) -> Truth:
+        """All that it saw; the run must be over."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(READY_S)
+        self._process.stdout.close()
+        with self._file.open() as lines:
+            return read_truth(lines)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A tmpfs of DISK_MB at `folder`, which can be filled without hurting anyone else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = f"size={DISK_MB}m"
+    command = ["mount", "-t", "tmpfs", "-o", options, "wharfside-chaos", str(folder)]
+    subprocess.run(command, check=True, timeout=10)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False, timeout=10)
