@@ -27,6 +27,9 @@ from wharfside_protocol.views import ContainerProjection
 
 Stamp = tuple[int, int]
 
+_WHOLE = frozenset({EventType.CREATED, EventType.CREATE_FAILED, EventType.DELETED})
+"""What these tell needs nothing that came before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -53,8 +56,13 @@ def stamp(told: Event | ContainerProjection) -> Stamp:
 
 
 def needs_history(entry: Entry, event: Event) -> bool:
-    """Whether `event` alone cannot tell the state, because its beginning was never told."""
-    return stamp(event) > entry.stamp and after(entry.view, event) is None
+    """Whether what came before `event` was not told here, and is needed to tell it."""
+    if stamp(event) <= entry.stamp or event.type in _WHOLE:
+        return False
+    view = entry.view
+    if view is None or view.incarnation != event.incarnation:
+        return True
+    return event.prev_seq is not None and (event.epoch, event.prev_seq) != entry.stamp
 
 
 def fold_event(entry: Entry, event: Event, seq: int) -> Folded:
@@ -86,14 +94,14 @@ def believe(entry: Entry) -> Folded:
 
 
 def after(view: ContainerProjection | None, event: Event) -> ContainerProjection | None:
-    """The container after `event`; None where that cannot be told without what came before."""
+    """The container after `event`; None where its beginning was never told."""
     if event.container is None or event.incarnation is None:
         return None
     if view is not None and view.incarnation != event.incarnation:
         view = None
-    change = _told_by(event)
-    if view is None and "state" not in change:
+    if view is None and event.type not in _WHOLE:
         return None
+    change = _told_by(event)
     if view is not None and event.run is not None and event.run > view.run:
         change = {"stopping": False, "exit": None, **change}
     known: dict[str, Any] = {} if view is None else msgspec.structs.asdict(view)
@@ -154,7 +162,7 @@ def _timeless(view: ContainerProjection) -> ContainerProjection:
 
 
 def _told_by(event: Event) -> Mapping[str, Any]:
-    """The fields that an event of this type sets; `state` among them where it decides that."""
+    """The fields that an event of this type sets."""
     teller = _TELLERS.get(event.type)
     if teller is None or event.process not in (None, INIT):
         return {}

@@ -30,6 +30,7 @@ from wharfside_client.folding import (
     needs_history,
 )
 from wharfside_protocol.events import Event
+from wharfside_protocol.states import ContainerState
 from wharfside_protocol.times import from_timestamp
 from wharfside_protocol.views import ContainerCounts, ContainerProjection, NodeInfo
 
@@ -98,9 +99,12 @@ class Picture:
         return self._set(place, fold_event(self.entry(place), event, seq), now_s)
 
     def projection(self, told: ContainerProjection, now_s: float) -> list[ContainerChange]:
-        if not self._wanted.wanted(told):
-            return []
         place = Place(told.node, told.container)
+        if not self._wanted.wanted(told):
+            if place not in self._containers:
+                return []
+            # another one has the name of ours, whose end was not told
+            told = msgspec.structs.replace(told, state=ContainerState.DELETED)
         return self._set(place, fold_projection(self.entry(place), told), now_s)
 
     def believe(self, place: Place, now_s: float) -> list[ContainerChange]:

@@ -242,7 +242,7 @@ class Watch:
         return changes
 
     async def _from_history(self, place: Place, until: int) -> list[Change]:
-        """A container whose beginning was never told here."""
+        """A container of which something was never told here, as all of its events tell it."""
         view = await self._reader.history(place, None, until=until)
         if view is None:
             return []  # it has expired: its projection tells
