@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import heapq
 
-from wharfside_client.fleet import SILENT_S
-from wharfside_protocol.times import NANOSECONDS
-
-SILENT_NS = int(SILENT_S * NANOSECONDS)
-
 
 class ServerClock:
     """What the server's clock says, from the stamps that it puts on messages.
@@ -33,16 +28,18 @@ class ServerClock:
 class Silence:
     """Which node is due to be silent next. Times are the server's, in nanoseconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_ns: int) -> None:
+        """`after_ns`: from a node's last put to its silence."""
+        self.after_ns = after_ns
         self._put: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
 
     def put(self, node: str, at_ns: int) -> None:
-        """The node told of itself; its silence is due SILENT_S later."""
+        """The node told of itself; its silence is due `after_ns` later."""
         waits = node in self._put
         self._put[node] = max(at_ns, self._put.get(node, 0))
         if not waits:
-            heapq.heappush(self._queue, (self._put[node] + SILENT_NS, node))
+            heapq.heappush(self._queue, (self._put[node] + self.after_ns, node))
 
     def forget(self, node: str) -> None:
         """It is silent, and that was told, or it is gone."""
@@ -53,9 +50,9 @@ class Silence:
         while self._queue:
             due_ns, node = self._queue[0]
             put = self._put.get(node)
-            if put is not None and put + SILENT_NS == due_ns:
+            if put is not None and put + self.after_ns == due_ns:
                 return due_ns, node
             heapq.heappop(self._queue)
             if put is not None:
-                heapq.heappush(self._queue, (put + SILENT_NS, node))
+                heapq.heappush(self._queue, (put + self.after_ns, node))
         return None

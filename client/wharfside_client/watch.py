@@ -24,12 +24,13 @@ from wharfside_client.changes import Change, Place, Resynced, State
 from wharfside_client.direct import Stored
 from wharfside_client.errors import EventsLost, NotSetUp, ServerUnreachable, Unanswered
 from wharfside_client.events import event_source
+from wharfside_client.fleet import SILENT_S
 from wharfside_client.follow import LIVE_LIMIT, OUTAGE_S, RESYNC_S, Follower, Heard
 from wharfside_client.history import EventFilter
 from wharfside_client.node import Node
 from wharfside_client.picture import AHEAD_S, Picture, WatchFilter, copied
 from wharfside_client.present import Present, Reader
-from wharfside_client.silence import SILENT_NS, ServerClock, Silence
+from wharfside_client.silence import ServerClock, Silence
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.subjects import Subjects, check_name
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
@@ -74,6 +75,7 @@ class Watch:
         resync_s: float = RESYNC_S,
         outage_s: float = OUTAGE_S,
         live_limit: int = LIVE_LIMIT,
+        silent_s: float = SILENT_S,
     ) -> None:
         """
         Raises:
@@ -97,7 +99,7 @@ class Watch:
         }
         self._picture = Picture(wanted)
         self._clock = ServerClock(time.time_ns() - time.monotonic_ns())
-        self._silence = Silence()
+        self._silence = Silence(int(silent_s * NANOSECONDS))
         self._inputs: asyncio.Queue[Input] = asyncio.Queue(INPUTS)
         self._pumps: list[asyncio.Task[None]] = []
         self._ready: deque[Change] = deque()
@@ -263,7 +265,7 @@ class Watch:
     def _presence(self, info: NodeInfo, seen_at: str, *, live: bool) -> list[Change]:
         at_ns, local_ns = from_timestamp(seen_at), time.monotonic_ns()
         self._clock.stamped(at_ns, local_ns, live=live)
-        silent = self._clock.now(local_ns) - at_ns > SILENT_NS
+        silent = self._clock.now(local_ns) - at_ns > self._silence.after_ns
         changes: list[Change] = list(self._picture.presence(info, seen_at, silent=silent))
         if info.node in self.state.nodes and not silent:
             self._silence.put(info.node, at_ns)

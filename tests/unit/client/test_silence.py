@@ -5,11 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wharfside_client.silence import SILENT_NS, ServerClock, Silence
+from wharfside_client.silence import ServerClock, Silence
+
+SILENT_NS = 90
 
 
 def test_a_put_moves_the_silence() -> None:
-    silence = Silence()
+    silence = Silence(SILENT_NS)
     assert silence.next() is None
     silence.put("a", 10)
     silence.put("b", 5)
@@ -26,7 +28,7 @@ def test_a_put_moves_the_silence() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.one_of(st.none(), st.integers(0, 50)))))
 def test_the_next_one_is_always_the_oldest_put(steps: list[tuple[str, int | None]]) -> None:
-    silence, puts = Silence(), dict[str, int]()
+    silence, puts = Silence(SILENT_NS), dict[str, int]()
     for node, at in steps:
         if at is None:
             silence.forget(node)
