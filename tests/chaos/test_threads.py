@@ -146,8 +146,8 @@ async def test_an_attach_client_that_does_not_read_holds_an_exit_up_no_longer_th
     """moby#41827: somebody hangs on conmon's attach socket, and conmon hangs on him."""
     name, cues = await site.run_with_cues(shell("read go </cue/go; exec yes 0123456789abcdef"))
     view = await site.node.inspect(name)
-    assert view.log is not None
-    log, folder = Path(view.log), os.open(view.bundle, os.O_PATH)
+    (log,) = site.agent.folder.rglob(f"{view.incarnation.lower()}/**/1-init.log")
+    folder, monitor = os.open(view.bundle, os.O_PATH), monitor_of(view.pid)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
         try:
             client.connect(f"/proc/self/fd/{folder}/attach")
@@ -160,6 +160,7 @@ async def test_an_attach_client_that_does_not_read_holds_an_exit_up_no_longer_th
         await site.node.signal(name, "KILL")
         exit_ = await site.told.exit(name)
         assert time.monotonic() - begun < MONITOR_SECONDS + 5
+        assert monitor.is_running(), "it hangs still, and the exit was told without it"
         assert exit_.exit_code == 137 if exit_.status_known else exit_.unknown_because
     await site.node.delete(name, force=True)
     assert site.told.types(name).count("exited") == 1
