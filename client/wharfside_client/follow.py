@@ -129,7 +129,7 @@ class Follower:
         """
         while not self.waiting:
             if self._doubt:
-                await self._see_that_it_goes_on()
+                await self._settle_doubt()
             elif self._unread or self.cursor.behind:
                 await self._catch_up()
             elif self._live:
@@ -185,10 +185,17 @@ class Follower:
             if self.cursor.take(message.seq, from_timestamp(message.time)):
                 self.waiting.append(Heard(message, live=False))
 
+    async def _settle_doubt(self) -> None:
+        self._doubt = False
+        try:
+            await self._see_that_it_goes_on()
+        except BaseException:
+            self._doubt = True
+            raise
+
     async def _see_that_it_goes_on(self) -> None:
         """After an outage or a silence: the stream may be another one, or have expired."""
         source, last = self._source, self.cursor.last
-        self._doubt = False
         newest: Stored | None = await self._retrying()(self._read_newest)
         if newest is None or last == 0:
             return

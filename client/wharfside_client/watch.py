@@ -9,6 +9,7 @@ in the followers, which then read pages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -102,6 +103,7 @@ class Watch:
         self._silence = Silence(int(silent_s * NANOSECONDS))
         self._inputs: asyncio.Queue[Input] = asyncio.Queue(INPUTS)
         self._pumps: list[asyncio.Task[None]] = []
+        self._input: Input | None = None
         self._ready: deque[Change] = deque()
         self._asked_at = 0.0
 
@@ -149,7 +151,7 @@ class Watch:
             Denied: this user may not listen.
         """
         while not self._ready:
-            self._ready += await self._step()
+            await self._step()
         return self._ready.popleft()
 
     async def _begin(self) -> None:
@@ -208,20 +210,31 @@ class Watch:
             await asyncio.wait(self._pumps)
         self._pumps.clear()
 
-    async def _step(self) -> list[Change]:
-        """The changes of the next message, or of what is due by time."""
+    async def _step(self) -> None:
+        """Takes the next message, or what is due by time, into the state.
+
+        A message is forgotten only once it is: whoever cancels a wait loses nothing.
+        """
         due_s = self._due_s()
-        try:
-            async with asyncio.timeout(None if due_s is None else max(due_s, 0.0)):
-                source, told = await self._inputs.get()
-        except TimeoutError:
-            return await self._what_is_due()
+        if due_s is not None and due_s <= 0:
+            await self._see_what_is_due()
+        elif self._input is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due_s):
+                    self._input = await self._inputs.get()
+        else:
+            self._ready += await self._changes_of(*self._input)
+            self._input = None
+
+    async def _changes_of(self, source: str, told: Heard | Exception) -> list[Change]:
+        """Awaits first and folds then: it can be called again where it was canceled."""
         match told:
             case EventsLost():
                 return await self._resync(told)
             case Exception():
                 raise told
-        self._clock.stamped(from_timestamp(told.message.time), time.monotonic_ns(), live=told.live)
+        stamp_ns = from_timestamp(told.message.time)
+        self._clock.stamped(stamp_ns, time.monotonic_ns(), live=told.live)
         match source:
             case "events":
                 return await self._event(told.message)
@@ -239,7 +252,7 @@ class Watch:
         changes: list[Change] = []
         unclear = self._picture.unclear(event)
         if unclear is not None:
-            changes += await self._from_history(unclear, until=message.seq)
+            changes += await self._from_history(unclear, until=message.seq - 1)
         changes += self._picture.event(message.seq, event, time.monotonic())
         return changes
 
@@ -286,32 +299,31 @@ class Watch:
             due.append(next(iter(self._picture.ahead.values())) - now_s)
         return max(min(due), self._asked_at - now_s) if due else None
 
-    async def _what_is_due(self) -> list[Change]:
+    async def _see_what_is_due(self) -> None:
         """The bus is asked once more before anybody is told: a message may have been missed."""
         try:
-            return [*await self._silent_ones(), *await self._ahead_ones()]
+            await self._see_who_is_silent()
+            await self._see_what_is_ahead()
         except _UNREADABLE:
             self._asked_at = time.monotonic() + ASK_AGAIN_S
-            return []
 
-    async def _silent_ones(self) -> list[Change]:
+    async def _see_who_is_silent(self) -> None:
         due = self._silence.next()
         if due is None or due[0] > self._clock.now(time.monotonic_ns()):
-            return []
+            return
         node = due[1]
         put = await self._reader.presence(node)
         info = None if put is None else reading.presence_in(put)
         if put is None or info is None:
             self._silence.forget(node)  # removed: its bucket tells
-            return []
-        changes = self._presence(info, put.time, live=False)
+            return
+        self._ready += self._presence(info, put.time, live=False)
         if self._silence.next() == due:
             self._silence.forget(node)
-            changes += self._picture.silent(node)
-        return changes
+            self._ready += self._picture.silent(node)
 
-    async def _ahead_ones(self) -> list[Change]:
-        now_s, changes = time.monotonic(), list[Change]()
+    async def _see_what_is_ahead(self) -> None:
+        now_s = time.monotonic()
         late = [place for place, until_s in self._picture.ahead.items() if until_s <= now_s]
         for place in late:
             last = await self._reader.last_event(place)
@@ -319,8 +331,7 @@ class Watch:
                 del self._picture.ahead[place]
                 self._picture.ahead[place] = now_s + AHEAD_S  # they are on their way
             else:
-                changes += self._picture.believe(place, now_s)
-        return changes
+                self._ready += self._picture.believe(place, now_s)
 
     async def _resync(self, lost: EventsLost) -> list[Change]:
         """Reads the state anew, and tells what is different."""

@@ -209,6 +209,24 @@ async def test_a_reader_that_is_slow(bus: Bus) -> None:
         assert not watch.state.containers
 
 
+async def test_a_reader_that_gives_up_waiting_again_and_again_loses_nothing(bus: Bus) -> None:
+    """Whoever cancels a wait: also in the middle of a history that is being read."""
+    places = [Place("n1", f"c{number}") for number in range(60)]
+    async with watching(bus) as watch:
+        seen = Seen(watch)
+        await seen.first()
+        await tell(bus, *(told(1, "created", place) for place in places))
+        # a hole before it: each is read from its history
+        await tell(bus, *(told(3, "started", place) for place in places))
+        while watch.seq < 120 or len(seen.items) < 121:
+            try:
+                seen.items.append(await asyncio.wait_for(anext(watch), 0.0005))
+            except TimeoutError:
+                continue
+        assert all(seen.of(place) == ["created", "running"] for place in places)
+        seen.check_each_once()
+
+
 async def test_one_that_is_known_by_its_label_has_a_successor(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,40 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[2]
 PAGE = TESTS.parent / "docs" / "reliability.md"
-THREADS = ["containerd#6771", "restore()", "shim", "publisher", "containerd#10390", "podman#439", "podman#6520", "podman#26640", "nomad#17782", "31a710c49", "90d6038", "containerd#4769", "containerd#12400", "moby#46212", "containerd#9719", "containerd#9999", "containerd#10603", "containerd#8893", "containerd#12260", "containerd#6323", "conmon#426", "cri-o#7035", "0088cabe9", "moby#41827", "cri-o#9274", "containerd#12600", "podman#19629", "cri-o#7004", "nomad#5945", "nomad#17424", "kubernetes#121003", "kubernetes#123087", "processExits"]
+THREADS = (
+    "containerd#6771",
+    "containerd#10390",
+    "podman#439",
+    "podman#6520",
+    "podman#26640",
+    "nomad#17782",
+    "31a710c49",
+    "90d6038",
+    "containerd#4769",
+    "containerd#12400",
+    "moby#46212",
+    "containerd#9719",
+    "containerd#9999",
+    "containerd#10603",
+    "containerd#8893",
+    "containerd#12260",
+    "containerd#6323",
+    "conmon#426",
+    "cri-o#7035",
+    "0088cabe9",
+    "moby#41827",
+    "cri-o#9274",
+    "containerd#12600",
+    "podman#19629",
+    "cri-o#7004",
+    "nomad#5945",
+    "nomad#17424",
+    "kubernetes#121003",
+    "kubernetes#123087",
+    "processExits",
+    "restore()",
+    "shim publisher",
+)
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 WITHOUT = {"The disk is full"}
 """What has no test that a name could stand for."""
