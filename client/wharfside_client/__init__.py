@@ -11,6 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wharfside_client.changes import (
+        ContainerChanged,
+        ContainerGone,
+        NodeChanged,
+        NodeGone,
+        Place,
+        Resynced,
+        State,
+        WatchedNode,
+    )
     from wharfside_client.client import Wharfside, connect
     from wharfside_client.errors import (
         ClientError,
@@ -26,8 +36,19 @@ if TYPE_CHECKING:
     from wharfside_client.node import Node
     from wharfside_client.settings import ServerSettings
     from wharfside_client.specs import container, process
+    from wharfside_client.watch import Watch
 
 _HOMES = {
+    "changes": (
+        "ContainerChanged",
+        "ContainerGone",
+        "NodeChanged",
+        "NodeGone",
+        "Place",
+        "Resynced",
+        "State",
+        "WatchedNode",
+    ),
     "client": ("Wharfside", "connect"),
     "errors": (
         "ClientError",
@@ -43,23 +64,33 @@ _HOMES = {
     "node": ("Node",),
     "settings": ("ServerSettings",),
     "specs": ("container", "process"),
+    "watch": ("Watch",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Answers",
     "ClientError",
+    "ContainerChanged",
+    "ContainerGone",
     "EventFilter",
     "EventStream",
     "EventsLost",
     "Node",
+    "NodeChanged",
+    "NodeGone",
     "NodeStatus",
     "NodeUnreachable",
     "NotSetUp",
+    "Place",
+    "Resynced",
     "ServerSettings",
     "ServerUnreachable",
+    "State",
     "StoredEvent",
     "Unanswered",
+    "Watch",
+    "WatchedNode",
     "Wharfside",
     "connect",
     "container",

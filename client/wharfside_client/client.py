@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +21,7 @@ from wharfside_client.live import LiveEvents
 from wharfside_client.node import Node
 from wharfside_client.settings import ServerSettings
 from wharfside_client.setup import Setup
+from wharfside_client.watch import Watch
 from wharfside_protocol.views import ContainerProjection
 
 if TYPE_CHECKING:
@@ -100,6 +101,25 @@ class Wharfside:
     ) -> AsyncIterator[StoredEvent]:
         """The events stored after a sequence, or from a time on, up to now."""
         return read_history(self._bus, self.settings.subjects, wanted or EventFilter(), since)
+
+    def watch(
+        self,
+        *,
+        nodes: Iterable[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        since: int | None = None,
+    ) -> Watch:
+        """The whole fleet's state, and then every change of it: nodes and containers.
+
+        `nodes` and `labels` choose a part of it. `since` is the `seq` of a former watch:
+        the state is as it was then, and all that has changed since is told first.
+
+        `async with w.watch() as watch: async for change in watch: ...`
+
+        Raises:
+            Invalid: no node can be called so.
+        """
+        return Watch(self._bus, self.settings.subjects, nodes=nodes, labels=labels, since=since)
 
     def live_events(self, *, wanted: EventFilter | None = None) -> LiveEvents:
         """Events as they pass, unstored: on a server without the stream."""

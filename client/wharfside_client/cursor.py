@@ -46,6 +46,17 @@ class Cursor:
         self.heard = max(self.heard, seq)
         return seq == self.last + 1 and self.take(seq, time_ns)
 
+    def contradicts(self, seq: int, time_ns: int) -> bool:
+        """Whether a stream that has message `seq` cannot be the one that was read up to here.
+
+        A lower sequence alone proves nothing: a replica that lags answers so too.
+        """
+        if self.last_ns is None:
+            return False
+        if seq == self.last:
+            return time_ns != self.last_ns
+        return seq < self.last and time_ns > self.last_ns
+
     def take(self, seq: int, time_ns: int) -> bool:
         """Whether message `seq`, read from the stream, is new; then it is the last one now."""
         if seq <= self.last:

@@ -1,4 +1,4 @@
-"""`ps`: what runs, on every node."""
+"""`ps`: what runs, on every node, and with -w how that changes."""
 
 from __future__ import annotations
 
@@ -50,9 +50,18 @@ async def ps(
         list[Any] | None,
         typer.Option("--label", "-l", parser=parse.label, metavar="KEY=VALUE"),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="From the bus, and go on with every change")
+    ] = False,
 ) -> None:
-    """List containers over the whole fleet."""
+    """List containers over the whole fleet.
+
+    With --watch --json, one object a line: first the whole state, then each change.
+    """
     labels = dict(label or ())
+    if watch:
+        await _watch(session, nodes or None, labels, all=all)
+        return
     timeout_s = session.flags.timeout or DEFAULT_TIMEOUT_S
     async with session.connect() as w:
         answers = await w.ask(
@@ -65,6 +74,20 @@ async def ps(
     session.output.table(COLUMNS, rows)
     for node, error in sorted(answers.missing.items()):
         session.output.warn(f"{node} is not in this list: {error.message}")
+
+
+async def _watch(
+    session: Session, nodes: list[str] | None, labels: dict[str, str], *, all: bool
+) -> None:
+    from wharfside_client.cli.watchlines import WatchLines, as_object
+
+    lines = WatchLines(session.output, all=all)
+    async with session.connect() as w, w.watch(nodes=nodes, labels=labels) as told:
+        async for change in told:
+            if session.output.json:
+                session.output.json_line(as_object(change))
+            else:
+                lines.tell(change)
 
 
 def _row(node: str, view: ContainerView) -> list[str]:
