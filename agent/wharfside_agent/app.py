@@ -267,6 +267,11 @@ def bus_options(settings: Settings) -> BusOptions:
         key=path(nats.key),
         user=nats.user,
         password=nats.password,
+        password_file=path(nats.password_file),
+        ping_interval_s=nats.ping_interval_s,
+        unacked_s=nats.unacked_s,
+        unanswered_s=nats.unanswered_s,
+        spread_s=nats.spread_s,
     )
 
 

@@ -138,12 +138,8 @@ async def _bus(settings: Settings) -> list[Finding]:
     async def hear(error: Exception) -> None:
         refused.append(error)
 
-    arguments = bus_options(settings).connect_arguments() | {
-        "max_reconnect_attempts": 1,
-        "allow_reconnect": False,
-        "error_cb": hear,
-    }
     try:
+        arguments = bus_options(settings).connect_arguments() | {"error_cb": hear}
         client = await asyncio.wait_for(nats.connect(**arguments), NATS_SECONDS)
     except Exception as error:
         # Why a server was left is told to the callback; connect itself only says that none is left.

@@ -81,6 +81,7 @@ class Presence:
             since_seq=self._since,
             containers=self._counts(),
             ready=self._ready(),
+            bus=self._bus.view(),
         )
 
     def _counts(self) -> ContainerCounts:
