@@ -8,6 +8,7 @@ and listener is set up anew. There is no second way to be tested.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -23,6 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from wharfside_agent.bus.link import CONNECT_FAILURES, Link, quiet
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.retries import CONNECT, first_delay
+from wharfside_agent.bus.servers import Servers
 from wharfside_agent.bus.service import RpcService
 from wharfside_agent.ports.bus import (
     Handler,
@@ -53,7 +55,7 @@ class NatsBus:
         self._setups: list[Setup] = []
         self._tell_connected: list[Callable[[], None]] = []
         self._leaving = False
-        self._discovered: list[str] = []
+        self._servers = Servers(options.servers)
         self._unanswered_s = options.unanswered_s
         self._clients = 0
         self._slow_consumers = 0
@@ -67,7 +69,7 @@ class NatsBus:
     def server(self) -> str:
         """The server's host and port; empty while there is none."""
         link = self._link
-        return _location(link.client) if link is not None and link.up else ""
+        return link.server if link is not None and link.up else ""
 
     def view(self) -> BusView:
         """What an operator wants to know of the connection."""
@@ -133,7 +135,8 @@ class NatsBus:
         self._last_error = why
         self._slow_consumers += link.slow_consumers
         link.slow_consumers = 0
-        self._discovered = [url.geturl() for url in link.client.discovered_servers]
+        found = [url.geturl() for url in link.client.discovered_servers]
+        self._servers.lost(link.server, found)
         # A stream without a leader answers nobody: new clients are no help, so fewer of them
         base = self._options.unanswered_s
         self._unanswered_s = base if link.answered else 2 * self._unanswered_s
@@ -146,20 +149,30 @@ class NatsBus:
             before_sleep=self._tell_unreachable,
         ):
             with attempt:
-                # What a cluster tells of itself is the second choice: its names may not be ours
-                known = self._discovered if attempt.retry_state.attempt_number > 1 else []
-                return await self._try_once(known)
+                return await self._try_round()
         raise AssertionError("retries never end")
 
-    async def _try_once(self, more_servers: list[str]) -> Link:
+    async def _try_round(self) -> Link:
+        """Every server once.
+
+        Raises:
+            one of CONNECT_FAILURES: what the last of them said.
+        """
+        *others, last = self._servers.round()
+        for server in others:
+            with contextlib.suppress(*CONNECT_FAILURES):
+                return await self._try(server)
+        return await self._try(last)
+
+    async def _try(self, server: str) -> Link:
         link = Link(self._options, self._unanswered_s)
         try:
-            await link.open(more_servers)
+            await link.open(server)
         except CONNECT_FAILURES as error:
             self._last_error = repr(link.last_error or error)
             raise
         self._clients += 1
-        log.info("bus-connected", server=_location(link.client), clients=self._clients)
+        log.info("bus-connected", server=link.server, clients=self._clients)
         return link
 
     def _tell_unreachable(self, state: RetryCallState) -> None:
@@ -222,12 +235,6 @@ class NatsBus:
         self._leaving = True
         if self._link is not None and self._link.up:
             await self._link.close(timeout_s)
-
-
-def _location(client: Client) -> str:
-    """Host and port, never the credentials that a URL may carry."""
-    url = client.connected_url
-    return "" if url is None else url.netloc.rpartition("@")[2]
 
 
 def _request(message: Msg) -> Request:

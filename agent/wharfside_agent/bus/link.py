@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 from nats.aio.client import Client
@@ -19,7 +19,7 @@ from nats.errors import Error as NatsError
 from nats.errors import SlowConsumerError
 
 from wharfside_agent.bus import inside
-from wharfside_agent.bus.options import BusOptions
+from wharfside_agent.bus.options import CONNECT_S, BusOptions, location
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,7 @@ class Link:
         self._over = asyncio.Event()
         self._heard: tuple[float, tuple[int, int]] = (time.monotonic(), (0, 0))
         self._asked_since: float | None = None
+        self.server = ""
         self.client = Client()
         self.answered = False
         self.slow_consumers = 0
@@ -49,20 +50,22 @@ class Link:
     def up(self) -> bool:
         return self.client.is_connected and not self._over.is_set()
 
-    async def open(self, more_servers: Sequence[str] = ()) -> None:
-        """Each server a few times, with the files as they are now.
+    async def open(self, server: str) -> None:
+        """Connects to one server, with the files as they are now.
 
         Raises:
-            one of CONNECT_FAILURES: none lets us in.
+            one of CONNECT_FAILURES: it does not let us in.
         """
-        arguments = self._options.connect_arguments(more_servers)
+        arguments = self._options.connect_arguments(server)
+        self.server = location(server)
         try:
-            await self.client.connect(
-                **arguments,
-                error_cb=self._on_error,
-                disconnected_cb=self._on_over,
-                closed_cb=self._on_over,
-            )
+            async with asyncio.timeout(CONNECT_S):
+                await self.client.connect(
+                    **arguments,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_over,
+                    closed_cb=self._on_over,
+                )
         except BaseException:
             await self.drop()
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,8 @@ class BusOptions:
     unanswered_s: float = 45.0
     spread_s: float = 3.0
 
-    def connect_arguments(self, more_servers: Sequence[str] = ()) -> dict[str, Any]:
-        """Keyword arguments of `nats.connect`: each server twice, and no reconnecting.
+    def connect_arguments(self, server: str) -> dict[str, Any]:
+        """Keyword arguments of `nats.connect`: this server, and no reconnecting.
 
         A client is never mended: what is lost is followed by a new one, so credentials
         and certificates are as the files say now.
@@ -53,13 +52,14 @@ class BusOptions:
             OSError, ssl.SSLError, BadCredentials: a file named in the settings cannot be used.
         """
         arguments: dict[str, Any] = {
-            "servers": [*self.servers, *more_servers],
+            "servers": [server],
             "name": self.name,
             "inbox_prefix": self.inbox_prefix.encode(),
             "ping_interval": self.ping_interval_s,
             "max_outstanding_pings": MAX_OUTSTANDING_PINGS,
             "allow_reconnect": False,
             "max_reconnect_attempts": 1,
+            "dont_randomize": True,
             "reconnect_time_wait": 0.2,
             "connect_timeout": CONNECT_S,
             "pending_size": PENDING_BYTES,
@@ -81,3 +81,8 @@ class BusOptions:
         if self.certificate is not None:
             context.load_cert_chain(self.certificate, self.key)
         return context
+
+
+def location(url: str) -> str:
+    """Host and port, never the credentials that a URL may carry."""
+    return url.rpartition("/")[2].rpartition("@")[2]
