@@ -77,6 +77,7 @@ async def test_a_stopped_only_server_is_waited_for(pair: dict[str, NatsServer]) 
         only.pause()
         while kit.bus.connected:
             assert await kit.asked() in ("Undecided", "Offline")
+            await asyncio.sleep(0.02)
         only.resume()
         await kit.connected_times(2)
         assert await call(only.url, "rpc.echo", b"here") == b"here"

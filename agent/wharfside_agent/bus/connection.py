@@ -124,8 +124,8 @@ class NatsBus:
                     await setup(link.client)
             return True
         except Exception as error:
-            self._last_error = repr(error)
-            log.warning("bus-not-set-up", error=repr(error))
+            self._last_error = link.last_words() or repr(error)
+            log.warning("bus-not-set-up", error=self._last_error)
             await link.drop()
             return False
 

@@ -76,7 +76,7 @@ class Link:
         """Waits for the client's end; why it is over."""
         while True:
             if self._over.is_set() or not self.client.is_connected:
-                return repr(self.last_error or self.client.last_error)
+                return self.last_words() or "closed"
             if (why := self._given_up()) is not None:
                 return why
             with contextlib.suppress(TimeoutError):
@@ -92,6 +92,11 @@ class Link:
         if self._asked_since is not None and now - self._asked_since > self._unanswered_s:
             return f"no request answered for {self._unanswered_s:g} s"
         return None
+
+    def last_words(self) -> str | None:
+        """What the server or the socket said last."""
+        error = self.client.last_error or self.last_error
+        return None if error is None else repr(error)
 
     def note_asked(self) -> None:
         if self._asked_since is None:
