@@ -32,6 +32,7 @@ from wharfside_agent.ports.store import EventDraft, Store
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers
 from wharfside_agent.services.dispatcher import Dispatcher
+from wharfside_agent.services.drain import Drain
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.janitor import keep_tidy
@@ -75,6 +76,9 @@ class Parts:
     projections: Projections
     recovery: Recovery
     dispatcher: Dispatcher
+    commands: Commands
+    drain: Drain
+    going_down: asyncio.Future[None]
     tasks: Tasks
 
 
@@ -118,6 +122,7 @@ def _compose(
     bus = _bus(settings, store)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock)
+    drain = Drain(store, containers, commands, endings, lanes, bus, subjects, clock, tasks)
     presence = Presence(
         _node_info(settings, store, machine, clock),
         bus,
@@ -126,13 +131,16 @@ def _compose(
         containers,
         tasks,
         lambda: {"bus": "no-stream"} if publisher.no_stream else {},
+        lambda: drain.draining,
     )
+    drain.on_change(presence.changed)
 
     def told(lane: str) -> None:
         projections.acked(lane)
         presence.changed()
 
     publisher.on_idle(told)
+    going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     node = Node(
         store=store,
         clock=clock,
@@ -142,13 +150,37 @@ def _compose(
         endings=endings,
         commands=commands,
         journal=journal,
+        drain=drain,
+        going_down=going_down,
         info=presence.info,
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
         bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
     )
-    dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
+    dispatcher = Dispatcher(
+        name,
+        subjects,
+        commands,
+        lanes,
+        clock,
+        tasks,
+        HANDLERS,
+        node,
+        lambda: drain.draining,
+    )
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
-    return Parts(store, bus, publisher, presence, projections, recovery, dispatcher, tasks)
+    return Parts(
+        store=store,
+        bus=bus,
+        publisher=publisher,
+        presence=presence,
+        projections=projections,
+        recovery=recovery,
+        dispatcher=dispatcher,
+        commands=commands,
+        drain=drain,
+        going_down=going_down,
+        tasks=tasks,
+    )
 
 
 def _bus(settings: Settings, store: Store) -> NatsBus:
@@ -167,7 +199,9 @@ def _bus(settings: Settings, store: Store) -> NatsBus:
 async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> int:
     await parts.publisher.start()
     await _tell(parts.store, EventType.UP, clock)
+    await parts.drain.load()
     count = await parts.recovery.run()
+    await parts.drain.go_on()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
@@ -198,7 +232,8 @@ async def _until_the_end(
         log.error(
             "twin-found",
             message=f"another agent is node {other.node} already (node_id {other.node_id}, "
-            "older): give this one another node.name, or start it with --take-over; "
+            "older): give this one another node.name (and where the node_id is the same, a "
+            "data folder that is not a copy), or start it with --take-over; "
             "its containers are left as they are",
         )
         await parts.bus.close()
@@ -213,6 +248,8 @@ async def _until_the_end(
 async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     """Containers run on. What can still be told is told, within bounds."""
     log.info("going-down")
+    parts.commands.go_down()
+    parts.going_down.set_result(None)
     await parts.bus.withdraw(WORK_S)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:

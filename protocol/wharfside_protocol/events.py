@@ -184,6 +184,12 @@ class EventsDropped(Record, frozen=True, kw_only=True):
     types: list[EventType]
 
 
+class Draining(Record, frozen=True, kw_only=True):
+    """The node takes no new work; an `up` with the `cause` of an undrain ends it."""
+
+    policy: str
+
+
 class Snapshot(Record, frozen=True, kw_only=True):
     """Where the node stands; every seq up to `published_through` has been stored."""
 
@@ -210,6 +216,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.REATTACH_FAILED: ReattachFailed,
         EventType.EVENT_MISSED: EventMissed,
         EventType.EVENTS_DROPPED: EventsDropped,
+        EventType.DRAINING: Draining,
         EventType.SNAPSHOT: Snapshot,
     }
 )
