@@ -206,6 +206,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
     await parts.presence.start()
+    parts.tasks.start(_release(parts), "release")
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
@@ -216,6 +217,19 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     notify("READY=1")
     log.info("ready", node=settings.node.name, version=__version__)
     return await _until_the_end(parts, clock, forever)
+
+
+async def _release(parts: Parts) -> None:
+    """Lets events go; after a boot or with a moved store, once it is clear that we are alone.
+
+    Such a store may be a copy, and what recovery found here says nothing of the original's
+    containers.
+    """
+    identity = parts.store.identity
+    if identity.new_boot or identity.moved:
+        log.info("events-held", new_boot=identity.new_boot, moved=identity.moved)
+        await parts.presence.alone()
+    parts.publisher.released.set()
 
 
 async def _until_the_end(

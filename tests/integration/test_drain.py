@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import OBEYS_TERM
+from tests.integration.test_client_cli import COMMAND, environment
 from tests.integration.world import Site, command, kill, start, stop
 from tests.support.eventually import eventually
 
 from wharfside_client.calls import new_command_id
-from wharfside_protocol.commands import DrainPolicy, Progress
+from wharfside_protocol.commands import DrainArgs, DrainPolicy, Progress
 from wharfside_protocol.errors import Canceled, Draining, Invalid
 
 
@@ -136,7 +135,8 @@ async def test_a_drain_outlives_the_agent(own: Site, how: str) -> None:
     value = await bounded(waiting, "the drain over two lives")
     assert value.drained
     assert (await own.told.exit(name)).exit_code == 4
-    again = await own.node.request("drain", _args(), command_id=id_)
+    asked = DrainArgs(policy=DrainPolicy.WAIT, timeout_s=60)
+    again = await own.node.request("drain", asked, command_id=id_)
     assert again.replayed
     await own.node.undrain()
     await kill(own.agent)
@@ -144,12 +144,6 @@ async def test_a_drain_outlives_the_agent(own: Site, how: str) -> None:
     assert await state_of(own) == "up"
     await own.clear()
     assert await stop(own.agent) == 0
-
-
-def _args() -> object:
-    from wharfside_protocol.commands import DrainArgs
-
-    return DrainArgs(policy=DrainPolicy.WAIT, timeout_s=60)
 
 
 async def test_killed_while_it_stops_them(own: Site) -> None:
@@ -179,10 +173,12 @@ async def test_bad_arguments_change_nothing(site: Site, args: dict[str, object])
 
 
 async def cli(site: Site, *args: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "wharfside_client.cli", "--server", site.world.server.url, *args]
-    return await asyncio.to_thread(
-        subprocess.run, line, capture_output=True, text=True, timeout=60, env=os.environ
-    )
+    def run() -> subprocess.CompletedProcess[str]:
+        line = [*COMMAND, *args]
+        env = environment(site.world.server.url)
+        return subprocess.run(line, capture_output=True, text=True, timeout=60, env=env)
+
+    return await asyncio.to_thread(run)
 
 
 async def test_from_the_terminal(own: Site) -> None:

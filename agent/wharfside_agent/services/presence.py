@@ -28,6 +28,9 @@ PUT_EVERY_S = 30.0
 RETRY_S = 2.0
 GATHER_S = 0.5
 
+ALONE_S = 4 * GATHER_S + 1.0
+"""Another life hears of ours, answers, hears again and answers again, gathering each time."""
+
 MAX_CLONES = 64
 """Foreign lives with our node_id that are remembered; there are none but by mistake."""
 
@@ -66,6 +69,7 @@ class Presence:
         self._down = False
         self._since: int | None = None
         self._foreign: list[tuple[NodeInfo, int]] = []
+        self._told = asyncio.Event()
         self._puts = 0
         self._clones: dict[str, int] = {}
         self.twin: asyncio.Future[NodeInfo] = asyncio.get_running_loop().create_future()
@@ -75,6 +79,11 @@ class Presence:
         self._bus.on_connected(self.changed)
         await self._bus.listen(self._subjects.live_nodes(self._base.node), self._heard)
         self._tasks.start(self._keep_telling(), "presence")
+
+    async def alone(self) -> None:
+        """Until the bus has had its time to tell of another life, and has not."""
+        await self._told.wait()
+        await asyncio.sleep(ALONE_S)
 
     def changed(self) -> None:
         """Something that presence tells has changed: a put follows soon."""
@@ -129,6 +138,7 @@ class Presence:
 
     def _note_own(self, sequence: int) -> None:
         self._puts += 1
+        self._told.set()
         if self._since is None:
             self._since = sequence
             self._changed.set()

@@ -228,7 +228,7 @@ def open_store(path: Path, node: str, boot_id: str, now: int) -> SqliteStore:
         _fold_in_the_log(db)
         migrate(db)
         db.execute("BEGIN IMMEDIATE")
-        identity = claim(db, node, boot_id, now)
+        identity = claim(db, node, boot_id, now, str(path.stat().st_ino))
         db.execute("COMMIT")
         db.execute("PRAGMA synchronous=NORMAL")
     except BaseException:
