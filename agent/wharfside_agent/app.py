@@ -30,17 +30,21 @@ from wharfside_agent.notify import keep_alive, notify
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import EventDraft, Store
 from wharfside_agent.services.commands import Commands
-from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.containers import Containers, Live
+from wharfside_agent.services.disconnects import Disconnects
 from wharfside_agent.services.dispatcher import Dispatcher
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.janitor import keep_tidy
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.lanes import Lanes
+from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.presence import Presence
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
 from wharfside_agent.services.recovery import Recovery
+from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
@@ -74,6 +78,8 @@ class Parts:
     presence: Presence
     projections: Projections
     recovery: Recovery
+    heard: LastHeard
+    disconnects: Disconnects
     dispatcher: Dispatcher
     tasks: Tasks
 
@@ -114,8 +120,21 @@ def _compose(
     exits = ExitTeller(containers, tasks, clock, journal)
     lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     endings = Endings(containers, machine.runtime, lanes, clock, journal)
-    exits.then(endings.after_exit)
     bus = _bus(settings, store)
+    heard = LastHeard(store, clock)
+
+    def bundle_of(incarnation: str, run: int) -> str:
+        return str(RunPlace(places, incarnation, run).bundle)
+
+    starts = Starts(store, containers, machine.runtime, exits, clock, journal, bundle_of)
+    restarts = Restarts(store, containers, starts, heard, lanes, clock, tasks)
+    disconnects = Disconnects(bus, heard, containers, endings, restarts, lanes, clock, tasks)
+
+    async def after_exit(live: Live) -> None:
+        await endings.after_exit(live)
+        await restarts.after_exit(live)
+
+    exits.then(after_exit)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock)
     presence = Presence(
@@ -140,15 +159,40 @@ def _compose(
         containers=containers,
         exits=exits,
         endings=endings,
+        starts=starts,
+        restarts=restarts,
+        heard=heard,
         commands=commands,
         journal=journal,
         info=presence.info,
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
-        bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
+        bundle_of=bundle_of,
     )
     dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
-    recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
-    return Parts(store, bus, publisher, presence, projections, recovery, dispatcher, tasks)
+    recovery = Recovery(
+        store,
+        machine.runtime,
+        containers,
+        exits,
+        endings,
+        starts,
+        restarts,
+        commands,
+        clock,
+        tasks,
+    )
+    return Parts(
+        store,
+        bus,
+        publisher,
+        presence,
+        projections,
+        recovery,
+        heard,
+        disconnects,
+        dispatcher,
+        tasks,
+    )
 
 
 def _bus(settings: Settings, store: Store) -> NatsBus:
@@ -167,7 +211,9 @@ def _bus(settings: Settings, store: Store) -> NatsBus:
 async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> int:
     await parts.publisher.start()
     await _tell(parts.store, EventType.UP, clock)
+    await parts.heard.load()
     count = await parts.recovery.run()
+    await parts.disconnects.look()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
@@ -175,6 +221,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
+        parts.tasks.start(parts.disconnects.run(), "disconnects"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
     ]

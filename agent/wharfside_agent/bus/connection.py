@@ -206,6 +206,16 @@ class NatsBus:
             raise Undecided(repr(error)) from error
         return ack.seq
 
+    async def round_trip(self, timeout_s: float) -> None:
+        client = self._client
+        if client is None or not client.is_connected:
+            raise Offline("not connected")
+        try:
+            # bounded outside, since nats-py would wait in whole seconds
+            await asyncio.wait_for(client.flush(), timeout_s)
+        except (TimeoutError, NatsTimeout, NatsError, OSError) as error:
+            raise Undecided(repr(error)) from error
+
     async def withdraw(self, grace_s: float) -> None:
         """Takes no more requests; lets those under way end, at most `grace_s`."""
         await self._service.stop(grace_s)

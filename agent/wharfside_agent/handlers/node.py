@@ -13,6 +13,9 @@ from wharfside_agent.services.containers import Containers
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.starts import Starts
 from wharfside_protocol.views import NodeInfo
 
 
@@ -24,6 +27,9 @@ class Node:
     containers: Containers
     exits: ExitTeller
     endings: Endings
+    starts: Starts
+    restarts: Restarts
+    heard: LastHeard
     commands: Commands
     journal: Journal
     info: Callable[[], NodeInfo]
