@@ -93,7 +93,7 @@ class Recovery:
     async def _recover(self, live: Live, begun: Begun) -> None:
         try:
             if live.row.state is ContainerState.CREATING and live.row.run > 1:
-                await self._undo_rerun(live)
+                await self._undo_rerun(live, begun)
             elif live.row.state is ContainerState.CREATING:
                 await self._undo_create(live)
             elif self._store.identity.new_boot:
@@ -122,10 +122,10 @@ class Recovery:
         )
         self._containers.drop(live)
 
-    async def _undo_rerun(self, live: Live) -> None:
+    async def _undo_rerun(self, live: Live, begun: Begun) -> None:
         """Its last run is gone: it is stopped as that of a refused start is."""
         await self._runtime.undo(live.plan, keep_layer=True)
-        await self._unfinished.undo_rerun(live)
+        await self._unfinished.undo_rerun(live, begun)
 
     async def _after_its_end(self, live: Live) -> None:
         await self._endings.after_exit(live)

@@ -96,11 +96,12 @@ class Unfinished:
         began = intent.begun_at or live.row.created_at
         await self._starts.tell_started(live, intent.command, began, _settling(call))
 
-    async def undo_rerun(self, live: Live) -> None:
+    async def undo_rerun(self, live: Live, begun: Begun) -> None:
         """The next run's folder is gone again; whoever asked for it gets `canceled`."""
         message = "the agent died while this run was made; what there was of it is removed"
         error = Canceled(message, stage="create")
-        await self._starts.tell_not_created(live, None, error)
+        cause = begun[RERUN].command if RERUN in begun else None
+        await self._starts.tell_not_created(live, cause, error)
 
     async def leave_stopped(self, live: Live, begun: Begun) -> None:
         """A further run that was only intended: it stays as it was."""
