@@ -127,7 +127,7 @@ def _of_runs(who: str, runs: Sequence[Sequence[Event]]) -> Iterator[str]:
 
 def _of_policy(who: str, run: Sequence[Event]) -> Iterator[str]:
     """A policy speaks of a run that is over; once it rests it does so until a start or a boot."""
-    rests: str | None = None
+    rests: int | None = None
     over = False
     for event in run:
         over = over or _ends_run(event)
@@ -136,9 +136,9 @@ def _of_policy(who: str, run: Sequence[Event]) -> Iterator[str]:
         if event.type is T.RESTARTING:
             if event.data.get("next_run") != (event.run or 0) + 1:
                 yield f"{who}: restarting names run {event.data.get('next_run')}"
-            if rests == event.boot_id:
+            if rests == event.epoch:
                 yield f"{who}: restarting after not-restarting"
-        rests = event.boot_id if event.type is T.NOT_RESTARTING else rests
+        rests = event.epoch if event.type is T.NOT_RESTARTING else rests
 
 
 def _ends_run(event: Event) -> bool:

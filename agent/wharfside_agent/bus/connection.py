@@ -210,11 +210,16 @@ class NatsBus:
         client = self._client
         if client is None or not client.is_connected:
             raise Offline("not connected")
+        # Not client.flush(): when that gives up it cancels its future, and the late PONG of
+        # a canceled one ends nats-py's reading for good. This one is only left behind.
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
-            # bounded outside, since nats-py would wait in whole seconds
-            await asyncio.wait_for(client.flush(), timeout_s)
-        except (TimeoutError, NatsTimeout, NatsError, OSError) as error:
+            await client._send_ping(answered)
+        except (NatsError, OSError) as error:
             raise Undecided(repr(error)) from error
+        done, _ = await asyncio.wait({answered}, timeout=timeout_s)
+        if not done:
+            raise Undecided(f"no server answered within {timeout_s} s")
 
     async def withdraw(self, grace_s: float) -> None:
         """Takes no more requests; lets those under way end, at most `grace_s`."""

@@ -27,6 +27,11 @@ def of_exec(type_: str) -> Step:
     return type_, {"process": "job", "data": data}
 
 
+def of_next_boot(type_: str, **data: Any) -> Step:
+    """The first event of an epoch."""
+    return type_, {"epoch": 2, "event_id": "event-of-2", "revision": 99, "data": data}
+
+
 def of_command(type_: str) -> Step:
     return type_, {"cause": "command-1"}
 
@@ -97,7 +102,7 @@ GOOD = [
     ],
     [
         *story("created", "started", init_exit(), "not-restarting"),
-        *story(("restarting", {"boot_id": "next", "data": {"next_run": 2}}), first_seq=5),
+        *story(of_next_boot("restarting", next_run=2), first_seq=1),
     ],
     story("created", "deleted") + story("created", "deleted", incarnation=SECOND_LIFE, first_seq=3),
 ]
