@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.bounds import bounded
-from tests.integration.fifos import ENDS_ON_CUE, OBEYS_TERM, SLEEPS, shell
+from tests.integration.fifos import ENDS_ON_CUE, OBEYS_TERM, SLEEPS, Cues, shell
 from tests.integration.world import Site
 
 from wharfside_protocol.commands import StateValue
-from wharfside_protocol.errors import Invalid
+from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
@@ -17,7 +16,9 @@ ALWAYS = Restart(policy="always")
 UNLESS_STOPPED = Restart(policy="unless-stopped")
 
 
-async def with_cues(site: Site, restart: Restart, args: tuple[str, ...] = ENDS_ON_CUE):  # type: ignore[no-untyped-def]
+async def with_cues(
+    site: Site, restart: Restart, args: tuple[str, ...] = ENDS_ON_CUE
+) -> tuple[str, Cues]:
     cues = site.cues()
     name = await site.run(args, mounts=[cues.mount], restart=restart)
     return name, cues
@@ -156,29 +157,15 @@ async def test_a_refused_restart_is_a_failure_like_any_other(site: Site) -> None
     assert site.told.types(name) == ["created", "started", "exited", *refused, "not-restarting"]
 
 
-async def test_a_start_that_is_refused_is_the_callers_and_no_policys(site: Site) -> None:
-    with pytest.raises(Exception, match="nothing"):
-        await site.run(("/bin/nothing",), restart=ALWAYS)
-
-
-@pytest.mark.parametrize(
-    ("restart", "others"),
-    [
-        ({"policy": "always", "max_retries": 3}, {}),
-        ({"policy": "on-failure", "max_retries": -1}, {}),
-        ({"policy": "on-failure", "max_retries": 0}, {}),
-        ({"policy": "sometimes"}, {}),
-        ({"policy": "always"}, {"auto_remove": True}),
-        ({"policy": "no"}, {"stop_on_disconnect_s": 0.5}),
-        ({"policy": "no"}, {"stop_on_disconnect_s": -1}),
-    ],
-)
-async def test_what_contradicts_itself_is_invalid(site: Site, raw, restart, others) -> None:  # type: ignore[no-untyped-def]
-    from tests.integration.test_bad_specs import good, nothing_changes
-
-    async with nothing_changes(site):
-        answer = await bounded(
-            raw.command("n1", "create", good(site) | {"restart": restart} | others), "an answer"
-        )
-    assert answer.error is not None
-    assert answer.error.code == Invalid.code
+async def test_a_first_start_that_is_refused_is_its_callers(site: Site) -> None:
+    """Nothing ran, so there is nothing to start again; the policy counts from a start that is."""
+    rm = shell("rm /bin/sh; exit 0")
+    name = await site.run(rm, restart=UNLESS_STOPPED)
+    await site.told.event(name, "start-failed")
+    await site.node.stop(name)
+    await site.told.event(name, "not-restarting")
+    with pytest.raises(RuntimeFailed):
+        await site.node.start(name)
+    assert site.told.types(name)[-1] != "restarting"
+    view = await site.node.inspect(name)
+    assert (view.state, view.restart_at) == (ContainerState.STOPPED, None)

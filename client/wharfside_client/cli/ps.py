@@ -91,7 +91,7 @@ async def _watch(
 
 
 def _row(node: str, view: ContainerView) -> list[str]:
-    state = "stopping" if view.stopping else str(view.state)
+    state = "stopping" if view.stopping else "restarting" if view.restart_at else str(view.state)
     since = view.exit.exited_at if view.exit else view.started_at or view.created_at
     return [
         f"{node}/{view.container}",
