@@ -112,7 +112,7 @@ async def test_a_program_that_is_not_there_is_told_in_the_runtimes_words(
     assert site.told.types(name) == ["create-failed", "created", "started"]
 
 
-async def test_an_init_that_dies_before_its_start_exits_and_its_start_is_another_run(site: Site) -> None:
+async def test_an_init_that_dies_before_its_start_exits_and_may_be_started_anew(site: Site) -> None:
     name = site.name()
     created = await site.node.create(site.spec(name))
     assert created.pid is not None
