@@ -81,6 +81,14 @@ async def test_an_agent_that_was_away_too_long_stops_it_before_all_else(
     assert (await site.node.inspect(lasts)).state is ContainerState.RUNNING
 
 
+async def test_with_a_server_nothing_is_stopped(site: Site) -> None:
+    """Also where it is the first that has a bound, and the next has a shorter one."""
+    names = [await site.run(stop_on_disconnect_s=bound) for bound in (1000, 3 * BOUND_S)]
+    await asyncio.sleep(6 * BOUND_S)  # time itself is what counts here
+    for name in names:
+        assert site.told.types(name) == ["created", "started"]
+
+
 async def test_a_short_silence_stops_nothing(site: Site, agent: AgentProcess) -> None:
     name = await site.run(stop_on_disconnect_s=60)
     await restart(agent)

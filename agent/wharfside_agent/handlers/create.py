@@ -38,7 +38,7 @@ async def make(node: Node, call: Call, args: CreateArgs, also: Also) -> Live:
     node.containers.add(live)
     try:
         if args.stop_on_disconnect_s is not None:
-            await node.heard.note()  # this very command came from a server
+            await node.heard.want()
         intent = Intent(
             incarnation=live.row.incarnation,
             op="create",

@@ -8,6 +8,7 @@ agent that comes back too late stops such a container before it looks for a serv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import structlog
 
@@ -58,15 +59,24 @@ class Disconnects:
         self._ending: set[str] = set()
 
     async def run(self) -> None:
-        """Looks, asks for a server, pauses; for ever."""
+        """Looks, asks for a server, pauses; for ever, whatever the store says meanwhile."""
         while True:
-            await self.look()
-            pause_s = self._pause_s()
-            if pause_s is not None:
-                await self._ask(pause_s)
-            elif self._heard.kept:
-                await self._heard.forget()
-            await asyncio.sleep(pause_s or LONGEST_PAUSE_S)
+            self._heard.wanted.clear()
+            pause_s: float | None = None
+            try:
+                pause_s = await self._round()
+            except Exception as error:
+                log.error("disconnects-not-watched", exc_info=error)
+            await self._pause(pause_s or LONGEST_PAUSE_S)
+
+    async def _round(self) -> float | None:
+        await self.look()
+        pause_s = self._pause_s()
+        if pause_s is not None:
+            await self._ask(pause_s)
+        elif self._heard.kept:
+            await self._heard.forget()
+        return pause_s
 
     async def look(self) -> None:
         """Begins the stop of each one whose bound is over; each in its own lane.
@@ -83,6 +93,11 @@ class Disconnects:
             if _must_end(live.row) and live.row.incarnation not in self._ending:
                 self._ending.add(live.row.incarnation)
                 self._tasks.start(self._end(live, live.row.run), f"cut off: {live.row.name}")
+
+    async def _pause(self, seconds: float) -> None:
+        """Less where a container comes whose bound is shorter."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wanted.wait(), seconds)
 
     def _pause_s(self) -> float | None:
         """None: no container has a bound."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import Store
 from wharfside_protocol.times import NANOSECONDS
@@ -17,6 +19,8 @@ class LastHeard:
         self._store = store
         self._clock = clock
         self._at: int | None = None
+        self.wanted = asyncio.Event()
+        """Somebody has begun to ask for it: look now, not when it was due."""
 
     async def load(self) -> None:
         """What a former life of this boot noted; the clock begins anew with each boot."""
@@ -37,6 +41,11 @@ class LastHeard:
         self._at = self._clock.boottime() if at is None else at
         text = str(self._at)
         await self._store.transact(lambda tx: tx.set_meta(HEARD, text))
+
+    async def want(self) -> None:
+        """A command has come that asks for it; so a server was heard just now."""
+        await self.note()
+        self.wanted.set()
 
     async def forget(self) -> None:
         self._at = None

@@ -187,7 +187,9 @@ class Recovery:
             await self._unfinished.leave_stopped(live, begun)
             return
         if START in begun:
-            await self._unfinished.settle_start(live, begun[START])
+            refused = not await self._unfinished.settle_start(live, begun[START])
+            if refused:
+                return
         if FREEZE in begun:
             await self._unfinished.settle_freeze(live, begun[FREEZE])
         await self._tell_reattached(live)

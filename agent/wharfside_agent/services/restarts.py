@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class Restarts:
+    """Decides, waits, and starts again."""
+
     def __init__(
         self,
         store: Store,
@@ -120,11 +122,14 @@ class Restarts:
         row = live.row
         due_at = self._clock.now() + int(delay_s * NANOSECONDS)
         restart = _restart(row, tally, due_at, delay_s)
+        changes: dict[str, Any] = {"restart": restart}
+        if row.held is Why.STOPPED:  # and a boot ends that
+            changes["held"] = None
         await self._containers.advance(
             live,
             Input.RESTARTING,
             Restarting(delay_s=delay_s, attempt=tally.attempts, next_run=row.run + 1),
-            changes={"restart": restart, "held": None},
+            changes=changes,
         )
         self._arm(live, restart, delay_s)
 
@@ -198,7 +203,8 @@ def _undecided(row: ContainerRow) -> bool:
 def _comes_back(row: ContainerRow) -> bool:
     """`always` comes back with the node whatever it rests for, if ever it was started."""
     wanted = row.exit is None or row.started_at is not None or row.run > 1
-    return wanted and row.spec.restart is not None and row.spec.restart.policy == "always"
+    free = row.held in (None, Why.STOPPED)
+    return wanted and free and row.spec.restart is not None and row.spec.restart.policy == "always"
 
 
 def _over(row: ContainerRow, held: Why | None, *, booted: bool = False) -> Over:

@@ -14,6 +14,7 @@ import structlog
 
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
+from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.store import ContainerRow, Intent, Tx
@@ -67,30 +68,39 @@ class Unfinished:
         self._clock = clock
         self._tasks = tasks
 
-    async def settle_start(self, live: Live, intent: Intent) -> None:
+    async def settle_start(self, live: Live, intent: Intent) -> bool:
         """Told if the user's program ever ran, else undone: it may be started anew.
 
-        A further run was not told of yet, so its start is finished instead.
+        A further run was not told of yet, so its start is finished instead; False where
+        that is refused, and the container stopped.
         """
         waits = await live.runtime.state() in ("created", "creating")
         if waits and live.row.run > 1:
-            await self._start_now(live, intent)
-            return
+            return await self._start_now(live, intent)
         if waits:
             await self._containers.commit(
                 live, also=lambda tx, row: tx.close_intent(row.incarnation, "start")
             )
-            return
+            return True
         async with self._answering(await self._commands.adopt(intent.command)) as call:
             await self._tell_started(live, intent, call)
+        return True
 
-    async def _start_now(self, live: Live, intent: Intent) -> None:
+    async def _start_now(self, live: Live, intent: Intent) -> bool:
         call = await self._commands.adopt(intent.command)
         try:
             async with self._answering(call):
-                await self._starts.let_run(live, intent.command, _settling(call))
+                await self._let_run(live, intent, call)
         except WharfsideError as error:
             log.warning("not-started", container=live.row.name, error=str(error))
+            return False
+        return True
+
+    async def _let_run(self, live: Live, intent: Intent, call: Call | None) -> None:
+        try:
+            await self._starts.let_run(live, intent.command, _settling(call))
+        except Exception as error:
+            raise told(error) from error
 
     async def _tell_started(self, live: Live, intent: Intent, call: Call | None) -> None:
         began = intent.begun_at or live.row.created_at
