@@ -120,8 +120,8 @@ class Restarts:
 
     async def _tell_again(self, live: Live, delay_s: float, tally: Tally) -> None:
         row = live.row
-        due_at = self._clock.now() + int(delay_s * NANOSECONDS)
-        restart = _restart(row, tally, due_at, delay_s)
+        now = self._clock.now()
+        restart = _restart(row, tally, now + int(delay_s * NANOSECONDS), delay_s)
         changes: dict[str, Any] = {"restart": restart}
         if row.held is Why.STOPPED:  # and a boot ends that
             changes["held"] = None
@@ -130,6 +130,7 @@ class Restarts:
             Input.RESTARTING,
             Restarting(delay_s=delay_s, attempt=tally.attempts, next_run=row.run + 1),
             changes=changes,
+            occurred_at=now,
         )
         self._arm(live, restart, delay_s)
 
