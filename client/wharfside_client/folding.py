@@ -78,7 +78,7 @@ def fold_event(entry: Entry, event: Event, seq: int) -> Folded:
 
 def fold_projection(entry: Entry, told: ContainerProjection) -> Folded:
     """The entry after the node's projection: newer than the events, it waits for them."""
-    if stamp(told) < entry.stamp:
+    if stamp(told) < entry.stamp or _unborn(entry, told):
         return entry, []
     if entry.view is not None and stamp(told) == entry.stamp:
         return _move(entry, told, None, None)
@@ -152,6 +152,12 @@ def _move(entry: Entry, new: ContainerProjection, seq: int | None, event: Event 
         return Entry(new), changes
     settled, more = fold_projection(Entry(new), moved.ahead)
     return settled, changes + more
+
+
+def _unborn(entry: Entry, told: ContainerProjection) -> bool:
+    """A name taken again, told with the last event of the one before: `created` will tell."""
+    known = entry.view is not None and entry.view.incarnation == told.incarnation
+    return told.state is ContainerState.CREATING and not known
 
 
 def _over(view: ContainerProjection) -> bool:

@@ -169,6 +169,17 @@ def test_another_incarnation_ends_the_one_before() -> None:
     assert (entry.present.incarnation, entry.present.exit) == (TWO, None)
 
 
+def test_a_name_taken_again_is_told_when_it_is_created() -> None:
+    """The put after `deleted` may find its successor in the store, which no event has told."""
+    entry, _ = folded(TWO_LIVES[:8])
+    unborn = msgspec.structs.replace(
+        VIEWS[7], incarnation=TWO, state=ContainerState.CREATING, revision=1
+    )
+    assert fold_projection(entry, unborn) == (entry, [])
+    _, told = fold_event(entry, TWO_LIVES[8], 9)
+    assert words(told) == ["created"]
+
+
 def test_another_epoch_is_newer_whatever_its_numbers() -> None:
     entry, _ = folded(TWO_LIVES[:2])
     rebooted = event(1, "exited", epoch=2)
