@@ -18,7 +18,7 @@ from wharfside_agent.services.containers import Also, Containers, Live
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.lanes import Lanes
 from wharfside_protocol.commands import CAPTURE_BYTES
-from wharfside_protocol.errors import Internal, NotFound
+from wharfside_protocol.errors import Internal, NotFound, RuntimeFailed
 from wharfside_protocol.events import Stopping, WhyStopping
 from wharfside_protocol.events import WhyNotRestarting as Why
 from wharfside_protocol.exits import ExitReason, ExitStatus
@@ -83,8 +83,7 @@ class Endings:
     async def _thaw(self, live: Live, cause: str | None) -> None:
         """Settling: once thawed it may end at once, and `resumed` comes before that exit."""
         async with live.settling:
-            if live.row.state is ContainerState.PAUSED:
-                await live.runtime.resume()
+            if live.row.state is ContainerState.PAUSED and await _thawed(live):
                 await self._containers.advance(live, Input.RESUME, cause=cause)
 
     async def see_to_the_end(self, live: Live, grace_s: float) -> ExitStatus:
@@ -218,3 +217,15 @@ class Endings:
                 handle.signal(number)
         except NotFound:
             log.info("already-over", container=live.row.name, process=INIT)
+
+
+async def _thawed(live: Live) -> bool:
+    """Thaws it; False where it is over. A life that died in the same stop may have thawed it."""
+    try:
+        await live.runtime.resume()
+    except RuntimeFailed:
+        state = await live.runtime.state()
+        if state == "paused":
+            raise
+        return state == "running"
+    return True

@@ -193,6 +193,8 @@ class Recovery:
         if FREEZE in begun:
             await self._unfinished.settle_freeze(live, begun[FREEZE])
         await self._tell_reattached(live)
+        # As in a delete that is not interrupted: no exit is told for what never ran.
+        live.discarded = DELETE in begun and live.row.state is ContainerState.CREATED
         self._exits.follow(live)
         if STOP in begun:
             await self._unfinished.resume_stop(live, begun[STOP])
