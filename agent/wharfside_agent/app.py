@@ -30,7 +30,8 @@ from wharfside_agent.notify import keep_alive, notify
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import EventDraft, Store
 from wharfside_agent.services.commands import Commands
-from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.containers import Containers, Live
+from wharfside_agent.services.disconnects import Disconnects
 from wharfside_agent.services.dispatcher import Dispatcher
 from wharfside_agent.services.drain import Drain
 from wharfside_agent.services.endings import Endings
@@ -38,10 +39,13 @@ from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.janitor import keep_tidy
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.lanes import Lanes
+from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.presence import Presence
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
 from wharfside_agent.services.recovery import Recovery
+from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
@@ -75,6 +79,8 @@ class Parts:
     presence: Presence
     projections: Projections
     recovery: Recovery
+    heard: LastHeard
+    disconnects: Disconnects
     dispatcher: Dispatcher
     commands: Commands
     drain: Drain
@@ -118,11 +124,26 @@ def _compose(
     exits = ExitTeller(containers, tasks, clock, journal)
     lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     endings = Endings(containers, machine.runtime, lanes, clock, journal)
-    exits.then(endings.after_exit)
     bus = _bus(settings, store)
+    heard = LastHeard(store, clock)
+
+    def bundle_of(incarnation: str, run: int) -> str:
+        return str(RunPlace(places, incarnation, run).bundle)
+
+    starts = Starts(store, containers, machine.runtime, exits, clock, journal, bundle_of)
+    restarts = Restarts(store, containers, starts, heard, lanes, clock, tasks)
+    disconnects = Disconnects(bus, heard, containers, endings, restarts, lanes, clock, tasks)
+
+    async def after_exit(live: Live) -> None:
+        await endings.after_exit(live)
+        await restarts.after_exit(live)
+
+    exits.then(after_exit)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock)
-    drain = Drain(store, containers, commands, endings, lanes, bus, subjects, clock, tasks)
+    drain = Drain(
+        store, containers, commands, endings, restarts, lanes, bus, subjects, clock, tasks
+    )
     presence = Presence(
         _node_info(settings, store, machine, clock),
         bus,
@@ -148,13 +169,16 @@ def _compose(
         containers=containers,
         exits=exits,
         endings=endings,
+        starts=starts,
+        restarts=restarts,
+        heard=heard,
         commands=commands,
         journal=journal,
         drain=drain,
         going_down=going_down,
         info=presence.info,
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
-        bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
+        bundle_of=bundle_of,
     )
     dispatcher = Dispatcher(
         name,
@@ -167,7 +191,18 @@ def _compose(
         node,
         lambda: drain.draining,
     )
-    recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
+    recovery = Recovery(
+        store,
+        machine.runtime,
+        containers,
+        exits,
+        endings,
+        starts,
+        restarts,
+        commands,
+        clock,
+        tasks,
+    )
     return Parts(
         store=store,
         bus=bus,
@@ -175,6 +210,8 @@ def _compose(
         presence=presence,
         projections=projections,
         recovery=recovery,
+        heard=heard,
+        disconnects=disconnects,
         dispatcher=dispatcher,
         commands=commands,
         drain=drain,
@@ -200,7 +237,9 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.publisher.start()
     await _tell(parts.store, EventType.UP, clock)
     await parts.drain.load()
+    await parts.heard.load()
     count = await parts.recovery.run()
+    await parts.disconnects.look()
     await parts.drain.go_on()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
     subjects = Subjects(settings.nats.prefix)
@@ -210,6 +249,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
+        parts.tasks.start(parts.disconnects.run(), "disconnects"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
     ]

@@ -143,13 +143,15 @@ class ContainerOps:
         *,
         process: str = INIT,
         incarnation: str | None = None,
+        run: int | None = None,
         output: bool = False,
         timeout_s: float | None = None,
     ) -> WaitValue:
         """The exit of a process, asked for again and again until it is there.
 
-        `timeout_s` None: as long as the node answers that it still runs. What is
-        waited for stays the same incarnation, also when the name is taken anew.
+        `timeout_s` None: as long as the node answers that it still runs. `run` may be an
+        older one. What is waited for stays the same incarnation and run, also when the
+        container is started anew, or its name is taken.
 
         Raises:
             DeadlineExceeded: it still runs after `timeout_s`; `stage` is `running`.
@@ -163,6 +165,7 @@ class ContainerOps:
                 container=container,
                 incarnation=incarnation,
                 process=process,
+                run=run,
                 timeout_s=slice_s,
                 output=output,
             )
@@ -175,4 +178,4 @@ class ContainerOps:
                     f"{container} still runs after {timeout_s:g} s; wait longer, or stop it",
                     stage="running",
                 )
-            incarnation, unreachable_s = value.incarnation, WAIT_UNREACHABLE_S
+            incarnation, run, unreachable_s = value.incarnation, value.run, WAIT_UNREACHABLE_S

@@ -20,9 +20,10 @@ import msgspec
 from wharfside_client.changes import ContainerChange, ContainerChanged, ContainerGone
 from wharfside_protocol.codec import convert
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import Event, EventType
+from wharfside_protocol.events import Event, EventType, Restarting
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.states import INIT, ContainerState
+from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp
 from wharfside_protocol.views import ContainerProjection
 
 Stamp = tuple[int, int]
@@ -77,7 +78,7 @@ def fold_event(entry: Entry, event: Event, seq: int) -> Folded:
 
 def fold_projection(entry: Entry, told: ContainerProjection) -> Folded:
     """The entry after the node's projection: newer than the events, it waits for them."""
-    if stamp(told) < entry.stamp:
+    if stamp(told) < entry.stamp or _unborn(entry, told):
         return entry, []
     if entry.view is not None and stamp(told) == entry.stamp:
         return _move(entry, told, None, None)
@@ -103,7 +104,7 @@ def after(view: ContainerProjection | None, event: Event) -> ContainerProjection
         return None
     change = _told_by(event)
     if view is not None and event.run is not None and event.run > view.run:
-        change = {"stopping": False, "exit": None, **change}
+        change = _new_run(event) | dict(change)
     known: dict[str, Any] = {} if view is None else msgspec.structs.asdict(view)
     told = {
         "node": event.node,
@@ -153,6 +154,12 @@ def _move(entry: Entry, new: ContainerProjection, seq: int | None, event: Event 
     return settled, changes + more
 
 
+def _unborn(entry: Entry, told: ContainerProjection) -> bool:
+    """A name taken again, told with the last event of the one before: `created` will tell."""
+    known = entry.view is not None and entry.view.incarnation == told.incarnation
+    return told.state is ContainerState.CREATING and not known
+
+
 def _over(view: ContainerProjection) -> bool:
     return view.state is ContainerState.DELETED
 
@@ -167,6 +174,21 @@ def _told_by(event: Event) -> Mapping[str, Any]:
     if teller is None or event.process not in (None, INIT):
         return {}
     return teller(event)
+
+
+def _new_run(event: Event) -> dict[str, Any]:
+    """Nothing of the last run is left; a start by command also begins the policy's count anew."""
+    fresh = {"stopping": False, "exit": None, "started_at": None, "restart_at": None}
+    return fresh if event.cause is None else fresh | {"restarts": 0}
+
+
+def _restarting(event: Event) -> Mapping[str, Any]:
+    try:
+        told = convert(event.data, Restarting)
+    except Invalid:
+        return {}  # as of an exit
+    due = from_timestamp(event.occurred_at) + int(told.delay_s * NANOSECONDS)
+    return {"restarts": told.attempt, "restart_at": to_timestamp(due)}
 
 
 def _created(event: Event) -> Mapping[str, Any]:
@@ -203,5 +225,7 @@ _TELLERS: Mapping[EventType, Callable[[Event], Mapping[str, Any]]] = {
     EventType.PAUSED: _state(ContainerState.PAUSED),
     EventType.RESUMED: _state(ContainerState.RUNNING),
     EventType.STOPPING: lambda _event: {"stopping": True},
+    EventType.RESTARTING: _restarting,
+    EventType.NOT_RESTARTING: lambda _event: {"restart_at": None},
     EventType.DELETED: _state(ContainerState.DELETED, pid=None, stopping=False),
 }

@@ -52,7 +52,7 @@ class Pong(Record, frozen=True, kw_only=True):
 
 
 class ListArgs(Record, frozen=True, kw_only=True):
-    """All that live, or with `all` also the stopped; `labels` must all match.
+    """All that live or wait for a restart, or with `all` also the stopped; all `labels` must match.
 
     `after` pages on: the last name of the page before.
     """
@@ -130,9 +130,13 @@ class ExecValue(Standing, frozen=True, kw_only=True):
 
 
 class WaitArgs(InspectArgs, frozen=True, kw_only=True):
-    """Waits for the process's end, at most `timeout_s`; ask again until `exit` is there."""
+    """Waits for the process's end, at most `timeout_s`; ask again until `exit` is there.
+
+    Of the present run, or of an older `run`, whose records are kept for 24 h.
+    """
 
     process: Name = INIT
+    run: Counter | None = None
     timeout_s: WaitSeconds = 30.0
     output: bool = False
 

@@ -148,11 +148,51 @@ class Signaled(Record, frozen=True, kw_only=True):
     signal: Counter
 
 
+class WhyStopping(StrEnum):
+    """Who wants the end: a command, or the node itself, which has heard no server for too long."""
+
+    COMMAND = "command"
+    DISCONNECTED = "disconnected"
+
+
 class Stopping(Record, frozen=True, kw_only=True):
     """`grace_s` seconds from the signal to SIGKILL."""
 
     signal: Counter
     grace_s: float
+    why: WhyStopping = WhyStopping.COMMAND
+
+
+class Restarting(Record, frozen=True, kw_only=True):
+    """The policy starts it again, in `delay_s` from now, as run `next_run`.
+
+    `attempt` counts the policy's restarts since the last start by command.
+    """
+
+    delay_s: float
+    attempt: Counter
+    next_run: Counter
+
+
+class WhyNotRestarting(StrEnum):
+    """Why a policy rests.
+
+    `stopped`: by command. `max-retries`: all of them are spent. `deleted`: while it waited
+    for its restart. `policy`: it is content with how the run ended. `disconnected`: the node
+    had heard no server for `stop_on_disconnect_s`, or cannot know for how long it had not.
+    """
+
+    STOPPED = "stopped"
+    MAX_RETRIES = "max-retries"
+    DELETED = "deleted"
+    POLICY = "policy"
+    DISCONNECTED = "disconnected"
+
+
+class NotRestarting(Record, frozen=True, kw_only=True):
+    """The policy leaves it stopped, until a `start`."""
+
+    why: WhyNotRestarting
 
 
 class MonitorLost(Record, frozen=True, kw_only=True):
@@ -211,6 +251,8 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.UPDATED: Updated,
         EventType.SIGNALED: Signaled,
         EventType.STOPPING: Stopping,
+        EventType.RESTARTING: Restarting,
+        EventType.NOT_RESTARTING: NotRestarting,
         EventType.MONITOR_LOST: MonitorLost,
         EventType.REATTACHED: Reattached,
         EventType.REATTACH_FAILED: ReattachFailed,

@@ -104,14 +104,24 @@ class Io(Record, frozen=True, kw_only=True):
 
 
 class Restart(Record, frozen=True, kw_only=True):
-    """When the agent starts the container again by itself."""
+    """When the agent starts the container again by itself.
+
+    `max_retries` goes with `on-failure`: so many restarts after a start by command.
+    """
 
     policy: Literal["no", "on-failure", "always", "unless-stopped"] = "no"
-    max_retries: Counter | None = None
+    max_retries: Annotated[int, msgspec.Meta(ge=1, le=MAX_SAFE_INTEGER)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_retries is not None and self.policy != "on-failure":
+            raise Invalid(f"restart: max_retries goes with on-failure, not with {self.policy}")
 
 
 class ContainerSpec(Record, frozen=True, kw_only=True):
-    """All that `create` takes besides the name; kept, and told by `inspect`."""
+    """All that `create` takes besides the name; kept, and told by `inspect`.
+
+    `stop_on_disconnect_s`: the node itself stops it once it has heard no server for so long.
+    """
 
     source: Source
     process: ProcessSpec | None = None
@@ -127,4 +137,11 @@ class ContainerSpec(Record, frozen=True, kw_only=True):
     checkpointable: bool = False
     stop_signal: Signal = "TERM"
     grace_s: Seconds = 10.0
-    stop_on_disconnect_s: Seconds | None = None
+    stop_on_disconnect_s: Annotated[float, msgspec.Meta(ge=1, le=10_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.auto_remove and self.restart is not None and self.restart.policy != "no":
+            raise Invalid(
+                f"auto_remove and restart {self.restart.policy} contradict each other: "
+                "give one of them"
+            )

@@ -31,7 +31,11 @@ class ProcessView(Record, frozen=True, kw_only=True):
 
 
 class ContainerView(Standing, frozen=True, kw_only=True):
-    """A container in a list."""
+    """A container in a list; times, exit and kills are those of the present run.
+
+    `restarts` counts what the policy did since the last start by command; `restart_at` is
+    when it starts the next run, where it is about to.
+    """
 
     state: ContainerState
     stopping: bool = False
@@ -40,6 +44,8 @@ class ContainerView(Standing, frozen=True, kw_only=True):
     started_at: Timestamp | None = None
     deleted_at: Timestamp | None = None
     exit: ExitStatus | None = None
+    restarts: Counter = 0
+    restart_at: Timestamp | None = None
     oom_kills: Counter = 0
     labels: Labels = {}
     runtime: str | None = None
@@ -128,5 +134,7 @@ class ContainerProjection(Standing, frozen=True, kw_only=True):
     pid: Counter | None = None
     started_at: Timestamp | None = None
     exit: ExitStatus | None = None
+    restarts: Counter = 0
+    restart_at: Timestamp | None = None
     labels: Labels = {}
     at: Timestamp

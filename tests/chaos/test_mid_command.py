@@ -59,7 +59,7 @@ async def test_in_an_exec_that_begins_all_the_same(
     """Its monitor has nobody to report to, and yet it lives to tell how the exec ended."""
     name = await gated.run()
     args = ExecArgs(container=name, process=command("exit 5"), exec="job")
-    folder = Path((await gated.node.inspect(name)).bundle).parent
+    folder = Path((await gated.node.inspect(name)).bundle)
     with gates.hold("exec") as held:
         await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
     await eventually(lambda: list(folder.rglob("job/persist/exit")), "the exec's exit file")
@@ -74,7 +74,7 @@ async def test_in_an_exec_whose_monitor_dies_too(
     """It runs on, and so it is told: its end comes when it ends."""
     name = await gated.run()
     args = ExecArgs(container=name, process=command("exec sleep 1000"), exec="job")
-    folder = Path((await gated.node.inspect(name)).bundle).parent
+    folder = Path((await gated.node.inspect(name)).bundle)
     with gates.hold("exec") as held:
         await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
     pid = int(await eventually(lambda: _text(folder, "job/pid"), "the exec's pid"))

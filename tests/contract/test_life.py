@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.contract.kernel import readable
@@ -180,6 +182,80 @@ async def test_the_same_run_cannot_be_created_twice(real: World) -> None:
         await bounded(real.runtime.create(real.plans[container.id]))
     assert await container.state() == "running"
     assert real.kernel and real.kernel.lives(container.pid)
+
+
+async def test_a_second_run_is_a_container_of_its_own(world: World) -> None:
+    """Same incarnation, nothing shared but the layer and the logs: an end is its run's alone."""
+    plan = world.plan(*shell("echo one; exit 3"))
+    first = await world.create_as(plan)
+    await bounded(first.start())
+    assert_ended(await end_of(first.init), 3 << 8)
+    await bounded(first.delete(keep_layer=True))
+    if world.kernel:
+        left = world.kernel.left_of_id(first.id, first.cgroup)
+        assert {Path(each).parent.name for each in left} == {"layers", "logs"}, left
+    second = await world.create_as(replace(plan, run=2))
+    assert (second.id, await second.state()) == (f"{plan.incarnation.lower()}-2", "created")
+    assert second.pid != first.pid
+    await bounded(second.start())
+    assert_ended(await end_of(second.init), 3 << 8)
+    assert second.init.output(10).stdout == b"one\n"
+    assert first.init.output(10).stdout == b"one\n"
+    with pytest.raises(NotFound):
+        await first.state()
+    if world.kernel:
+        assert second.init.trace.monitor != first.init.trace.monitor
+
+
+async def test_a_second_run_counts_its_own_figures(world: World) -> None:
+    """Its cgroup has the name of the one before, and is another."""
+    plan = world.plan(*SLEEP)
+    first = await world.create_as(plan)
+    await bounded(first.start())
+    first.init.signal(signal.SIGKILL)
+    await end_of(first.init)
+    await bounded(first.delete(keep_layer=True))
+    second = await world.create_as(replace(plan, run=2))
+    await bounded(second.start())
+    counters = second.oom_counters()
+    assert counters is not None
+    assert counters.oom_kills == 0
+    if world.kernel:
+        assert world.kernel.pids(second) == {second.pid}
+
+
+async def test_a_second_run_that_is_refused_leaves_the_layer(real: World) -> None:
+    plan = real.plan(*shell("echo kept > /file; mv /bin/sh /bin/away"))
+    first = await real.create_as(plan)
+    await bounded(first.start())
+    await end_of(first.init)
+    await bounded(first.delete(keep_layer=True))
+    for run in (2, 3):
+        with pytest.raises(RuntimeFailed):
+            await bounded(real.runtime.create(replace(plan, run=run)))
+    assert real.kernel and real.kit
+    place = RunPlace(real.kit.places, plan.incarnation, 3)
+    assert (place.layer / "upper" / "file").read_text() == "kept\n"
+    assert place.logs.is_dir()
+    await bounded(real.runtime.undo(replace(plan, run=3)))
+    assert not place.layer.exists()
+    assert not place.logs.exists()
+    assert real.kernel.left_of_id(place.runtime_id, real.kit.cgroup(place).path) == []
+
+
+async def test_undo_keeps_the_layer_where_it_is_told_to(real: World) -> None:
+    """A run that nobody can reattach gives way to the next."""
+    plan = real.plan(*shell("echo kept > /file"))
+    first = await real.create_as(plan)
+    await bounded(first.start())
+    await end_of(first.init)
+    await bounded(real.runtime.undo(plan, keep_layer=True))
+    second = await real.create_as(
+        real.plan(*shell("cat /file"), incarnation=plan.incarnation, run=2)
+    )
+    await bounded(second.start())
+    await end_of(second.init)
+    assert second.init.output(10).stdout == b"kept\n"
 
 
 async def test_a_kept_layer_is_the_next_runs(real: World) -> None:

@@ -57,6 +57,13 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
     "a stop signal that is none": {"stop_signal": "BOOM"},
     "a grace below nought": {"grace_s": -1},
     "auto_remove that is text": {"auto_remove": "yes"},
+    "a policy that nobody knows": {"restart": {"policy": "sometimes"}},
+    "retries without a failure": {"restart": {"policy": "always", "max_retries": 3}},
+    "retries below nought": {"restart": {"policy": "on-failure", "max_retries": -1}},
+    "no retries at all": {"restart": {"policy": "on-failure", "max_retries": 0}},
+    "to be removed and started again": {"restart": {"policy": "always"}, "auto_remove": True},
+    "less than a second of silence": {"stop_on_disconnect_s": 0.5},
+    "a silence below nought": {"stop_on_disconnect_s": -1},
     "a mount onto the root": {"mounts": [{"source": "/tmp", "target": "/"}]},
     "a mount out of the root": {"mounts": [{"source": "/tmp", "target": "/a/../../b"}]},
 }
@@ -66,9 +73,7 @@ LATER: dict[str, dict[str, Any]] = {
     "io.tty": {"io": {"tty": True}},
     "io.fifo": {"io": {"fifo": True}},
     "io.log": {"io": {"log": False}},
-    "restart": {"restart": {"policy": "always"}},
     "checkpointable": {"checkpointable": True},
-    "stop_on_disconnect_s": {"stop_on_disconnect_s": 30},
 }
 
 

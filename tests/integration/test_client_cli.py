@@ -191,6 +191,53 @@ async def test_a_container_through_its_life(site: Site, quick: Callable[..., Any
 
 
 @WITH_AGENT
+async def test_restart_policies_at_a_terminal(site: Site, quick: Callable[..., Any]) -> None:
+    name, rootfs = site.name("job"), str(site.world.rootfs)
+    where = f"n1/{name}"
+    policy = ("--restart", "on-failure:2", "--stop-on-disconnect", "10m")
+    ran = await quick("run", "-d", *policy, "--rootfs", rootfs, where, "sh", "-c", "exit 3")
+    assert ran.code == 0, ran.err
+    await site.told.event(name, "not-restarting")
+    (entry,) = (await quick("inspect", where)).json
+    spec, value = entry["value"]["spec"], entry["value"]
+    assert spec["restart"] == {"policy": "on-failure", "max_retries": 2}
+    assert (spec["stop_on_disconnect_s"], value["run"], value["restarts"]) == (600, 3, 2)
+    assert (await quick("wait", "--run", "1", where)).out == "3\n"
+    told = (await quick("events", where, "--since", "10m")).out
+    assert re.search(r"restarting +run 2 in \d+ms, restart 1$", told, re.M), told
+    assert re.search(r"not-restarting +max-retries$", told, re.M), told
+
+    assert (await quick("start", where)).code == 0
+    await site.told.event(name, "not-restarting", nth=2)
+    always = site.name("always")
+    loops = ("--restart", "always", "--rootfs", rootfs, f"n1/{always}", "false")
+    assert (await quick("run", "-d", *loops)).code == 0
+    await site.told.event(always, "restarting", nth=5)
+    assert re.search(rf"^n1/{always} +restarting +1 ", (await quick("ps")).out, re.M)
+    assert (await quick("stop", f"n1/{always}")).code == 0
+    assert re.search(rf"^n1/{always} +stopped +1 ", (await quick("ps", "-a")).out, re.M)
+
+
+@WITH_AGENT
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--restart", "always:3"),
+        ("--restart", "on-failure:0"),
+        ("--restart", "always", "--rm"),
+        ("--stop-on-disconnect", "5x"),
+        ("--stop-on-disconnect", "0.5"),
+    ],
+)
+async def test_policies_that_cannot_be_are_wrong_usage(
+    site: Site, quick: Callable[..., Any], flags: tuple[str, ...]
+) -> None:
+    where, rootfs = f"n1/{site.name()}", str(site.world.rootfs)
+    ran = await quick("run", "-d", *flags, "--rootfs", rootfs, where, "true")
+    assert (ran.code, ran.out) == (2, ""), ran.err
+
+
+@WITH_AGENT
 async def test_several_targets_are_each_told_by_themselves(
     site: Site, quick: Callable[..., Any]
 ) -> None:

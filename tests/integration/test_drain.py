@@ -16,6 +16,7 @@ from tests.support.eventually import eventually
 from wharfside_client.calls import new_command_id
 from wharfside_protocol.commands import DrainArgs, DrainPolicy, Progress
 from wharfside_protocol.errors import Canceled, Draining, Invalid
+from wharfside_protocol.specs import Restart
 
 
 async def state_of(site: Site) -> str:
@@ -78,6 +79,22 @@ async def test_stops_what_runs_and_takes_nothing_new(own: Site) -> None:
     assert not (await own.node.undrain()).was_draining
     # Nothing was done under the refused id, so it is free.
     await own.node.create(own.spec("new"), command_id=refused_id)
+    await own.clear()
+    assert await stop(own.agent) == 0
+
+
+async def test_ends_restart_policies(own: Site) -> None:
+    """One that runs, and one that waits for its next run: neither comes back afterwards."""
+    await start(own.agent)
+    always = Restart(policy="always")
+    runs = await own.run(grace_s=0.2, restart=always)
+    fails = await own.run(("/bin/false",), restart=always)
+    await own.told.event(fails, "restarting", nth=5)
+    assert (await own.node.drain(within_s=30)).drained
+    for name in (runs, fails):
+        await own.told.event(name, "not-restarting")
+    states = {view.container: view.state for view in await own.node.list(all=True)}
+    assert states == {runs: "stopped", fails: "stopped"}
     await own.clear()
     assert await stop(own.agent) == 0
 

@@ -55,7 +55,7 @@ async def test_stop_is_obeyed_within_the_grace(site: Site, runtime: str) -> None
     await site.told.exit(name)
     assert site.told.types(name) == ["created", "started", "stopping", "exited"]
     stopping = await site.told.event(name, "stopping")
-    assert stopping.data == {"signal": 15, "grace_s": 15.0}
+    assert stopping.data == {"signal": 15, "grace_s": 15.0, "why": "command"}
     again = await site.node.stop(name)
     assert again.exit == stopped.exit
 

@@ -20,7 +20,7 @@ from tests.support.bundle import write_bundle
 from wharfside_agent.core.event_order import ORDER
 from wharfside_client import container, process
 from wharfside_protocol.commands import DeleteArgs
-from wharfside_protocol.specs import Limits
+from wharfside_protocol.specs import Limits, Restart
 
 AT_ONCE = 6
 
@@ -125,6 +125,34 @@ async def test_stopping_before_exited(site: Site) -> None:
     for name, _cues in running:
         assert (await site.told.exit(name)).reason == "stop"
         assert site.told.types(name) == ["created", "started", "stopping", "exited"]
+
+
+async def test_runs_in_order(site: Site) -> None:
+    """An exec outlives its init: the next run waits for its end to be told."""
+    bundle = _without_pid_namespace(site)
+    name, cues = site.name(), site.cues()
+    args = shell("read code </cue/go; exit $code")
+    await site.node.run(container(name, args, bundle=str(bundle), mounts=[cues.mount]))
+    await site.node.exec(name, process(["/bin/sleep", "1000"]), id="slow", wait=False)
+    cues.go("5")
+    ended = await site.told.event(name, "exited", process="init")
+    assert ended.data["execs_pending"] == ["slow"]
+    assert (await site.node.start(name)).run == 2
+    assert (await site.told.exit(name, "slow")).exit_code == 137
+    await site.told.event(name, "started", nth=2)
+    assert site.told.types(name)[-3:] == ["exited", "exited:slow", "started"]
+    assert [event.run for event in site.told.of(name)[-3:]] == [1, 1, 2]
+
+
+async def test_restarting_before_its_run(site: Site) -> None:
+    """Many at once, each over before its start is."""
+    names = [site.name() for _ in range(AT_ONCE)]
+    twice = Restart(policy="on-failure", max_retries=2)
+    await asyncio.gather(*(site.make(name, ("/bin/false",), restart=twice) for name in names))
+    for name in names:
+        await site.told.event(name, "not-restarting")
+        each = ["started", "exited", "restarting"]
+        assert site.told.types(name) == ["created", *each * 2, *each[:2], "not-restarting"]
 
 
 async def test_deleted_last(site: Site) -> None:

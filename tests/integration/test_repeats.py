@@ -131,13 +131,13 @@ async def test_after_a_restart_of_the_agent_it_is_replayed(
     name, id_, failed = gated.name(), new_id(), new_id()
     args = gated.spec(name, shell("exit 3"))
     first = await gated.node.request("run", args, command_id=id_)
-    refused = await gated.node.request("start", ContainerArgs(container=name), command_id=failed)
+    refused = await gated.node.request("resume", ContainerArgs(container=name), command_id=failed)
     assert refused.error is not None
     await restart(gated_agent, **gates.environment)
     second = await gated.node.request("run", args, command_id=id_)
     assert second.replayed
     assert second.value == first.value
-    again = await gated.node.request("start", ContainerArgs(container=name), command_id=failed)
+    again = await gated.node.request("resume", ContainerArgs(container=name), command_id=failed)
     assert again.replayed
     assert again.error == refused.error
     with pytest.raises(Conflict):

@@ -124,6 +124,21 @@ async def test_an_event_that_its_bucket_never_heard_of(bus: Bus) -> None:
         assert states == {WEB: "running", other: "paused"}
 
 
+async def test_one_whose_beginning_was_never_told_here(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No bucket has it, and its events are older than the first look: the next one finds it."""
+    monkeypatch.setattr("wharfside_client.present.YOUNG_S", -1.0)
+    await tell(bus, told(1, "created"), told(2, "started"))
+    async with watching(bus) as watch:
+        seen = Seen(watch)
+        assert not (await seen.first()).containers
+        await tell(bus, told(3, "paused"))
+        paused = await seen.is_(WEB, "paused")
+        assert seen.of(WEB) == ["running", "paused"]
+        assert (paused.seq, paused.new.pid, paused.new.started_at) == (3, 7, TIME)
+
+
 async def test_a_late_projection_raises_no_ghost(bus: Bus) -> None:
     """cri-o#7004, nomad#5945: state goes backwards."""
     async with watching(bus) as watch:

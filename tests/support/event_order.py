@@ -8,6 +8,7 @@ test of one thing finds what another thing broke. `events` are in the order of t
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,6 +19,8 @@ from wharfside_protocol.times import from_timestamp
 
 _FIRST = {T.CREATED, T.CREATE_FAILED}
 _LAST = {T.DELETED, T.CREATE_FAILED}
+_POLICY = {T.RESTARTING, T.NOT_RESTARTING}
+_AFTER_END = {T.DELETED, *_POLICY}
 
 
 def violations(events: Iterable[Event]) -> list[str]:
@@ -93,8 +96,10 @@ def _of_life(who: str, life: Sequence[Event]) -> Iterator[str]:
     yield from _rising(who, "run", [event.run for event in life])
     if len({tuple(sorted(event.labels.items())) for event in life}) > 1:
         yield f"{who}: the labels differ from event to event"
-    for run, events in _grouped(life, lambda event: event.run).items():
+    runs = _grouped(life, lambda event: event.run)
+    for run, events in runs.items():
         yield from _of_run(f"{who}-{run}", events, over=types[-1] is T.DELETED)
+    yield from _of_runs(who, list(runs.values()))
 
 
 def _rising(who: str, what: str, values: Sequence[int | None]) -> Iterator[str]:
@@ -102,6 +107,47 @@ def _rising(who: str, what: str, values: Sequence[int | None]) -> Iterator[str]:
         yield f"{who}: an event without its {what}"
     elif list(values) != sorted(values):  # type: ignore[type-var]
         yield f"{who}: {what} falls: {values}"
+
+
+def _of_runs(who: str, runs: Sequence[Sequence[Event]]) -> Iterator[str]:
+    """One after the other, each by a command or announced."""
+    for run in runs:
+        yield from _of_policy(f"{who}-{run[0].run}", run)
+    for before, run in itertools.pairwise(runs):
+        number = run[0].run
+        if number != (before[0].run or 0) + 1:
+            yield f"{who}: run {number} after run {before[0].run}"
+        if not any(map(_ends_run, before)):
+            yield f"{who}: run {number} begins before the end of run {before[0].run}"
+        told = [event.data.get("next_run") for event in before if event.type is T.RESTARTING]
+        begins = next((e for e in run if e.type is T.STARTED or _is_refusal(e)), None)
+        if begins is not None and begins.cause is None and number not in told:
+            yield f"{who}: run {number} by no command, and no restarting was told before"
+
+
+def _of_policy(who: str, run: Sequence[Event]) -> Iterator[str]:
+    """A policy speaks of a run that is over; once it rests it does so until a start or a boot."""
+    rests: int | None = None
+    over = False
+    for event in run:
+        over = over or _ends_run(event)
+        if event.type in _POLICY and not over:
+            yield f"{who}: {event.type} before its end"
+        if event.type is T.RESTARTING:
+            if event.data.get("next_run") != (event.run or 0) + 1:
+                yield f"{who}: restarting names run {event.data.get('next_run')}"
+            if rests == event.epoch:
+                yield f"{who}: restarting after not-restarting"
+        rests = event.epoch if event.type is T.NOT_RESTARTING else rests
+
+
+def _ends_run(event: Event) -> bool:
+    return (event.type is T.EXITED and event.process == INIT) or _is_refusal(event)
+
+
+def _is_refusal(event: Event) -> bool:
+    """Of the run itself, not of an exec."""
+    return event.type is T.START_FAILED and event.process in (None, INIT)
 
 
 def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
@@ -167,7 +213,7 @@ def _of_aftermath(
         yield f"{who}: execs {running - pending} still ran, and the exit does not name them"
     for event in after:
         late_exec = event.type is T.EXITED and event.process in pending
-        if not late_exec and event.type is not T.DELETED:
+        if not late_exec and event.type not in _AFTER_END:
             yield f"{who}: {event.type} of {event.process} after it exited"
 
 

@@ -21,6 +21,7 @@ from nats.js.api import Header
 from nats.js.errors import APIError, NoStreamResponseError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from wharfside_agent.bus import inside
 from wharfside_agent.bus.link import CONNECT_FAILURES, Link, quiet
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.retries import CONNECT, first_delay
@@ -225,6 +226,19 @@ class NatsBus:
                 await link.client.publish(subject, payload)
             except (NatsError, OSError) as error:
                 log.debug("not-told", subject=subject, error=repr(error))
+
+    async def round_trip(self, timeout_s: float) -> None:
+        link = self._link
+        if link is None or not link.up:
+            raise Offline("not connected")
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        try:
+            await inside.ping(link.client, answered)
+        except (NatsError, OSError) as error:
+            raise Undecided(repr(error)) from error
+        done, _ = await asyncio.wait({answered}, timeout=timeout_s)
+        if not done:
+            raise Undecided(f"no server answered within {timeout_s} s")
 
     async def withdraw(self, grace_s: float) -> None:
         """Takes no more requests; lets those under way end, at most `grace_s`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from typing import Any
@@ -40,6 +41,15 @@ def fail_waiting(client: Client) -> None:
 def heard(client: Client) -> tuple[int, int]:
     """Changes whenever anything has come from the server: messages and PONGs."""
     return client.stats["in_msgs"], getattr(client, "_pongs_received", 0)
+
+
+async def ping(client: Client, answered: asyncio.Future[bool]) -> None:
+    """Sends a PING whose PONG resolves `answered`, which must never be canceled.
+
+    Not client.flush(): when that gives up it cancels its future, and the late PONG of a
+    canceled one ends nats-py's reading for good.
+    """
+    await client._send_ping(answered)
 
 
 def _writer(client: Client) -> Any:

@@ -55,6 +55,18 @@ ORDER = (
         "services/endings.py: committed before the signal is sent",
     ),
     OrderRule(
+        "runs-in-order",
+        "`run` rises by one, and the events of a run come after the end of the one before: "
+        "its `exited`, those of its execs, or its `start-failed`",
+        "services/starts.py: a run is raised once the last one is gone and told",
+    ),
+    OrderRule(
+        "restarting-before-its-run",
+        "a run that no command began was announced by `restarting`, after the end of the run "
+        "before; after `not-restarting` there is none until a `start` or another boot",
+        "services/restarts.py: what is due is committed with `restarting`",
+    ),
+    OrderRule(
         "deleted-last",
         "`deleted` comes once and last; nothing of the incarnation follows it",
         "services/endings.py: it waits for the exits of execs still pending",

@@ -13,9 +13,7 @@ def refuse_later_features(spec: ContainerSpec) -> None:
     refuse_later_io(spec.io)
     _refuse(
         {
-            "restart.policy": spec.restart is not None and spec.restart.policy != "no",
             "checkpointable": spec.checkpointable,
-            "stop_on_disconnect_s": spec.stop_on_disconnect_s is not None,
         }
     )
 

@@ -1,7 +1,7 @@
 """The container's life as a table (DESIGN section 7); docs/architecture.md is drawn from it.
 
 An input that has no row for the state raises `WrongState` and changes nothing.
-Rows for restart policies, checkpoints and migration join with their features.
+Rows for checkpoints and migration join with their features.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class Input(StrEnum):
 
     CREATED = "runtime created"
     CREATE_FAILED = "create failed"
+    CREATED_AGAIN = "runtime created, run + 1"
+    CREATE_REFUSED = "create refused, run + 1"
     START = "start"
     START_REFUSED = "start refused"
     EXEC = "exec"
@@ -32,6 +34,8 @@ class Input(StrEnum):
     MONITOR_LOST = "monitor lost"
     INIT_ENDED = "init ended"
     REBOOT = "another boot"
+    RESTARTING = "policy: again"
+    NOT_RESTARTING = "policy: rests"
     DELETE = "delete"
 
 
@@ -58,10 +62,15 @@ _ALIVE = (S.RUNNING, S.PAUSED)
 _ROWS = [
     *_rows((S.CREATING,), Input.CREATED, S.CREATED, EventType.CREATED),
     *_rows((S.CREATING,), Input.CREATE_FAILED, S.DELETED, EventType.CREATE_FAILED),
+    *_rows((S.CREATING,), Input.CREATED_AGAIN, S.CREATED, None),
+    *_rows((S.CREATING,), Input.CREATE_REFUSED, S.STOPPED, EventType.START_FAILED),
     *_rows((S.CREATED,), Input.START, S.RUNNING, EventType.STARTED),
+    *_rows((S.STOPPED,), Input.START, S.CREATING, None),
     *_rows((S.CREATED,), Input.START_REFUSED, S.STOPPED, EventType.START_FAILED),
     *_rows((S.CREATED, *_ALIVE), Input.INIT_ENDED, S.STOPPED, EventType.EXITED),
     *_rows((S.CREATED, *_ALIVE), Input.REBOOT, S.STOPPED, EventType.EXITED),
+    *_rows((S.STOPPED,), Input.RESTARTING, None, EventType.RESTARTING),
+    *_rows((S.STOPPED,), Input.NOT_RESTARTING, None, EventType.NOT_RESTARTING),
     *_rows((S.RUNNING,), Input.EXEC, None, EventType.EXEC_ADDED),
     *_rows((S.CREATED, *_ALIVE), Input.UPDATE, None, EventType.UPDATED),
     *_rows((S.CREATED, *_ALIVE), Input.OOM, None, EventType.OOM),
@@ -83,7 +92,6 @@ _ADVICE: Mapping[tuple[S, Input], str] = MappingProxyType(
         (S.CREATED, Input.EXEC): "start it first",
         (S.CREATED, Input.STOP): "it was never started: delete it",
         (S.PAUSED, Input.EXEC): "resume it first",
-        (S.STOPPED, Input.START): "its run is over: delete it and create it again",
     }
 )
 

@@ -37,6 +37,8 @@ async def make(node: Node, call: Call, args: CreateArgs, also: Also) -> Live:
     live = _intended(node, args)
     node.containers.add(live)
     try:
+        if args.stop_on_disconnect_s is not None:
+            await node.heard.want()
         intent = Intent(
             incarnation=live.row.incarnation,
             op="create",

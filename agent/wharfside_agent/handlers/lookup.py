@@ -13,33 +13,38 @@ from wharfside_protocol.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A terminal record: kept 24 h after the delete."""
+    """What is over: a deleted container, or an older run of any; kept for 24 h."""
 
     row: ContainerRow
     processes: list[ProcessRow]
 
 
-async def look_up(node: Node, args: InspectArgs) -> Live | Record:
-    """The living container, or the record of a deleted one.
+async def look_up(node: Node, args: InspectArgs, run: int | None = None) -> Live | Record:
+    """The living container, or the record of a deleted one or of an older run.
 
-    Without `incarnation` a name finds the living one, else the youngest record.
+    Without `incarnation` a name finds the living one, else the youngest record; without
+    `run` that is its last run.
 
     Raises:
         NotFound: neither is there.
     """
     live = node.containers.get(args.container)
     if live is not None and args.incarnation in (None, live.row.incarnation):
-        return live
-    found = await node.store.transact(lambda tx: _record(tx, args))
+        if run in (None, live.row.run):
+            return live
+        args = InspectArgs(container=args.container, incarnation=live.row.incarnation)
+    found = await node.store.transact(lambda tx: _record(tx, args, run))
     if found is None or found.row.name != args.container:
         which = f" with incarnation {args.incarnation}" if args.incarnation else ""
         raise NotFound(f"no container {args.container}{which} on this node")
+    if run is not None and run > found.row.run:
+        raise NotFound(f"{args.container} has no run {run} yet: its last is {found.row.run}")
     return found
 
 
-def _record(tx: Tx, args: InspectArgs) -> Record | None:
+def _record(tx: Tx, args: InspectArgs, run: int | None) -> Record | None:
     if args.incarnation is not None:
         row = tx.container(args.incarnation)
     else:
         row = tx.last_of_name(args.container)
-    return None if row is None else Record(row, tx.processes(row.incarnation, row.run))
+    return None if row is None else Record(row, tx.processes(row.incarnation, run or row.run))

@@ -15,6 +15,9 @@ from wharfside_agent.services.drain import Drain
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.starts import Starts
 from wharfside_protocol.views import NodeInfo
 
 
@@ -26,6 +29,9 @@ class Node:
     containers: Containers
     exits: ExitTeller
     endings: Endings
+    starts: Starts
+    restarts: Restarts
+    heard: LastHeard
     commands: Commands
     journal: Journal
     drain: Drain

@@ -9,6 +9,7 @@ import msgspec
 from wharfside_agent.handlers.lookup import look_up
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, ProcessRow
+from wharfside_agent.services.backoff import waits_for_restart
 from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
 from wharfside_agent.services.views import container_view, process_view, standing
@@ -51,7 +52,7 @@ def _wanted(live: Live, args: ListArgs) -> bool:
     row = live.row
     if args.after is not None and row.name <= args.after:
         return False
-    if not args.all and row.state is ContainerState.STOPPED:
+    if not args.all and row.state is ContainerState.STOPPED and not waits_for_restart(row):
         return False
     return args.labels.items() <= row.spec.labels.items()
 

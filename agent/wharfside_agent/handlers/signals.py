@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import msgspec
 
 from wharfside_agent.core.signals import signal_number
@@ -12,7 +14,7 @@ from wharfside_agent.services.containers import Live, LiveProcess
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import SignalArgs, StateValue
 from wharfside_protocol.errors import NotFound, WrongState
-from wharfside_protocol.events import EventType, Signaled
+from wharfside_protocol.events import EventType, Signaled, WhyNotRestarting
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.states import ContainerState
 
@@ -56,4 +58,11 @@ async def _tell(node: Node, live: Live, process: LiveProcess, number: int, call:
         tx.save_process(process.row)
         call.settle(tx, state_value(live.row))
 
-    await node.containers.commit(live, [draft], also=also, guard=ask)
+    changes = {"held": WhyNotRestarting.STOPPED} if _ends(live, process, number) else {}
+    await node.containers.commit(live, [draft], changes=changes, also=also, guard=ask)
+
+
+def _ends(live: Live, process: LiveProcess, number: int) -> bool:
+    """It asks the container to end, as a stop does: then no policy starts it again."""
+    asks = number in (signal.SIGKILL, signal_number(live.row.spec.stop_signal))
+    return asks and process is live.init

@@ -10,15 +10,18 @@ from wharfside_agent.services.containers import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import StopArgs, WaitValue
 from wharfside_protocol.errors import WrongState
-from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.events import WhyNotRestarting
 from wharfside_protocol.states import ContainerState
 
 
 async def stop(node: Node, call: Call, args: StopArgs) -> WaitValue:
-    """A container that is stopped already answers with its exit, as docker does."""
+    """A container that is stopped already answers with its exit, as docker does.
+
+    It is not started again by its policy: not now, nor from a backoff.
+    """
     live = node.containers.find(args.container, call.command.expect)
     if _over(live):
-        return _value(live, live.row.exit)
+        return await _stopped_already(node, live, call)
     advance(live.row.state, Input.STOP, live.row.name)
     spec = live.row.spec
     number = signal_number(args.signal or spec.stop_signal)
@@ -29,14 +32,16 @@ async def stop(node: Node, call: Call, args: StopArgs) -> WaitValue:
         if not _over(live):
             raise
         # It ended by itself in this very moment.
-        return _value(live, live.row.exit)
+        return await _stopped_already(node, live, call)
+    standing_then = standing(live.row)
     call.leave_lane()
-    return _value(live, await node.endings.see_to_the_end(live, grace_s))
+    return WaitValue(**standing_then, exit=await node.endings.see_to_the_end(live, grace_s))
 
 
 def _over(live: Live) -> bool:
     return live.row.state is ContainerState.STOPPED
 
 
-def _value(live: Live, status: ExitStatus | None) -> WaitValue:
-    return WaitValue(**standing(live.row), exit=status)
+async def _stopped_already(node: Node, live: Live, call: Call) -> WaitValue:
+    await node.restarts.give_up(live, WhyNotRestarting.STOPPED, call.id)
+    return WaitValue(**standing(live.row), exit=live.row.exit)

@@ -1,4 +1,4 @@
-"""wait: for the end of a process, at most 60 s a call; works on deleted ones for 24 h."""
+"""wait: for the end of a process, at most 60 s a call; works on what is over for 24 h."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 
 from wharfside_agent.handlers.lookup import Record, look_up
 from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.store import ContainerRow, ProcessRow
 from wharfside_agent.services.commands import Call, going_down
-from wharfside_agent.services.containers import Live
+from wharfside_agent.services.containers import LiveProcess
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, Output, WaitArgs, WaitValue
 from wharfside_protocol.errors import NotFound, WrongState
 
 
 async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
-    found = await look_up(node, args)
+    found = await look_up(node, args, args.run)
     if isinstance(found, Record):
         return _of_record(found, args)
     process = found.processes.get(args.process)
@@ -29,12 +30,17 @@ async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
     if process.ended.cancelled():
         raise WrongState(f"{args.container}/{args.process} never ran: there is no exit to wait for")
     status = process.ended.result() if process.ended.done() else None
-    output = await _output(found, args) if status is not None and args.output else None
-    return WaitValue(**standing(found.row), exit=status, output=output)
+    wanted = status is not None and args.output
+    output = await _output(process) if wanted else None
+    return WaitValue(**_standing(found.row, process.row), exit=status, output=output)
 
 
-async def _output(live: Live, args: WaitArgs) -> Output | None:
-    process = live.processes[args.process]
+def _standing(row: ContainerRow, process: ProcessRow) -> dict[str, Any]:
+    """Of the run that was waited for: by now there may be a newer one."""
+    return standing(row) | {"run": process.run}
+
+
+async def _output(process: LiveProcess) -> Output | None:
     if process.row.output is not None:
         return process.row.output
     try:
@@ -44,15 +50,18 @@ async def _output(live: Live, args: WaitArgs) -> Output | None:
         return None
     except FileNotFoundError:
         # Auto-removed meanwhile: then its head was kept first.
-        return live.processes[args.process].row.output
+        return process.row.output
 
 
 def _of_record(record: Record, args: WaitArgs) -> WaitValue:
     for row in record.processes:
         if row.process == args.process:
+            if row.exit is None:
+                raise WrongState(f"{args.container}/{args.process} never ran in run {row.run}")
             return WaitValue(
-                **standing(record.row),
+                **_standing(record.row, row),
                 exit=row.exit,
                 output=row.output if args.output else None,
             )
-    raise NotFound(f"{args.container} had no process {args.process}")
+    run = "" if args.run is None else f" in run {args.run}, or its record is too old"
+    raise NotFound(f"{args.container} had no process {args.process}{run}")

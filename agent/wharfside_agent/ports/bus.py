@@ -70,6 +70,14 @@ class Bus(Protocol):
         """
         ...
 
+    async def round_trip(self, timeout_s: float) -> None:
+        """Passes when a server has answered, which says more than a connection that stands.
+
+        Raises:
+            Offline, Undecided.
+        """
+        ...
+
     async def serve(self, subject: str, handler: Handler) -> None:
         """Answers requests on `subject` from now on, over every reconnect."""
         ...

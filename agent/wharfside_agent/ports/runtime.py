@@ -238,6 +238,9 @@ class Runtime(Protocol):
         """
         ...
 
-    async def undo(self, plan: RunPlan) -> None:
-        """Removes whatever a create that died half way has left. Idempotent."""
+    async def undo(self, plan: RunPlan, *, keep_layer: bool = False) -> None:
+        """Removes whatever of a run that nobody can reattach is left. Idempotent.
+
+        `keep_layer` keeps the writable layer and logs for the next run.
+        """
         ...

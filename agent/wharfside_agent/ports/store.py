@@ -15,7 +15,7 @@ import msgspec
 
 from wharfside_agent.core.journal import Step
 from wharfside_protocol.commands import Output
-from wharfside_protocol.events import EventType
+from wharfside_protocol.events import EventType, WhyNotRestarting
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.specs import ContainerSpec, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState
@@ -27,8 +27,26 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times in rows are nanoseconds since the epoch."""
 
 
+class RestartRow(Row, frozen=True, kw_only=True):
+    """Where the restart policy stands. Gone with the next start by command.
+
+    `run` is the one whose end was decided on; `due_at` when the next one starts (None:
+    it rests), `delay_s` how long that was from the decision. The rest is core's Tally.
+    """
+
+    run: int
+    attempts: int = 0
+    streak: int = 0
+    due_at: int | None = None
+    delay_s: float = 0.0
+
+
 class ContainerRow(Row, frozen=True, kw_only=True):
-    """One incarnation. `end_asked` is why its end was asked for (`stop`, `kill`)."""
+    """One incarnation; pid, times and exit are those of its present run.
+
+    `end_asked` is why its end was asked for (`stop`, `kill`); `held` why no policy starts
+    it again until somebody does.
+    """
 
     name: str
     incarnation: str
@@ -46,6 +64,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     end_asked: str | None = None
     oom_kills: int = 0
     exit: ExitStatus | None = None
+    held: WhyNotRestarting | None = None
+    restart: RestartRow | None = None
 
 
 class ProcessRow(Row, frozen=True, kw_only=True):
@@ -160,6 +180,10 @@ class Tx(Protocol):
     def processes(self, incarnation: str, run: int) -> list[ProcessRow]: ...
 
     def save_process(self, row: ProcessRow) -> None: ...
+
+    def retire_run(self, incarnation: str, run: int, now: int) -> None:
+        """A newer run begins: the records of this one may go like those of a deleted one."""
+        ...
 
     def intents(self) -> list[Intent]: ...
 

@@ -46,7 +46,7 @@ class Driver:
             container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
             container.launched(INIT, launched)
         except BaseException:
-            await asyncio.shield(self.undo(plan))
+            await asyncio.shield(self._undo_new(plan))
             raise
         return container
 
@@ -63,12 +63,16 @@ class Driver:
         await container.find_execs()
         return container
 
-    async def undo(self, plan: RunPlan) -> None:
+    async def undo(self, plan: RunPlan, *, keep_layer: bool = False) -> None:
         place, oci = self._place(plan), self._probed.binary(plan.runtime)
         await end_naming(place.runtime_id, self._kit.programs(oci))
         await OciCommands(oci, place.runtime_id).delete()
         await cgroups.remove(self._kit.cgroup(place))
-        await asyncio.to_thread(self._sweep, oci, place, plan.run > 1)
+        await asyncio.to_thread(self._sweep, oci, place, keep_layer)
+
+    async def _undo_new(self, plan: RunPlan) -> None:
+        """A later run was given its layer, and leaves it as it found it."""
+        await self.undo(plan, keep_layer=plan.run > 1)
 
     def _place(self, plan: RunPlan) -> RunPlace:
         return RunPlace(self._kit.places, plan.incarnation, plan.run)
@@ -85,7 +89,7 @@ class Driver:
         except asyncio.CancelledError:
             await asyncio.wait([work])
             if work.exception() is None:
-                await asyncio.shield(self.undo(plan))
+                await asyncio.shield(self._undo_new(plan))
             raise
 
     def _prepare(self, plan: RunPlan, place: RunPlace) -> None:

@@ -61,7 +61,7 @@ class FakeRuntime:
             raise NotFound(f"nothing is left of {_id(plan)}")
         return FakeContainer(self.machine, _id(plan), body, seen_oom_kills)
 
-    async def undo(self, plan: RunPlan) -> None:
+    async def undo(self, plan: RunPlan, *, keep_layer: bool = False) -> None:
         _delete(self.machine, _id(plan))
 
 

@@ -21,11 +21,12 @@ from wharfside_agent.services.commands import Call, Commands
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.lanes import Lanes
+from wharfside_agent.services.restarts import Restarts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
 from wharfside_protocol.commands import DrainPolicy, DrainValue, Progress
 from wharfside_protocol.errors import Canceled, WharfsideError
-from wharfside_protocol.events import Draining, EventType, facts
+from wharfside_protocol.events import Draining, EventType, WhyNotRestarting, facts
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
@@ -59,6 +60,7 @@ class Drain:
         containers: Containers,
         commands: Commands,
         endings: Endings,
+        restarts: Restarts,
         lanes: Lanes,
         bus: Bus,
         subjects: Subjects,
@@ -69,6 +71,7 @@ class Drain:
         self._containers = containers
         self._commands = commands
         self._endings = endings
+        self._restarts = restarts
         self._lanes = lanes
         self._bus = bus
         self._subjects = subjects
@@ -190,7 +193,12 @@ class Drain:
         )
 
     def _left(self) -> list[Live]:
-        return [live for live in self._containers if live.row.state in RUNS]
+        """What runs, and what a policy would start again."""
+        return [
+            live
+            for live in self._containers
+            if live.row.state in RUNS or self._restarts.may_start(live.row)
+        ]
 
     def _stop_all(self, left: list[Live], asked: set[tuple[str, int]], cause: str) -> None:
         for live in left:
@@ -205,6 +213,9 @@ class Drain:
         try:
             ticket = await self._lanes.enter(live.row.name)
             try:
+                if live.row.state is ContainerState.STOPPED:
+                    await self._restarts.give_up(live, WhyNotRestarting.STOPPED, cause)
+                    return
                 if live.row.state in (ContainerState.RUNNING, ContainerState.PAUSED):
                     number = signal_number(spec.stop_signal)
                     await self._endings.ask_to_stop(live, number, spec.grace_s, cause)

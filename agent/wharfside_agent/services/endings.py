@@ -13,16 +13,21 @@ from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
+from wharfside_agent.services.backoff import backoff_ended
 from wharfside_agent.services.containers import Also, Containers, Live
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.lanes import Lanes
 from wharfside_protocol.commands import CAPTURE_BYTES
-from wharfside_protocol.errors import Internal, NotFound
-from wharfside_protocol.events import Stopping
+from wharfside_protocol.errors import Internal, NotFound, RuntimeFailed
+from wharfside_protocol.events import Stopping, WhyStopping
+from wharfside_protocol.events import WhyNotRestarting as Why
 from wharfside_protocol.exits import ExitReason, ExitStatus
 from wharfside_protocol.states import INIT, ContainerState
 
 log = structlog.get_logger(__name__)
+
+HELD = {WhyStopping.COMMAND: Why.STOPPED, WhyStopping.DISCONNECTED: Why.DISCONNECTED}
+"""Why no policy starts again what was stopped so."""
 
 KILL_WAIT_S = 20.0
 """After SIGKILL an end is told within this, or something is wrong (a hung kernel, disk)."""
@@ -40,8 +45,18 @@ class Endings:
         self._clock = clock
         self._journal = journal
 
-    async def ask_to_stop(self, live: Live, number: int, grace_s: float, cause: str | None) -> None:
-        """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait."""
+    async def ask_to_stop(
+        self,
+        live: Live,
+        number: int,
+        grace_s: float,
+        cause: str | None,
+        why: WhyStopping = WhyStopping.COMMAND,
+    ) -> None:
+        """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait.
+
+        Whatever its policy, it is not started again for this end.
+        """
         if live.row.end_asked is None:
             intent = Intent(
                 incarnation=live.row.incarnation,
@@ -55,8 +70,8 @@ class Endings:
             await self._containers.advance(
                 live,
                 Input.STOP,
-                Stopping(signal=number, grace_s=grace_s),
-                changes={"end_asked": str(ExitReason.STOP)},
+                Stopping(signal=number, grace_s=grace_s, why=why),
+                changes={"end_asked": str(ExitReason.STOP), "held": HELD[why]},
                 cause=cause,
                 also=lambda tx, _row: tx.save_intent(intent),
             )
@@ -68,8 +83,7 @@ class Endings:
     async def _thaw(self, live: Live, cause: str | None) -> None:
         """Settling: once thawed it may end at once, and `resumed` comes before that exit."""
         async with live.settling:
-            if live.row.state is ContainerState.PAUSED:
-                await live.runtime.resume()
+            if live.row.state is ContainerState.PAUSED and await _thawed(live):
                 await self._containers.advance(live, Input.RESUME, cause=cause)
 
     async def see_to_the_end(self, live: Live, grace_s: float) -> ExitStatus:
@@ -78,11 +92,12 @@ class Endings:
         Raises:
             Internal: SIGKILL did not end it within KILL_WAIT_S.
         """
-        ended = asyncio.shield(live.init.ended)
+        init = live.init
         try:
-            return await asyncio.wait_for(ended, grace_s)
+            return await asyncio.wait_for(asyncio.shield(init.ended), grace_s)
         except TimeoutError:
-            return await self.kill(live)
+            # never the next run, whose start might have come in between
+            return await (self.kill(live) if live.init is init else asyncio.shield(init.ended))
 
     async def kill(self, live: Live) -> ExitStatus:
         """SIGKILL to every process, frozen or not, and the exit that follows.
@@ -104,7 +119,7 @@ class Endings:
         """Kills what lives, so that it can be deleted."""
         if live.row.state in (ContainerState.RUNNING, ContainerState.PAUSED):
             if live.row.end_asked is None:
-                changes = {"end_asked": str(ExitReason.KILL)}
+                changes = {"end_asked": str(ExitReason.KILL), "held": Why.DELETED}
                 await self._containers.commit(live, changes=changes)
             await self.kill(live)
 
@@ -133,7 +148,8 @@ class Endings:
             if kept is not None:
                 tx.save_process(kept)
 
-        await self._containers.commit(live, also=intend)
+        drafts, changes = backoff_ended(self._containers, live.row, Why.DELETED, cause)
+        await self._containers.commit(live, drafts, changes=changes, also=intend)
         self._journal.reached(Step.DELETE_INTENDED)
         if live.handle is not None:
             await live.handle.delete()
@@ -146,7 +162,7 @@ class Endings:
 
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
-            for op in ("delete", "stop", "start", "freeze"):
+            for op in ("delete", "stop", "start", "freeze", "rerun"):
                 tx.close_intent(live.row.incarnation, op)
             if also is not None:
                 also(tx, live.row)
@@ -201,3 +217,15 @@ class Endings:
                 handle.signal(number)
         except NotFound:
             log.info("already-over", container=live.row.name, process=INIT)
+
+
+async def _thawed(live: Live) -> bool:
+    """Thaws it; False where it is over. A life that died in the same stop may have thawed it."""
+    try:
+        await live.runtime.resume()
+    except RuntimeFailed:
+        state = await live.runtime.state()
+        if state == "paused":
+            raise
+        return state == "running"
+    return True

@@ -20,7 +20,7 @@ from wharfside_agent.core.exit_status import interpret
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.runtime import Container, Process
 from wharfside_agent.ports.store import EventDraft, ProcessRow
 from wharfside_agent.ports.watcher import Ended, MonitorGone, OomCounters
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
@@ -54,14 +54,14 @@ class ExitTeller:
         self._after_exit: Callable[[Live], Awaitable[None]] | None = None
 
     def then(self, after_exit: Callable[[Live], Awaitable[None]]) -> None:
-        """`after_exit` runs after every told end of an init (auto-remove, later restarts)."""
+        """`after_exit` runs after every told end of an init (auto-remove, restart policies)."""
         self._after_exit = after_exit
 
     def follow(self, live: Live) -> None:
         """Follows a container's init and its OOM counter."""
         name = live.row.name
         self._tasks.start(self._follow(live, live.init), f"exit of {name}")
-        self._tasks.start(self._follow_oom(live), f"oom of {name}")
+        self._tasks.start(self._follow_oom(live, live.runtime), f"oom of {name}")
 
     def follow_exec(self, live: Live, process: LiveProcess) -> None:
         """Follows one; it is killed when its time is up, also in a later life of the agent."""
@@ -103,7 +103,7 @@ class ExitTeller:
     async def _tell_init(self, live: Live, process: LiveProcess, ended: Ended) -> None:
         pending = await self._hold_for_execs(live)
         async with live.settling:
-            if live.discarded or not _may_end(live):
+            if live.discarded or not _may_end(live, process.row.run):
                 return
             counters, cpu_us = _last_figures(live)
             added = _kills_added(live, counters)
@@ -163,12 +163,12 @@ class ExitTeller:
             cpu_us=cpu_us,
         )
 
-    async def _follow_oom(self, live: Live) -> None:
+    async def _follow_oom(self, live: Live, run: Container) -> None:
         """Settling: the exit's own last look at the counter must not tell the same kill again."""
-        async for counters in live.runtime.oom():
+        async for counters in run.oom():
             async with live.settling:
                 added = _kills_added(live, counters)
-                if added and _may_end(live):
+                if added and live.handle is run and _may_end(live, live.row.run):
                     await self._tell_oom(live, counters, added)
 
     async def _tell_oom(self, live: Live, counters: OomCounters, added: int) -> None:
@@ -208,9 +208,12 @@ def _forget_old_execs(live: Live) -> None:
             process.handle.discard()
 
 
-def _may_end(live: Live) -> bool:
-    """The first terminal status wins: a container that is stopped already tells no second."""
-    return (live.row.state, Input.INIT_ENDED) in lifecycle.TABLE
+def _may_end(live: Live, run: int) -> bool:
+    """The first terminal status wins: a container that is stopped already tells no second.
+
+    Nor does the end of a run whose start was refused become that of the next one.
+    """
+    return live.row.run == run and (live.row.state, Input.INIT_ENDED) in lifecycle.TABLE
 
 
 def _last_figures(live: Live) -> tuple[OomCounters | None, int | None]:

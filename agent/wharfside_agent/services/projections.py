@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from wharfside_agent.ports.bus import Bus, BusError
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import ContainerRow, Store, Tx
-from wharfside_agent.services.views import stopping, timestamp_or_none
+from wharfside_agent.services.views import restarts, stopping, timestamp_or_none
 from wharfside_protocol.assets import container_key
 from wharfside_protocol.codec import encode
 from wharfside_protocol.states import ContainerState
@@ -110,6 +110,7 @@ class Projections:
             pid=row.pid if row.state.live else None,
             started_at=timestamp_or_none(row.started_at),
             exit=row.exit,
+            **restarts(row),
             labels=row.spec.labels,
             at=to_timestamp(self._clock.now()),
         )

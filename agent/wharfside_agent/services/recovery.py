@@ -20,6 +20,8 @@ from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
+from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.unfinished import DELETE, FREEZE, START, STOP, Begun, Unfinished
 from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
@@ -50,6 +52,8 @@ class Recovery:
         containers: Containers,
         exits: ExitTeller,
         endings: Endings,
+        starts: Starts,
+        restarts: Restarts,
         commands: Commands,
         clock: Clock,
         tasks: Tasks,
@@ -60,7 +64,8 @@ class Recovery:
         self._exits = exits
         self._endings = endings
         self._commands = commands
-        self._unfinished = Unfinished(containers, endings, commands, clock, tasks)
+        self._restarts = restarts
+        self._unfinished = Unfinished(containers, endings, starts, commands, clock, tasks)
         self._clock = clock
         self._tasks = tasks
 
@@ -87,7 +92,9 @@ class Recovery:
 
     async def _recover(self, live: Live, begun: Begun) -> None:
         try:
-            if live.row.state is ContainerState.CREATING:
+            if live.row.state is ContainerState.CREATING and live.row.run > 1:
+                await self._undo_rerun(live, begun)
+            elif live.row.state is ContainerState.CREATING:
                 await self._undo_create(live)
             elif self._store.identity.new_boot:
                 await self._after_boot(live)
@@ -95,6 +102,8 @@ class Recovery:
                 await self._find_again(live, begun)
             if DELETE in begun:
                 await self._unfinished.finish_delete(live, begun[DELETE])
+            elif live.row.state is ContainerState.STOPPED:
+                self._tasks.start(self._after_its_end(live), f"after {live.row.name}'s exit")
         except Exception as error:
             # Whatever is wrong with one container, the agent starts, for all the others.
             log.error("not-recovered", container=live.row.name, exc_info=error)
@@ -113,6 +122,15 @@ class Recovery:
         )
         self._containers.drop(live)
 
+    async def _undo_rerun(self, live: Live, begun: Begun) -> None:
+        """Its last run is gone: it is stopped as that of a refused start is."""
+        await self._runtime.undo(live.plan, keep_layer=True)
+        await self._unfinished.undo_rerun(live, begun)
+
+    async def _after_its_end(self, live: Live) -> None:
+        await self._endings.after_exit(live)
+        await self._restarts.resume(live)
+
     async def _after_boot(self, live: Live) -> None:
         """Everything of the old boot is over; its layer and logs stay until the delete."""
         if live.row.state is not ContainerState.STOPPED:
@@ -125,6 +143,7 @@ class Recovery:
             await self._reattach(live, begun)
         except NotFound as error:
             if live.row.state is ContainerState.STOPPED or DELETE in begun:
+                await self._unfinished.leave_stopped(live, begun)
                 _resolve_known(live)
                 return
             draft = self._failed_draft(live, error)
@@ -165,14 +184,17 @@ class Recovery:
         _resolve_known(live)
         self._follow_execs(live)
         if live.row.state is ContainerState.STOPPED:
-            if DELETE not in begun:  # which is finished after this; two at once would collide
-                self._tasks.start(self._endings.after_exit(live), f"after {live.row.name}'s exit")
+            await self._unfinished.leave_stopped(live, begun)
             return
         if START in begun:
-            await self._unfinished.settle_start(live, begun[START])
+            refused = not await self._unfinished.settle_start(live, begun[START])
+            if refused:
+                return
         if FREEZE in begun:
             await self._unfinished.settle_freeze(live, begun[FREEZE])
         await self._tell_reattached(live)
+        # As in a delete that is not interrupted: no exit is told for what never ran.
+        live.discarded = DELETE in begun and live.row.state is ContainerState.CREATED
         self._exits.follow(live)
         if STOP in begun:
             await self._unfinished.resume_stop(live, begun[STOP])

@@ -10,26 +10,43 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
+import structlog
 
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
+from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.store import ContainerRow, Intent, Tx
 from wharfside_agent.services.commands import Call, Commands
-from wharfside_agent.services.containers import Containers, Live, LiveProcess, traced
+from wharfside_agent.services.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.endings import Endings
+from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.views import create_value, standing, state_value
 from wharfside_protocol.commands import DeleteValue, WaitValue
-from wharfside_protocol.errors import ErrorBody, ErrorCode, WharfsideError
+from wharfside_protocol.errors import Canceled, ErrorBody, ErrorCode, WharfsideError
 from wharfside_protocol.events import EventType, Failed, Started
 from wharfside_protocol.states import ContainerState, ProcessState
+
+log = structlog.get_logger(__name__)
 
 Begun = Mapping[tuple[str, str | None], Intent]
 """What was begun on one container, by op and process."""
 
+RERUN = ("rerun", None)
 START, FREEZE, STOP, DELETE = ("start", None), ("freeze", None), ("stop", None), ("delete", None)
+
+
+def _settling(call: Call | None) -> Also:
+    """The result of a start or run that is finished here."""
+
+    def settle(tx: Tx, row: ContainerRow) -> None:
+        if call is not None:
+            ran = call.command.op == "run"
+            call.settle(tx, create_value(row) if ran else state_value(row))
+
+    return settle
 
 
 class Unfinished:
@@ -39,47 +56,69 @@ class Unfinished:
         self,
         containers: Containers,
         endings: Endings,
+        starts: Starts,
         commands: Commands,
         clock: Clock,
         tasks: Tasks,
     ) -> None:
         self._containers = containers
         self._endings = endings
+        self._starts = starts
         self._commands = commands
         self._clock = clock
         self._tasks = tasks
 
-    async def settle_start(self, live: Live, intent: Intent) -> None:
-        """Told if the user's program ever ran, else undone: it may be started anew."""
-        if await live.runtime.state() in ("created", "creating"):
+    async def settle_start(self, live: Live, intent: Intent) -> bool:
+        """Told if the user's program ever ran, else undone: it may be started anew.
+
+        A further run was not told of yet, so its start is finished instead; False where
+        that is refused, and the container stopped.
+        """
+        waits = await live.runtime.state() in ("created", "creating")
+        if waits and live.row.run > 1:
+            return await self._start_now(live, intent)
+        if waits:
             await self._containers.commit(
                 live, also=lambda tx, row: tx.close_intent(row.incarnation, "start")
             )
-            return
+            return True
         async with self._answering(await self._commands.adopt(intent.command)) as call:
             await self._tell_started(live, intent, call)
+        return True
+
+    async def _start_now(self, live: Live, intent: Intent) -> bool:
+        call = await self._commands.adopt(intent.command)
+        try:
+            async with self._answering(call):
+                await self._let_run(live, intent, call)
+        except WharfsideError as error:
+            log.warning("not-started", container=live.row.name, error=str(error))
+            return False
+        return True
+
+    async def _let_run(self, live: Live, intent: Intent, call: Call | None) -> None:
+        try:
+            await self._starts.let_run(live, intent.command, _settling(call))
+        except Exception as error:
+            raise told(error) from error
 
     async def _tell_started(self, live: Live, intent: Intent, call: Call | None) -> None:
         began = intent.begun_at or live.row.created_at
-        init = msgspec.structs.replace(live.init.row, state=ProcessState.RUNNING, started_at=began)
+        await self._starts.tell_started(live, intent.command, began, _settling(call))
 
-        def close(tx: Tx, row: ContainerRow) -> None:
-            tx.save_process(init)
-            tx.close_intent(row.incarnation, "start")
-            if call is not None:
-                ran = call.command.op == "run"
-                call.settle(tx, create_value(row) if ran else state_value(row))
+    async def undo_rerun(self, live: Live, begun: Begun) -> None:
+        """The next run's folder is gone again; whoever asked for it gets `canceled`."""
+        message = "the agent died while this run was made; what there was of it is removed"
+        error = Canceled(message, stage="create")
+        cause = begun[RERUN].command if RERUN in begun else None
+        await self._starts.tell_not_created(live, cause, error)
 
-        await self._containers.advance(
-            live,
-            Input.START,
-            Started(pid=live.row.pid or 0),
-            changes={"started_at": began},
-            occurred_at=began,
-            cause=intent.command,
-            also=close,
-        )
-        live.init.row = init
+    async def leave_stopped(self, live: Live, begun: Begun) -> None:
+        """A further run that was only intended: it stays as it was."""
+        if RERUN in begun:
+            await self._containers.commit(
+                live, also=lambda tx, row: tx.close_intent(row.incarnation, "rerun")
+            )
 
     async def settle_freeze(self, live: Live, intent: Intent) -> None:
         """A pause or resume was begun: the runtime says whether it came to pass."""

@@ -33,6 +33,17 @@ def standing(row: ContainerRow) -> dict[str, Any]:
     }
 
 
+def restarts(row: ContainerRow) -> dict[str, Any]:
+    """What the policy did, and is about to do, as views and projections tell it."""
+    policy = row.restart
+    return {
+        "restarts": 0 if policy is None else policy.attempts,
+        "restart_at": timestamp_or_none(policy.due_at)
+        if policy is not None and row.state is ContainerState.STOPPED
+        else None,
+    }
+
+
 def container_view(row: ContainerRow, command: list[str]) -> ContainerView:
     return ContainerView(
         **standing(row),
@@ -43,6 +54,7 @@ def container_view(row: ContainerRow, command: list[str]) -> ContainerView:
         started_at=timestamp_or_none(row.started_at),
         deleted_at=timestamp_or_none(row.deleted_at),
         exit=row.exit,
+        **restarts(row),
         oom_kills=row.oom_kills,
         labels=row.spec.labels,
         runtime=row.runtime,

@@ -39,7 +39,7 @@ def _row(cursor: sqlite3.Cursor, kind: type[R]) -> R | None:
 
 
 def _exec_ended_at(row: ProcessRow) -> int | None:
-    """init's record stays as long as its container's; an exec's may go before."""
+    """init's record stays as long as its run is the present one; an exec's may go before."""
     if row.process == INIT or row.exit is None:
         return None
     return from_timestamp(row.exit.exited_at)
@@ -82,6 +82,13 @@ class SqliteTx:
             " ON CONFLICT (incarnation, run, process) DO UPDATE"
             " SET exec_ended_at = excluded.exec_ended_at, body = excluded.body",
             (row.incarnation, row.run, row.process, _exec_ended_at(row), _encode(row)),
+        )
+
+    def retire_run(self, incarnation: str, run: int, now: int) -> None:
+        self._db.execute(
+            "UPDATE processes SET exec_ended_at = ?"
+            " WHERE incarnation = ? AND run = ? AND exec_ended_at IS NULL",
+            (now, incarnation, run),
         )
 
     def intents(self) -> list[Intent]:

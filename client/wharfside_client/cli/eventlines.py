@@ -23,6 +23,7 @@ _TINTS: Mapping[str, str] = {
     EventType.UP: _GREEN,
     EventType.PAUSED: _YELLOW,
     EventType.STOPPING: _YELLOW,
+    EventType.RESTARTING: _YELLOW,
     EventType.DRAINING: _YELLOW,
     EventType.DOWN: _YELLOW,
     EventType.DELETED: _DIM,
@@ -86,6 +87,16 @@ def _oom(data: Mapping[str, Any]) -> str:
     return killed if limit is None else f"{killed}, limit {words.size(limit)}"
 
 
+def _restarting(data: Mapping[str, Any]) -> str:
+    delay = data.get("delay_s")
+    soon = "" if delay is None else f" in {words.span(delay)}"
+    return f"run {data.get('next_run', '?')}{soon}, restart {data.get('attempt', '?')}"
+
+
+def _not_restarting(data: Mapping[str, Any]) -> str:
+    return str(data.get("why", ""))
+
+
 def _failed(data: Mapping[str, Any]) -> str:
     error = data.get("error")
     return str(error.get("message", "")) if isinstance(error, Mapping) else ""
@@ -103,6 +114,8 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.REATTACHED: _started,
     EventType.EXITED: _exited,
     EventType.OOM: _oom,
+    EventType.RESTARTING: _restarting,
+    EventType.NOT_RESTARTING: _not_restarting,
     EventType.CREATE_FAILED: _failed,
     EventType.START_FAILED: _failed,
 }

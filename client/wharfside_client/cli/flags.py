@@ -122,7 +122,19 @@ class SpecFlags:
     restart: Annotated[
         Any,
         typer.Option(
-            "--restart", parser=parse.restart, metavar="POLICY", help="always, on-failure:3, ..."
+            "--restart",
+            parser=parse.restart,
+            metavar="POLICY",
+            help="no, on-failure[:times], always, unless-stopped",
+        ),
+    ] = None
+    stop_on_disconnect: Annotated[
+        Any,
+        typer.Option(
+            "--stop-on-disconnect",
+            parser=parse.duration,
+            metavar="TIME",
+            help="The node stops it when it has heard no server for so long: 90s",
         ),
     ] = None
     runtime: Annotated[str | None, typer.Option("--runtime", metavar="crun|runc")] = None

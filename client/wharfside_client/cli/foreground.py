@@ -35,6 +35,11 @@ async def run_in_foreground(session: Session, node: Node, where: Target, args: C
             session.output.warn(f"{where} is left running; see `wharfside wait {where}`")
             return exitcodes.INTERRUPTED
     _tell(session, where, ended)
+    if args.restart is not None and args.restart.policy != "no":
+        session.output.warn(
+            f"{where} has the restart policy {args.restart.policy}: it may run again; "
+            f"`wharfside stop {where}` ends that"
+        )
     return exitcodes.of_exit(ended.exit)
 
 

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 async def start(session: Session, targets: Targets) -> int:
-    """Start created or stopped containers."""
+    """Start created containers, or stopped ones once more."""
     return await each(session, targets, lambda node, c: node.start(c, **session.options))
 
 
@@ -89,14 +89,26 @@ async def update(session: Session, targets: Targets, flags: LimitFlags) -> int:
     return await each(session, targets, lambda node, c: node.update(c, limits, **session.options))
 
 
-async def wait(session: Session, targets: Targets) -> int:
-    """Wait for containers to end, and print their exit codes."""
+async def wait(
+    session: Session,
+    targets: Targets,
+    run: Annotated[
+        int | None,
+        typer.Option(
+            "--run", min=1, metavar="NUMBER", help="An older run's end", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Wait for the end of containers' present runs, and print their exit codes."""
 
     def tell(target: Target, value: WaitValue) -> str:
         return exit_words(value.exit) if len(targets) == 1 else f"{target} {exit_words(value.exit)}"
 
     return await each(
-        session, targets, lambda node, c: node.wait(c, timeout_s=session.flags.timeout), tell
+        session,
+        targets,
+        lambda node, c: node.wait(c, run=run, timeout_s=session.flags.timeout),
+        tell,
     )
 
 

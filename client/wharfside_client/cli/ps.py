@@ -11,7 +11,7 @@ from wharfside_client.cli import complete, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column, error_body
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.words import age, exit_words
+from wharfside_client.cli.words import age, exit_words, state_words
 
 if TYPE_CHECKING:
     from wharfside_client.fleet import Answers
@@ -91,7 +91,7 @@ async def _watch(
 
 
 def _row(node: str, view: ContainerView) -> list[str]:
-    state = "stopping" if view.stopping else str(view.state)
+    state = state_words(view)
     since = view.exit.exited_at if view.exit else view.started_at or view.created_at
     return [
         f"{node}/{view.container}",

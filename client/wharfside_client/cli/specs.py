@@ -13,7 +13,7 @@ from wharfside_client.cli.parse import Place, Target
 
 if TYPE_CHECKING:
     from wharfside_protocol.commands import CreateArgs
-    from wharfside_protocol.specs import Limits, ProcessSpec, User
+    from wharfside_protocol.specs import Limits, ProcessSpec, Restart, User
 
 T = TypeVar("T")
 
@@ -41,16 +41,18 @@ def make_args(
         typer.BadParameter: flags that do not go together, or a value out of its bounds.
     """
     from wharfside_client.specs import container as container_args
-    from wharfside_protocol.specs import Mount, Network, Restart
+    from wharfside_protocol.specs import Mount, Network
 
     _check(command, spec)
+    restart = spec.restart and _usage(_restart, *spec.restart)
     others = {
         "network": spec.network and Network(mode=spec.network[0], path=spec.network[1]),
-        "restart": spec.restart and Restart(policy=spec.restart[0], max_retries=spec.restart[1]),
+        "restart": restart,
         "hostname": spec.hostname,
         "runtime": spec.runtime,
         "stop_signal": spec.stop_signal,
         "grace_s": spec.stop_timeout,
+        "stop_on_disconnect_s": spec.stop_on_disconnect,
     }
     return _usage(
         container_args,
@@ -114,6 +116,13 @@ def _check(command: Sequence[str], spec: SpecFlags) -> None:
         raise typer.BadParameter("give either --rootfs PATH or --bundle PATH")
     if spec.rootfs is not None and not command:
         raise typer.BadParameter("a rootfs needs a command: write it after NODE/CONTAINER")
+
+
+def _restart(policy: Any, max_retries: int | None) -> Restart:
+    from wharfside_client.specs import checked
+    from wharfside_protocol.specs import Restart
+
+    return checked(Restart(policy=policy, max_retries=max_retries))
 
 
 def _user(flags: ProcessFlags) -> User | None:

@@ -16,7 +16,7 @@ from wharfside_client.changes import (
     WatchedNode,
 )
 from wharfside_client.cli.output import Column, Output, clean
-from wharfside_client.cli.words import age, exit_words
+from wharfside_client.cli.words import age, exit_words, state_words
 
 if TYPE_CHECKING:
     from wharfside_protocol.views import ContainerProjection
@@ -108,7 +108,7 @@ def _row(view: ContainerProjection) -> list[str]:
     since = view.exit.exited_at if view.exit else view.started_at or view.at
     return [
         _name(view),
-        "stopping" if view.stopping else str(view.state),
+        state_words(view),
         exit_words(view.exit),
         age(since, time.time_ns()),
         str(view.pid or "-"),

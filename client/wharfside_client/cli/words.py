@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wharfside_protocol.exits import ExitStatus
+    from wharfside_protocol.views import ContainerProjection, ContainerView
 
 
 def size(count: int | None) -> str:
@@ -36,6 +37,13 @@ def age(timestamp: str | None, now_ns: int) -> str:
     if timestamp is None:
         return "-"
     return span(max(0, now_ns - from_timestamp(timestamp)) / NANOSECONDS)
+
+
+def state_words(view: ContainerView | ContainerProjection) -> str:
+    """Its state, or what it is about: `stopping`, `restarting`."""
+    if view.stopping:
+        return "stopping"
+    return "restarting" if view.restart_at else str(view.state)
 
 
 def exit_words(status: ExitStatus | None) -> str:

@@ -63,11 +63,11 @@ def check(truth: Truth, events: Sequence[Event], records: Records) -> Verdict:
         skipped=records.skipped,
         outcomes=Counter(_answer(command) for command in records.commands),
         findings=findings,
-        odd=[
-            f"{command.container}: {_answer(command)}: {command.message}"
+        odd=Counter(
+            f"{_answer(command)}: {command.message}"
             for command in records.commands
             if command.outcome in ODD
-        ],
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,8 @@ def main() -> int:
         return FAILED
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     print(f"chaos: seed {seed}, {options.seconds:g} s, faults {options.faults}", file=sys.stderr)
+    # A run that is told to end (by timeout(1), too) takes all that it started along.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     plan = Plan(options.seconds, seed, PACES[options.faults], disk=options.disk)
     folder = Path(tempfile.mkdtemp(prefix="wharfside-chaos-"))
     try:
@@ -36,6 +39,9 @@ def main() -> int:
             outcome = run_chaos(ground, plan)
     except (ObserverFailed, NatsServerFailed, NeverReady, OSError) as error:
         print(f"chaos: {error!r}; see {folder}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("chaos: ended before its time", file=sys.stderr)
         return FAILED
     return _reported(outcome, options.json, folder, keep=options.keep)
 

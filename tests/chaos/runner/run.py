@@ -143,24 +143,24 @@ class _Run:
 
     async def _work(self, work: Orchestrator) -> None:
         """Work and faults until the time is up; a job that never ends is written down."""
-        began = time.monotonic()
         working = asyncio.create_task(work.run())
         hurting = asyncio.create_task(self._faults.run())
-        progress = asyncio.create_task(self._progress(work, began))
-        await asyncio.wait({hurting, working}, timeout=self._plan.seconds)
-        work.over.set()
-        self._faults.over.set()
+        progress = asyncio.create_task(self._progress(work, time.monotonic()))
         try:
+            await asyncio.wait({hurting, working}, timeout=self._plan.seconds)
+            work.over.set()
+            self._faults.over.set()
             await hurting
             await asyncio.wait_for(working, 2 * JOB_S)
         except ExceptionGroup as group:
-            work_failed = group.subgroup(NeverReady)
-            if work_failed is None:
+            failed = group.subgroup(NeverReady)
+            if failed is None:
                 raise
-            self._records.stuck.append(f"agent: {work_failed.exceptions[0]}")
-            working.cancel()
+            self._records.stuck.append(f"agent: {failed.exceptions[0]}")
         finally:
-            progress.cancel()
+            for task in (working, hurting, progress):
+                task.cancel()
+            await asyncio.wait({working, hurting, progress})
 
     async def _progress(self, work: Orchestrator, began: float) -> None:
         while True:

@@ -39,7 +39,7 @@ class Verdict:
     skipped: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
-    odd: list[str] = field(default_factory=list)
+    odd: Counter[str] = field(default_factory=Counter)
 
     def count(self, kind: str) -> int:
         return sum(finding.kind == kind for finding in self.findings)
@@ -64,7 +64,7 @@ class Verdict:
             "faults_by_kind": dict(self.faults),
             "skipped_by_kind": dict(self.skipped),
             "answers": dict(self.outcomes),
-            "odd": self.odd,
+            "odd": dict(self.odd),
         }
 
     def table(self) -> str:
@@ -84,4 +84,6 @@ class Verdict:
         ]
         head = f"seed {self.seed}, {self.seconds:.0f} s"
         lines = (f"{name:<46} {value!s:>10}" for name, value in rows)
-        return "\n".join([head, *lines, *(f"odd: {what}" for what in self.odd)])
+        return "\n".join(
+            [head, *lines, *(f"odd, {n} times: {what}" for what, n in self.odd.items())]
+        )

@@ -18,6 +18,7 @@ from wharfside_client.folding import (
     stamp,
 )
 from wharfside_protocol.events import Event, EventType
+from wharfside_protocol.times import from_timestamp, to_timestamp
 from wharfside_protocol.views import ContainerProjection
 
 TIME = "2026-01-31T09:00:00Z"
@@ -168,6 +169,17 @@ def test_another_incarnation_ends_the_one_before() -> None:
     assert (entry.present.incarnation, entry.present.exit) == (TWO, None)
 
 
+def test_a_name_taken_again_is_told_when_it_is_created() -> None:
+    """The put after `deleted` may find its successor in the store, which no event has told."""
+    entry, _ = folded(TWO_LIVES[:8])
+    unborn = msgspec.structs.replace(
+        VIEWS[7], incarnation=TWO, state=ContainerState.CREATING, revision=1
+    )
+    assert fold_projection(entry, unborn) == (entry, [])
+    _, told = fold_event(entry, TWO_LIVES[8], 9)
+    assert words(told) == ["created"]
+
+
 def test_another_epoch_is_newer_whatever_its_numbers() -> None:
     entry, _ = folded(TWO_LIVES[:2])
     rebooted = event(1, "exited", epoch=2)
@@ -180,6 +192,28 @@ def test_another_run_has_no_exit_yet() -> None:
     entry, _told = fold_event(entry, event(4, "started", run=2), 4)
     assert entry.present is not None
     assert (entry.present.run, entry.present.state, entry.present.exit) == (2, "running", None)
+
+
+def test_a_restart_that_is_due_is_told_until_it_comes_or_is_given_up() -> None:
+    again = msgspec.structs.replace(
+        event(4, "restarting"), data={"delay_s": 0.25, "attempt": 1, "next_run": 2}
+    )
+    entry, _ = folded([event(1, "created"), event(2, "started"), event(3, "exited"), again])
+    assert entry.present is not None
+    due = to_timestamp(from_timestamp(TIME) + 250_000_000)
+    assert (entry.present.restarts, entry.present.restart_at) == (1, due)
+    given_up, _ = fold_event(entry, event(5, "not-restarting"), 5)
+    assert given_up.present is not None
+    assert (given_up.present.restarts, given_up.present.restart_at) == (1, None)
+    started = event(5, "started", run=2)
+    entry, _ = fold_event(entry, started, 5)
+    assert entry.present is not None
+    assert (entry.present.restarts, entry.present.restart_at) == (1, None)
+    by_command = msgspec.structs.replace(event(6, "start-failed", run=3), cause="command-1")
+    entry, _ = fold_event(entry, by_command, 6)
+    assert entry.present is not None
+    assert (entry.present.state, entry.present.started_at) == ("stopped", None)
+    assert entry.present.restarts == 0
 
 
 def test_what_cannot_be_told_without_the_beginning_is_not_guessed() -> None:

@@ -26,9 +26,12 @@ from wharfside_protocol.states import ContainerState as S
         (S.PAUSED, Input.INIT_ENDED, S.STOPPED, EventType.EXITED),
         (S.RUNNING, Input.REBOOT, S.STOPPED, EventType.EXITED),
         (S.STOPPED, Input.DELETE, S.DELETED, EventType.DELETED),
+        (S.STOPPED, Input.START, S.CREATING, None),
+        (S.CREATING, Input.CREATED_AGAIN, S.CREATED, None),
+        (S.CREATING, Input.CREATE_REFUSED, S.STOPPED, EventType.START_FAILED),
     ],
 )
-def test_rows_of_the_contract(state: S, input_: Input, next_: S, event: EventType) -> None:
+def test_rows_of_the_contract(state: S, input_: Input, next_: S, event: EventType | None) -> None:
     row = advance(state, input_, "web")
     assert (row.next, row.event) == (next_, event)
     assert row.raises_revision
@@ -39,6 +42,23 @@ def test_what_does_not_move_the_state(input_: Input) -> None:
     row = advance(S.RUNNING, input_, "web")
     assert row.next is None
     assert row.raises_revision == (input_ in (Input.UPDATE, Input.STOP))
+
+
+@pytest.mark.parametrize(
+    ("input_", "event"),
+    [
+        (Input.RESTARTING, EventType.RESTARTING),
+        (Input.NOT_RESTARTING, EventType.NOT_RESTARTING),
+    ],
+)
+def test_a_policy_speaks_of_what_is_stopped_and_moves_nothing(
+    input_: Input, event: EventType
+) -> None:
+    row = advance(S.STOPPED, input_, "web")
+    assert (row.next, row.event, row.raises_revision) == (None, event, False)
+    for state in set(S) - {S.STOPPED}:
+        with pytest.raises(WrongState):
+            advance(state, input_, "web")
 
 
 def test_every_pair_without_a_row_is_refused() -> None:
@@ -55,7 +75,6 @@ def test_every_pair_without_a_row_is_refused() -> None:
     [
         (S.RUNNING, Input.DELETE, "with force"),
         (S.PAUSED, Input.EXEC, "resume it first"),
-        (S.STOPPED, Input.START, "create it again"),
     ],
 )
 def test_a_refusal_says_what_to_do(state: S, input_: Input, advice: str) -> None:
@@ -70,7 +89,9 @@ def test_the_state_never_goes_back_within_a_run() -> None:
         for row in TABLE.values()
         if row.next is not None and order.index(row.next) < order.index(row.state)
     }
-    assert back == {(S.PAUSED, S.RUNNING)}
+    assert back == {(S.PAUSED, S.RUNNING), (S.STOPPED, S.CREATING)}
+    begins_a_run = [row.input for row in TABLE.values() if row.next is S.CREATING]
+    assert begins_a_run == [Input.START]
 
 
 def test_nothing_follows_deleted() -> None:

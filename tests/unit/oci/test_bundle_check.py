@@ -222,9 +222,7 @@ def test_no_process_anywhere(roots, check):
         ("io.tty", {"io": Io(tty=True)}),
         ("io.fifo", {"io": Io(fifo=True)}),
         ("io.log", {"io": Io(log=False)}),
-        ("restart.policy", {"restart": Restart(policy="always")}),
         ("checkpointable", {"checkpointable": True}),
-        ("stop_on_disconnect_s", {"stop_on_disconnect_s": 60.0}),
     ],
 )
 def test_what_comes_later_is_unsupported_not_ignored(roots, check, field, wish):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import wharfside_protocol
 from wharfside_protocol.records import MAX_SAFE_INTEGER, Record
-from wharfside_protocol.specs import Network, Source
+from wharfside_protocol.specs import Network, Restart, Source
 
 T = TypeVar("T", bound=Record)
 
@@ -55,7 +55,15 @@ def records(kind: type[Record]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(
         {field.name: _of(field.type) for field in info.fields if field.required},
         optional={field.name: _of(field.type) for field in info.fields if not field.required},
-    ).map(lambda values: kind(**values))
+    ).map(lambda values: kind(**_agreeing(values)))
+
+
+def _agreeing(values: dict[str, Any]) -> dict[str, Any]:
+    """What is removed at its end is not started again (ContainerSpec)."""
+    restart = values.get("restart")
+    if values.get("auto_remove") and isinstance(restart, Restart) and restart.policy != "no":
+        return values | {"auto_remove": False}
+    return values
 
 
 def field_types(kind: type[Record]) -> dict[str, list[mi.Type]]:
@@ -131,6 +139,12 @@ def _ruled() -> dict[type, st.SearchStrategy[Any]]:
     return {
         Source: st.builds(Source, bundle=path, readonly=st.booleans())
         | st.builds(Source, rootfs=path, readonly=st.booleans()),
+        Restart: st.builds(
+            Restart,
+            policy=st.just("on-failure"),
+            max_retries=st.none() | st.integers(1, MAX_SAFE_INTEGER),
+        )
+        | st.builds(Restart, policy=st.sampled_from(["no", "always", "unless-stopped"])),
         Network: st.builds(Network, mode=modes)
         | st.builds(Network, mode=st.just("path"), path=path),
     }

@@ -27,8 +27,19 @@ def of_exec(type_: str) -> Step:
     return type_, {"process": "job", "data": data}
 
 
-def story(*steps: str | Step, incarnation: str = FIRST, first_seq: int = 1) -> list[Event]:
-    """Events of one container, all well but for what the steps say."""
+def of_next_boot(type_: str, **data: Any) -> Step:
+    """The first event of an epoch."""
+    return type_, {"epoch": 2, "event_id": "event-of-2", "revision": 99, "data": data}
+
+
+def of_command(type_: str) -> Step:
+    return type_, {"cause": "command-1"}
+
+
+def story(
+    *steps: str | Step, incarnation: str = FIRST, first_seq: int = 1, run: int = 1
+) -> list[Event]:
+    """Events of one run of a container, all well but for what the steps say."""
     events: list[Event] = []
     for step in steps:
         type_, fields = (step, {}) if isinstance(step, str) else step
@@ -44,9 +55,10 @@ def story(*steps: str | Step, incarnation: str = FIRST, first_seq: int = 1) -> l
             prev_seq=None if seq == 1 else seq - 1,
             container="web",
             incarnation=incarnation,
-            run=1,
+            run=run,
             revision=seq,
             type=EventType(type_),
+            data={"next_run": run + 1} if type_ == "restarting" else {},
             occurred_at=at,
             observed_at=at,
             published_at=at,
@@ -82,6 +94,16 @@ GOOD = [
         of_exec("exited"),
         "deleted",
     ),
+    [
+        *story("created", "started", init_exit(), "restarting"),
+        *story("started", init_exit(), "restarting", run=2, first_seq=5),
+        *story("start-failed", "not-restarting", run=3, first_seq=8),
+        *story(of_command("started"), run=4, first_seq=10),
+    ],
+    [
+        *story("created", "started", init_exit(), "not-restarting"),
+        *story(of_next_boot("restarting", next_run=2), first_seq=1),
+    ],
     story("created", "deleted") + story("created", "deleted", incarnation=SECOND_LIFE, first_seq=3),
 ]
 
@@ -129,6 +151,19 @@ BAD: dict[str, list[Event]] = {
     "published None": story(("created", {"published_at": None})),
     "is not deleted": story("created", "started")
     + story("created", incarnation=SECOND_LIFE, first_seq=3),
+    "run 3 after run 1": story("created", "started", init_exit())
+    + story(of_command("started"), run=3, first_seq=4),
+    "run 2 begins before the end of run 1": story("created", "started")
+    + story(of_command("started"), run=2, first_seq=3),
+    "run 2 by no command": story("created", "started", init_exit(), "not-restarting")
+    + story("started", run=2, first_seq=5),
+    "restarting before its end": story("created", "started", "restarting"),
+    "restarting names run 7": story(
+        "created", "started", init_exit(), ("restarting", {"data": {"next_run": 7}})
+    ),
+    "restarting after not-restarting": story(
+        "created", "started", init_exit(), "not-restarting", "restarting"
+    ),
     "exited at": story(
         "created",
         "started",

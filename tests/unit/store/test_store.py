@@ -18,6 +18,7 @@ from wharfside_agent.ports.store import (
     EventDraft,
     LaneRow,
     OutboxRow,
+    ProcessRow,
     Tx,
 )
 from wharfside_agent.store import writer
@@ -28,10 +29,11 @@ from wharfside_protocol.codec import decode
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.specs import ContainerSpec, Source
-from wharfside_protocol.states import ContainerState
+from wharfside_protocol.states import ContainerState, ProcessState
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND
+INCARNATION = "01JD0000000000000000000000"
 
 
 def opened(folder: Path, *, node: str = "n1", boot: str = "boot-1", now: int = NOW) -> SqliteStore:
@@ -60,6 +62,29 @@ def draft(name: str | None = "web", type_: EventType = EventType.CREATED) -> Eve
 
 def events(rows: Sequence[OutboxRow]) -> list[Event]:
     return [decode(row.event, Event) for row in rows]
+
+
+async def test_a_retired_run_may_go_a_day_later_and_the_present_one_stays(
+    tmp_path: Path,
+) -> None:
+    store = opened(tmp_path)
+    rows = [
+        ProcessRow(incarnation=INCARNATION, run=run, process="init", state=ProcessState.EXITED)
+        for run in (1, 2)
+    ]
+
+    def change(tx: Tx) -> None:
+        for row in rows:
+            tx.save_process(row)
+        tx.retire_run(INCARNATION, 1, 100)
+
+    await store.transact(change)
+    await store.transact(lambda tx: tx.prune(100, 0))
+    assert await store.transact(lambda tx: tx.processes(INCARNATION, 1)) == [rows[0]]
+    await store.transact(lambda tx: tx.prune(101, 0))
+    assert await store.transact(lambda tx: tx.processes(INCARNATION, 1)) == []
+    assert await store.transact(lambda tx: tx.processes(INCARNATION, 2)) == [rows[1]]
+    await store.close()
 
 
 async def test_a_change_survives_a_restart(tmp_path: Path) -> None:

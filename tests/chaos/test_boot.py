@@ -1,0 +1,89 @@
+"""Another boot: one exit a container, with no code invented, and then its policy decides."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.chaos.boot import boot_anew
+from tests.integration.fifos import shell
+from tests.integration.world import Site, kill, start, stop
+from tests.support.agent import AgentProcess
+
+from wharfside_protocol.specs import Restart
+from wharfside_protocol.states import ContainerState
+
+ALWAYS = Restart(policy="always")
+UNLESS_STOPPED = Restart(policy="unless-stopped")
+ON_FAILURE = Restart(policy="on-failure")
+
+
+async def test_the_exit_is_told_and_then_the_policy_decides(
+    own: Site, own_agent: AgentProcess
+) -> None:
+    await start(own_agent)
+    node = own.node
+    back = [
+        await own.run(restart=policy, name=own.name("back"))
+        for policy in (ALWAYS, UNLESS_STOPPED, ON_FAILURE)
+    ]
+    stays = [
+        await own.run(name=own.name("stays")),
+        await own.run(restart=UNLESS_STOPPED, name=own.name("stays")),
+    ]
+    away = await own.run(restart=ALWAYS, stop_on_disconnect_s=1000)
+    removed = await own.run(auto_remove=True)
+    stopped_always = await own.run(restart=ALWAYS)
+    waits = await own.run(shell("exit 4"), restart=UNLESS_STOPPED)
+    never = own.name("never")
+    await node.create(own.spec(never, restart=ALWAYS))
+    await own.told.event(waits, "restarting", nth=4)
+    for name in (stays[1], stopped_always):
+        await node.stop(name, grace_s=0)
+        await own.told.event(name, "not-restarting")
+    await kill(own_agent)
+    folder = own_agent.folder
+    await asyncio.to_thread(boot_anew, folder / "state", folder / "run")
+    await start(own_agent)
+
+    for name in back:
+        exited = await own.told.event(name, "exited")
+        reason, code = exited.data["reason"], exited.data.get("exit_code")
+        assert (reason, code, exited.data["status_known"]) == ("node-reboot", None, False)
+        assert (await own.told.event(name, "started", nth=2)).run == 2
+        types = ["created", "started", "exited", "restarting", "started"]
+        assert own.told.types(name) == types
+    assert (await own.told.event(stopped_always, "started", nth=2)).run == 2
+    assert (await own.told.event(away, "not-restarting")).data == {"why": "disconnected"}
+    await own.told.event(removed, "deleted")
+    await own.told.event(waits, "restarting", nth=5)
+    views = {view.container: view for view in await node.list(all=True)}
+    for name in (*stays, away, never):
+        assert (views[name].state, views[name].run) == (ContainerState.STOPPED, 1), name
+    assert (await node.start(away)).run == 2
+    await own.clear()
+    assert await stop(own_agent) == 0
+
+
+async def test_a_layer_of_several_runs_goes_with_its_container(
+    own: Site, own_agent: AgentProcess
+) -> None:
+    """Also where a boot has taken the last run away: nothing is left of it."""
+    await start(own_agent)
+    name = await own.run(shell("echo 1 >>/file; exit 0"))
+    await own.told.exit(name)
+    made = await own.node.start(name)
+    await own.told.exit(name, nth=2)
+    await kill(own_agent)
+    folder = own_agent.folder
+    await asyncio.to_thread(boot_anew, folder / "state", folder / "run")
+    await start(own_agent)
+    await own.node.start(name)
+    await own.told.exit(name, nth=3)
+    upper = folder / "state" / "layers" / made.incarnation.lower() / "upper"
+    assert (upper / "file").read_text() == "1\n1\n1\n"
+    await kill(own_agent)
+    await asyncio.to_thread(boot_anew, folder / "state", folder / "run")
+    await start(own_agent)
+    await own.node.delete(name)
+    assert not list(folder.rglob(f"*{made.incarnation.lower()}*"))
+    assert await stop(own_agent) == 0
