@@ -41,6 +41,7 @@ from wharfside_agent.services.presence import Presence
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
 from wharfside_agent.services.recovery import Recovery
+from wharfside_agent.services.relist import Relist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
@@ -74,6 +75,7 @@ class Parts:
     presence: Presence
     projections: Projections
     recovery: Recovery
+    relist: Relist
     dispatcher: Dispatcher
     tasks: Tasks
 
@@ -118,6 +120,15 @@ def _compose(
     bus = _bus(settings, store)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock)
+    relist = Relist(
+        store,
+        machine.ground,
+        containers,
+        exits,
+        lanes,
+        every_s=settings.relist.every_s,
+        patience_s=settings.relist.patience_s,
+    )
     presence = Presence(
         _node_info(settings, store, machine, clock),
         bus,
@@ -125,7 +136,11 @@ def _compose(
         clock,
         containers,
         tasks,
-        lambda: {"bus": "no-stream"} if publisher.no_stream else {},
+        lambda: {
+            "ready": {"bus": "no-stream"} if publisher.no_stream else {},
+            "events_missed": relist.missed,
+            "orphans": relist.orphans,
+        },
     )
 
     def told(lane: str) -> None:
@@ -148,7 +163,7 @@ def _compose(
     )
     dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
-    return Parts(store, bus, publisher, presence, projections, recovery, dispatcher, tasks)
+    return Parts(store, bus, publisher, presence, projections, recovery, relist, dispatcher, tasks)
 
 
 def _bus(settings: Settings, store: Store) -> NatsBus:
@@ -177,6 +192,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(parts.projections.run(), "projections"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
+        parts.tasks.start(parts.relist.run(), "relist"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
     notify("READY=1")

@@ -114,7 +114,8 @@ def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
 
 def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
     """exec-added < exec-started < exited, or exec-added < start-failed."""
-    types = [event.type for event in events if event.type not in (T.SIGNALED, T.MONITOR_LOST)]
+    beside = (T.SIGNALED, T.MONITOR_LOST, T.EVENT_MISSED)
+    types = [event.type for event in events if event.type not in beside]
     good = [
         [T.EXEC_ADDED],
         [T.EXEC_ADDED, T.START_FAILED],

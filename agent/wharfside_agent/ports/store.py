@@ -28,7 +28,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ContainerRow(Row, frozen=True, kw_only=True):
-    """One incarnation. `end_asked` is why its end was asked for (`stop`, `kill`)."""
+    """One incarnation. `end_asked` is why its end was asked for (`stop`, `kill`).
+
+    `forgotten_run` is the run of which it was told that the runtime forgot it.
+    """
 
     name: str
     incarnation: str
@@ -46,6 +49,7 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     end_asked: str | None = None
     oom_kills: int = 0
     exit: ExitStatus | None = None
+    forgotten_run: int | None = None
 
 
 class ProcessRow(Row, frozen=True, kw_only=True):

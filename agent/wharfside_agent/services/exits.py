@@ -60,22 +60,33 @@ class ExitTeller:
     def follow(self, live: Live) -> None:
         """Follows a container's init and its OOM counter."""
         name = live.row.name
-        self._tasks.start(self._follow(live, live.init), f"exit of {name}")
+        live.init.follower = self._tasks.start(self._follow(live, live.init), f"exit of {name}")
         self._tasks.start(self._follow_oom(live), f"oom of {name}")
 
     def follow_exec(self, live: Live, process: LiveProcess) -> None:
         """Follows one; it is killed when its time is up, also in a later life of the agent."""
         row = process.row
-        self._tasks.start(self._follow(live, process), f"exit of {live.row.name}/{row.process}")
+        name = f"exit of {live.row.name}/{row.process}"
+        process.follower = self._tasks.start(self._follow(live, process), name)
         if row.limit_s is not None:
             now = self._clock.now()
             spent_s = (now - (row.started_at or now)) / NANOSECONDS
             left_s = max(0.0, row.limit_s - spent_s)
             self._tasks.start(_end_in_time(process, left_s), f"limit of {row.process}")
 
+    def look_again(self, live: Live, process: LiveProcess) -> None:
+        """For the relist: a doorbell that did not ring, or a follower that failed."""
+        if process.handle is None:
+            return
+        process.handle.watch.look()
+        if process.follower is None or process.follower.done():
+            name = f"exit of {live.row.name}/{process.row.process}, again"
+            process.follower = self._tasks.start(self._follow(live, process), name)
+
     async def _follow(self, live: Live, process: LiveProcess) -> None:
         assert process.handle is not None
         ended = await self._end_of(live, process.handle)
+        process.seen_over = True
         self._journal.reached(Step.EXIT_SEEN)
         if process.row.process == INIT:
             await self._tell_init(live, process, ended)

@@ -85,6 +85,11 @@ class PidfdExitWatch:
             return self._ended
         return await self._told.get()
 
+    def look(self) -> None:
+        self._monitor.look()
+        self._process.look()
+        self._look()
+
     def close(self) -> None:
         self._stop_waiting()
         self._process.close()
@@ -188,6 +193,11 @@ class _Eye:
     def _seen(self, then: Callable[[], None]) -> None:
         self._shut()
         then()
+
+    def look(self) -> None:
+        """Without the loop's word."""
+        if not self.over and pidfd.is_over(self.fd):
+            self._shut()
 
     def _shut(self) -> None:
         if not self.over:
