@@ -117,6 +117,8 @@ def _compose(
     lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     endings = Endings(containers, machine.runtime, lanes, clock, journal)
     exits.then(endings.after_exit)
+    if settings.runtime.on_monitor_lost == "stop":
+        exits.at_monitor_lost(endings.after_monitor)
     bus = _bus(settings, store)
     publisher = Publisher(store, bus, subjects, clock, tasks)
     projections = Projections(store, bus, clock)

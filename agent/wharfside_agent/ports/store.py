@@ -17,7 +17,7 @@ from wharfside_agent.core.journal import Step
 from wharfside_protocol.commands import Output
 from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitStatus
-from wharfside_protocol.specs import ContainerSpec, ProcessSpec
+from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class ProcessRow(Row, frozen=True, kw_only=True):
     """One process of one run, with what is needed to find it again.
 
     `limit_s` is how long an exec may run; `output` is the head of what an auto-removed
-    container's init printed.
+    container's init printed. `monitor_lost`: that was told.
     """
 
     incarnation: str
@@ -73,12 +73,13 @@ class ProcessRow(Row, frozen=True, kw_only=True):
     end_asked: str | None = None
     exit: ExitStatus | None = None
     output: Output | None = None
+    monitor_lost: bool = False
 
 
 class Intent(Row, frozen=True, kw_only=True):
     """Work on an incarnation that was begun and is neither finished nor undone.
 
-    `signal` and `grace_s` are those of a stop.
+    `signal` and `grace_s` are those of a stop, `limits` those of an update.
     """
 
     incarnation: str
@@ -89,6 +90,7 @@ class Intent(Row, frozen=True, kw_only=True):
     process: str | None = None
     signal: int | None = None
     grace_s: float | None = None
+    limits: Limits | None = None
 
 
 class CommandPhase(StrEnum):

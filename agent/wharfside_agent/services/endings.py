@@ -10,6 +10,7 @@ import structlog
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
@@ -40,7 +41,14 @@ class Endings:
         self._clock = clock
         self._journal = journal
 
-    async def ask_to_stop(self, live: Live, number: int, grace_s: float, cause: str | None) -> None:
+    async def ask_to_stop(
+        self,
+        live: Live,
+        number: int,
+        grace_s: float,
+        cause: str | None,
+        reason: ExitReason = ExitReason.STOP,
+    ) -> None:
         """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait."""
         if live.row.end_asked is None:
             intent = Intent(
@@ -56,7 +64,7 @@ class Endings:
                 live,
                 Input.STOP,
                 Stopping(signal=number, grace_s=grace_s),
-                changes={"end_asked": str(ExitReason.STOP)},
+                changes={"end_asked": str(reason)},
                 cause=cause,
                 also=lambda tx, _row: tx.save_intent(intent),
             )
@@ -146,7 +154,7 @@ class Endings:
 
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
-            for op in ("delete", "stop", "start", "freeze"):
+            for op in ("delete", "stop", "start", "freeze", "update"):
                 tx.close_intent(live.row.incarnation, op)
             if also is not None:
                 also(tx, live.row)
@@ -171,6 +179,20 @@ class Endings:
                 await self.remove_if_asked(live)
             finally:
                 ticket.release()
+
+    async def after_monitor(self, live: Live) -> None:
+        """`on_monitor_lost = "stop"`: its own signal, its grace, KILL; in its lane like a stop."""
+        spec = live.row.spec
+        number, reason = signal_number(spec.stop_signal), ExitReason.MONITOR_LOST
+        ticket = await self._lanes.enter(live.row.name)
+        try:
+            alive = live.row.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+            if not alive or live.row.end_asked is not None:
+                return
+            await self.ask_to_stop(live, number, spec.grace_s, None, reason)
+        finally:
+            ticket.release()
+        await self.see_to_the_end(live, spec.grace_s)
 
     def _output_to_keep(self, live: Live) -> ProcessRow | None:
         """What an auto-removed one printed stays readable with its terminal record."""

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 import structlog
@@ -52,10 +53,15 @@ class ExitTeller:
         self._clock = clock
         self._journal = journal
         self._after_exit: Callable[[Live], Awaitable[None]] | None = None
+        self._after_monitor: Callable[[Live], Coroutine[Any, Any, None]] | None = None
 
     def then(self, after_exit: Callable[[Live], Awaitable[None]]) -> None:
         """`after_exit` runs after every told end of an init (auto-remove, later restarts)."""
         self._after_exit = after_exit
+
+    def at_monitor_lost(self, act: Callable[[Live], Coroutine[Any, Any, None]]) -> None:
+        """`act` runs beside the watch on a container whose init has lost its monitor."""
+        self._after_monitor = act
 
     def follow(self, live: Live) -> None:
         """Follows a container's init and its OOM counter."""
@@ -85,7 +91,7 @@ class ExitTeller:
 
     async def _follow(self, live: Live, process: LiveProcess) -> None:
         assert process.handle is not None
-        ended = await self._end_of(live, process.handle)
+        ended = await self._end_of(live, process, process.handle)
         process.seen_over = True
         self._journal.reached(Step.EXIT_SEEN)
         if process.row.process == INIT:
@@ -97,7 +103,7 @@ class ExitTeller:
         if process.row.process == INIT and self._after_exit and not live.discarded:
             await self._after_exit(live)
 
-    async def _end_of(self, live: Live, handle: Process) -> Ended:
+    async def _end_of(self, live: Live, process: LiveProcess, handle: Process) -> Ended:
         while True:
             told = await handle.watch.next()
             match told:
@@ -105,11 +111,24 @@ class ExitTeller:
                     return told
                 case MonitorGone(watched_by=witness):
                     data = MonitorLost(pid=handle.pid, watched_by=witness)
-                    await self._tell_monitor_lost(live, handle.id, data)
+                    await self._tell_monitor_lost(live, process, data)
+                    if handle.id == INIT and self._after_monitor is not None:
+                        act = self._after_monitor(live)
+                        self._tasks.start(act, f"monitor of {live.row.name}")
 
-    async def _tell_monitor_lost(self, live: Live, process: str, data: MonitorLost) -> None:
-        draft = self._containers.draft(live.row, EventType.MONITOR_LOST, data, process=process)
-        await self._containers.commit(live, [draft])
+    async def _tell_monitor_lost(self, live: Live, process: LiveProcess, data: MonitorLost) -> None:
+        """Once a monitor: a later life of the agent finds it dead, too.
+
+        Settling: a start under way writes the same row.
+        """
+        async with live.settling:
+            if process.row.monitor_lost:
+                return
+            row = msgspec.structs.replace(process.row, monitor_lost=True)
+            type_, name = EventType.MONITOR_LOST, row.process
+            draft = self._containers.draft(live.row, type_, data, process=name)
+            await self._containers.commit(live, [draft], also=lambda tx, _row: tx.save_process(row))
+            process.row = row
 
     async def _tell_init(self, live: Live, process: LiveProcess, ended: Ended) -> None:
         pending = await self._hold_for_execs(live)

@@ -21,7 +21,15 @@ from wharfside_agent.services.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.tasks import Tasks
-from wharfside_agent.services.unfinished import DELETE, FREEZE, START, STOP, Begun, Unfinished
+from wharfside_agent.services.unfinished import (
+    DELETE,
+    FREEZE,
+    START,
+    STOP,
+    UPDATE,
+    Begun,
+    Unfinished,
+)
 from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
 from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
@@ -172,6 +180,8 @@ class Recovery:
             await self._unfinished.settle_start(live, begun[START])
         if FREEZE in begun:
             await self._unfinished.settle_freeze(live, begun[FREEZE])
+        if UPDATE in begun:
+            await self._unfinished.settle_update(live, begun[UPDATE])
         await self._tell_reattached(live)
         self._exits.follow(live)
         if STOP in begun:
