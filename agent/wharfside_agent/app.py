@@ -29,6 +29,7 @@ from wharfside_agent.machine import Machine, make_machine
 from wharfside_agent.notify import keep_alive, notify
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import EventDraft, Store
+from wharfside_agent.services.admission import Admission, keep_room
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers
 from wharfside_agent.services.dispatcher import Dispatcher
@@ -53,7 +54,7 @@ from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.events import EventType
 from wharfside_protocol.subjects import Subjects
-from wharfside_protocol.times import to_timestamp
+from wharfside_protocol.times import NANOSECONDS, to_timestamp
 from wharfside_protocol.views import NodeInfo
 
 log = structlog.get_logger(__name__)
@@ -91,7 +92,14 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     host.raise_file_limit()
     clock = host.SystemClock()
     machine = await make_machine(settings, places)
-    store = open_store(places.store, settings.node.name, host.boot_id(), clock.now())
+    store = open_store(
+        places.store,
+        settings.node.name,
+        host.boot_id(),
+        clock.now(),
+        max_events=settings.outbox.max_events,
+        reserve_bytes=settings.disk.reserve_mib * 1024 * 1024,
+    )
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock)
         stack.push_async_callback(store.close)
@@ -113,6 +121,8 @@ def _compose(
     tasks = Tasks()
     containers = Containers(store, clock)
     commands = Commands(store, clock, name)
+    admission = Admission(store)
+    commands.admit_by(admission.check)
     exits = ExitTeller(containers, tasks, clock, journal)
     lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     endings = Endings(containers, machine.runtime, lanes, clock, journal)
@@ -120,7 +130,8 @@ def _compose(
     if settings.runtime.on_monitor_lost == "stop":
         exits.at_monitor_lost(endings.after_monitor)
     bus = _bus(settings, store)
-    publisher = Publisher(store, bus, subjects, clock, tasks)
+    recognized_ns = int(settings.outbox.recognized_s * NANOSECONDS)
+    publisher = Publisher(store, bus, subjects, clock, tasks, recognized_ns)
     projections = Projections(store, bus, clock)
     relist = Relist(
         store,
@@ -139,7 +150,7 @@ def _compose(
         containers,
         tasks,
         lambda: {
-            "ready": {"bus": "no-stream"} if publisher.no_stream else {},
+            "ready": ({"bus": "no-stream"} if publisher.no_stream else {}) | admission.ready,
             "events_missed": relist.missed,
             "orphans": relist.orphans,
         },
@@ -195,6 +206,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
         parts.tasks.start(parts.relist.run(), "relist"),
+        parts.tasks.start(keep_room(parts.store), "disk room"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
     notify("READY=1")

@@ -92,9 +92,14 @@ class RelistSettings(Group, frozen=True, kw_only=True):
 
 
 class OutboxSettings(Group, frozen=True, kw_only=True):
-    """`max_events` may wait for the bus. The last tenth is kept for terminal ones."""
+    """`max_events` may wait for the bus. The last tenth is kept for terminal ones.
+
+    `recognized_s`: so long the stream surely knows an event by its id: its duplicate
+    window (5 min as bootstrap makes it) and a minute less.
+    """
 
     max_events: Annotated[int, msgspec.Meta(ge=20)] = 100_000
+    recognized_s: Annotated[float, msgspec.Meta(gt=0)] = 240.0
 
 
 class DiskSettings(Group, frozen=True, kw_only=True):

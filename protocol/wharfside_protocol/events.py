@@ -177,8 +177,10 @@ class EventMissed(Record, frozen=True, kw_only=True):
 
 
 class EventsDropped(Record, frozen=True, kw_only=True):
-    """The outbox was full: `seq` `from` to `to`, of these types, were never published."""
+    """The outbox was full: from `from` to `to` no event of these types was published; the
+    others (terminal ones) were. `seq` and `prev_seq` count the dropped, too. `epoch` is theirs."""
 
+    epoch: Counter | None = None
     from_seq: Counter = msgspec.field(name="from")
     to_seq: Counter = msgspec.field(name="to")
     types: list[EventType]

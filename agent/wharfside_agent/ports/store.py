@@ -183,8 +183,15 @@ class Tx(Protocol):
 
     def unfinished_commands(self) -> list[CommandRow]: ...
 
-    def append_event(self, draft: EventDraft) -> OutboxRow:
-        """Gives the event its seq and prev_seq and puts it into the outbox."""
+    def append_event(self, draft: EventDraft) -> OutboxRow | None:
+        """Gives the event its seq and prev_seq and puts it into the outbox.
+
+        None: the outbox is full, and the event is dropped; `tell_dropped` will tell it.
+        """
+        ...
+
+    def tell_dropped(self, now: int) -> bool:
+        """Tells what was dropped, once there is room again; whether it did."""
         ...
 
     def outbox(self, after_place: int, limit: int) -> list[OutboxRow]: ...
@@ -223,6 +230,23 @@ class Identity(Row, frozen=True, kw_only=True):
     new_boot: bool
 
 
+class OutboxRoom(Protocol):
+    """How full the outbox is."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def dropping(self) -> bool:
+        """Events are dropped, and that is not told yet."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Begin nothing that will bring terminal events."""
+        ...
+
+
 class Store(Protocol):
     @property
     def identity(self) -> Identity: ...
@@ -233,9 +257,22 @@ class Store(Protocol):
         With `durable` it is on the disk (fsync) when this returns.
 
         Raises:
-            Busy: too many changes wait.
+            Busy: too many changes wait; as DiskFull: there is no room on the disk. Nothing
+                of it was kept.
             whatever `change` raised: then nothing of it was kept.
         """
+        ...
+
+    @property
+    def room(self) -> OutboxRoom: ...
+
+    @property
+    def disk_full(self) -> bool:
+        """The disk is full: finish what is under way, and begin nothing new."""
+        ...
+
+    def keep_room(self) -> bool:
+        """Takes room for ends to come, once the disk has it; whether it could. In a thread."""
         ...
 
     def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:

@@ -20,12 +20,14 @@ from wharfside_agent.core import lifecycle
 from wharfside_agent.core.exit_status import interpret
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.errors import is_shortage
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.store import EventDraft, ProcessRow
 from wharfside_agent.ports.watcher import Ended, MonitorGone, OomCounters
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import NotFound, WharfsideError
 from wharfside_protocol.events import EventType, Exited, MonitorLost, Oom
@@ -94,14 +96,16 @@ class ExitTeller:
         ended = await self._end_of(live, process, process.handle)
         process.seen_over = True
         self._journal.reached(Step.EXIT_SEEN)
-        if process.row.process == INIT:
-            await self._tell_init(live, process, ended)
-        else:
-            await self._tell_exec(live, process, ended)
+        tell = self._tell_init if process.row.process == INIT else self._tell_exec
+        async for attempt in insist(f"exit of {live.row.name}/{process.row.process}"):
+            with attempt:
+                await tell(live, process, ended)
         self._journal.reached(Step.EXIT_COMMITTED)
         process.handle.close()
         if process.row.process == INIT and self._after_exit and not live.discarded:
-            await self._after_exit(live)
+            async for attempt in insist(f"what follows the exit of {live.row.name}"):
+                with attempt:
+                    await self._after_exit(live)
 
     async def _end_of(self, live: Live, process: LiveProcess, handle: Process) -> Ended:
         while True:
@@ -111,7 +115,9 @@ class ExitTeller:
                     return told
                 case MonitorGone(watched_by=witness):
                     data = MonitorLost(pid=handle.pid, watched_by=witness)
-                    await self._tell_monitor_lost(live, process, data)
+                    async for attempt in insist(f"lost monitor of {live.row.name}"):
+                        with attempt:
+                            await self._tell_monitor_lost(live, process, data)
                     if handle.id == INIT and self._after_monitor is not None:
                         act = self._after_monitor(live)
                         self._tasks.start(act, f"monitor of {live.row.name}")
@@ -196,15 +202,17 @@ class ExitTeller:
     async def _follow_oom(self, live: Live) -> None:
         """Settling: the exit's own last look at the counter must not tell the same kill again."""
         async for counters in live.runtime.oom():
-            async with live.settling:
-                added = _kills_added(live, counters)
-                if added and _may_end(live):
-                    await self._tell_oom(live, counters, added)
+            async for attempt in insist(f"oom of {live.row.name}"):
+                with attempt:
+                    await self._tell_oom(live, counters)
 
-    async def _tell_oom(self, live: Live, counters: OomCounters, added: int) -> None:
-        draft = self._oom_draft(live, counters, added, None)
-        changes = {"oom_kills": live.row.oom_kills + added}
-        await self._containers.commit(live, [draft], changes=changes)
+    async def _tell_oom(self, live: Live, counters: OomCounters) -> None:
+        async with live.settling:
+            added = _kills_added(live, counters)
+            if added and _may_end(live):
+                draft = self._oom_draft(live, counters, added, None)
+                changes = {"oom_kills": live.row.oom_kills + added}
+                await self._containers.commit(live, [draft], changes=changes)
 
     def _oom_draft(
         self, live: Live, counters: OomCounters | None, added: int, status: ExitStatus | None
@@ -248,6 +256,8 @@ def _last_figures(live: Live) -> tuple[OomCounters | None, int | None]:
     try:
         return live.runtime.oom_counters(), live.runtime.cpu_us()
     except (NotFound, WharfsideError, OSError) as error:
+        if is_shortage(error):  # without its figures an exit may miss the kill that caused it
+            raise
         log.warning("no-last-figures", container=live.row.name, error=str(error))
         return None, None
 
