@@ -43,6 +43,7 @@ from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
 from wharfside_agent.services.recovery import Recovery
 from wharfside_agent.services.relist import Relist
+from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
@@ -77,6 +78,7 @@ class Parts:
     projections: Projections
     recovery: Recovery
     relist: Relist
+    snapshots: Snapshots
     dispatcher: Dispatcher
     tasks: Tasks
 
@@ -133,6 +135,7 @@ def _compose(
     recognized_ns = int(settings.outbox.recognized_s * NANOSECONDS)
     publisher = Publisher(store, bus, subjects, clock, tasks, recognized_ns)
     projections = Projections(store, bus, clock)
+    snapshots = Snapshots(store, clock, settings.snapshot.every_s)
     relist = Relist(
         store,
         machine.ground,
@@ -170,13 +173,17 @@ def _compose(
         endings=endings,
         commands=commands,
         journal=journal,
+        projections=projections,
+        snapshots=snapshots,
         info=presence.info,
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
         bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
     )
     dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
-    return Parts(store, bus, publisher, presence, projections, recovery, relist, dispatcher, tasks)
+    return Parts(
+        store, bus, publisher, presence, projections, recovery, relist, snapshots, dispatcher, tasks
+    )
 
 
 def _bus(settings: Settings, store: Store) -> NatsBus:
@@ -206,6 +213,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
         parts.tasks.start(parts.relist.run(), "relist"),
+        parts.tasks.start(parts.snapshots.run(), "snapshots"),
         parts.tasks.start(keep_room(parts.store), "disk room"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")

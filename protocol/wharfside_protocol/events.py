@@ -187,10 +187,13 @@ class EventsDropped(Record, frozen=True, kw_only=True):
 
 
 class Snapshot(Record, frozen=True, kw_only=True):
-    """Where the node stands; every seq up to `published_through` has been stored."""
+    """Where the node stands; every seq up to `published_through` has been stored, or is told
+    as dropped. `containers` are there, and `inventory_hash` is the SHA-256 (hex) over a line
+    `name incarnation run revision state\\n` of each, sorted by name."""
 
     published_through: Counter
     containers: Counter
+    inventory_hash: str = ""
 
 
 EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(

@@ -134,7 +134,9 @@ async def test_no_new_work_where_only_ends_have_room(world: World, own_server: N
         names = []
         with pytest.raises(Busy, match=r"max_events") as refused:
             for _ in range(30):
-                names.append(await site.run(("/bin/true",)))
+                spec = site.spec(site.name(), ("/bin/true",))
+                await site.node.run(spec, timeout_s=3)
+                names.append(spec.container)
                 await site.node.wait(names[-1])
         assert refused.value.details == {"outbox": "full"}
         for name in names:

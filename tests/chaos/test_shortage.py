@@ -22,6 +22,8 @@ from wharfside_protocol.times import from_timestamp
 
 DISK = "\n[disk]\nreserve_mib = 1\n"
 SIZE = "12m"
+AT_ONCE_S = 3.0
+"""The client repeats what a node is too busy for, as long as the call may take."""
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ async def test_a_full_disk(world: World, small: AgentProcess) -> None:
         filler = fill(small)
         with pytest.raises(Busy, match="disk is full") as refused:
             for _ in range(50):
-                await site.run()
+                await site.node.run(site.spec(site.name()), timeout_s=AT_ONCE_S)
         assert refused.value.details == {"disk": "full"}
         assert await ready(site) == {"disk": "full"}
         # The reserve serves for the end.
@@ -146,15 +148,15 @@ async def test_too_many_open_files(world: World) -> None:
             _soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (used + 8, hard))
             with pytest.raises(Busy, match="file descriptors") as refused:
-                await site.run()
+                await site.node.run(site.spec(site.name()), timeout_s=AT_ONCE_S)
             assert refused.value.details == {"descriptors": "none"}
             for code, (name, cues) in enumerate(running_ones[:2]):
                 cues.go(str(code))
                 assert (await site.told.exit(name)).exit_code == code
             # None at all: an end waits until one is free.
-            resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, hard))
             name, cues = running_ones[2]
             monitor = monitor_of(await pid_of(site, name))
+            resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, hard))
             cues.go("7")
             await over(monitor.pid)
             assert (await site.node.ping()).node == agent.name

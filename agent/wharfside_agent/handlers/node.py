@@ -13,6 +13,8 @@ from wharfside_agent.services.containers import Containers
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.projections import Projections
+from wharfside_agent.services.snapshots import Snapshots
 from wharfside_protocol.views import NodeInfo
 
 
@@ -26,6 +28,8 @@ class Node:
     endings: Endings
     commands: Commands
     journal: Journal
+    projections: Projections
+    snapshots: Snapshots
     info: Callable[[], NodeInfo]
     cgroup_of: Callable[[str], str]
     """The cgroup path of an incarnation."""

@@ -175,9 +175,11 @@ class Publisher:
         return age_ns if age_ns < 0 else max(age_ns, tried_ns)
 
     def _stamped(self, row: OutboxRow, event: Event) -> Event:
+        """Never published before it was observed: the clock may have been set back since."""
+        now = max(self._clock.now(), from_timestamp(event.observed_at))
         return msgspec.structs.replace(
             event,
-            published_at=to_timestamp(self._clock.now()),
+            published_at=to_timestamp(now),
             replayed=row.place <= self._replayed_through,
         )
 

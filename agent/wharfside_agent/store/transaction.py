@@ -74,6 +74,10 @@ class SqliteTx:
         sql = "SELECT body FROM containers WHERE deleted_at IS NULL ORDER BY incarnation"
         return _rows(self._db.execute(sql), ContainerRow)
 
+    def names(self) -> list[str]:
+        sql = "SELECT DISTINCT name FROM containers ORDER BY name"
+        return [name for (name,) in self._db.execute(sql)]
+
     def save_container(self, row: ContainerRow) -> None:
         self._db.execute(
             "INSERT INTO containers VALUES (?, ?, ?, ?) ON CONFLICT (incarnation)"
