@@ -20,6 +20,9 @@ RECOGNIZED_NS = 240 * 1_000_000_000
 The default of the setting `outbox.recognized_s`.
 """
 
+SLEWED_NS = 60 * 1_000_000_000
+"""So far back the clock may go, and an event is still within the window."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -42,8 +45,8 @@ def after_wrong_sequence(
 
     As long as the server knows the head by its id, if it has it at all, sending it again
     tells for certain: also where another agent of this node's name (a host that was
-    replaced, and came back) has put something into the lane. A negative age says that the
-    clock was set back, so nobody knows it: then it is not taken for young.
+    replaced, and came back) has put something into the lane. An age below zero says that
+    the clock was set back: by more than SLEWED_NS, and it is not taken for young.
     """
-    known_by_id = 0 <= age_ns < recognized_ns
+    known_by_id = -SLEWED_NS <= age_ns < recognized_ns
     return Stored(actual) if actual > expected and not known_by_id else SendAgain(actual)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import cast
 
 from wharfside_agent.core.exit_status import Ended, interpret
 from wharfside_agent.core.sequencing import SendAgain, Stored, after_wrong_sequence
+from wharfside_agent.ports.bus import Bus, WrongSequence
 from wharfside_agent.ports.store import ContainerRow, EventDraft
 from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.publisher import Publisher
+from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.store.writer import open_store
-from wharfside_protocol.events import EventType
+from wharfside_protocol.codec import decode
+from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.specs import ContainerSpec, Source
 from wharfside_protocol.states import ContainerState
+from wharfside_protocol.subjects import Subjects
 
 HOUR = 3600 * 1_000_000_000
 NOW = 1_800_000_000 * 1_000_000_000
@@ -88,4 +95,41 @@ async def test_an_epoch_rises_all_the_same(tmp_path: Path) -> None:
     await store.close()
     store = open_store(tmp_path / "s.sqlite", "n1", "boot-2", HOUR, reserve_bytes=4096)
     assert store.identity.epoch == first + 1
+    await store.close()
+
+
+class Recorder:
+    """ports.bus.Bus, of which only `publish` is asked here."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+        self.came = asyncio.Event()
+
+    def on_connected(self, tell: object) -> None:
+        pass
+
+    async def publish(self, _subject: str, payload: bytes, **options: object) -> int:
+        if options.get("message_id") is None:  # a probe for the lane's place
+            raise WrongSequence(0)
+        self.payloads.append(payload)
+        self.came.set()
+        return 1
+
+
+async def test_nothing_is_published_before_it_was_observed(tmp_path: Path) -> None:
+    """It waited in the outbox while the clock was set back."""
+    clock, bus, tasks = SetClock(), Recorder(), Tasks()
+    store = open_store(tmp_path / "store.sqlite", "n1", "boot", NOW, reserve_bytes=4096)
+    draft = EventDraft(type=EventType.UP, occurred_at=NOW, observed_at=NOW)
+    await store.transact(lambda tx: tx.append_event(draft))
+    clock.wall -= HOUR
+    publisher = Publisher(store, cast(Bus, bus), Subjects(), clock, tasks)
+    await publisher.start()
+    await asyncio.wait_for(bus.came.wait(), 5)
+    (told,) = (decode(payload, Event) for payload in bus.payloads)
+    assert told.published_at == told.observed_at == told.occurred_at
+    await publisher.flush(1)
+    await tasks.close()
     await store.close()
