@@ -17,6 +17,7 @@ import msgspec
 
 from wharfside_agent.core.event_order import ORDER
 from wharfside_agent.core.lifecycle import TABLE
+from wharfside_agent.core.relist import FINDINGS
 from wharfside_protocol.assets import streams
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
 from wharfside_protocol.commands import OPS, Progress
@@ -83,6 +84,13 @@ def diagram() -> str:
 def order() -> str:
     return table(
         ("Rule", "Promise", "Kept by"), ((rule.name, rule.promise, rule.kept_by) for rule in ORDER)
+    )
+
+
+def relist() -> str:
+    return table(
+        ("Finding", "Sign", "What is done"),
+        ((kind, meaning.sign, meaning.action) for kind, meaning in FINDINGS.items()),
     )
 
 
@@ -219,7 +227,8 @@ it is a `conflict`.
 
 def drawn(text: str) -> str:
     """`text` with each marked part drawn anew."""
-    for name, part in (("states", states()), ("diagram", diagram()), ("order", order())):
+    parts = {"states": states(), "diagram": diagram(), "order": order(), "relist": relist()}
+    for name, part in parts.items():
         pattern = rf"(<!-- drawn: {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: m[1] + part + "\n" + m[2], text, flags=re.S)
     return text

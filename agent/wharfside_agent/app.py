@@ -29,6 +29,7 @@ from wharfside_agent.machine import Machine, make_machine
 from wharfside_agent.notify import keep_alive, notify
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import EventDraft, Store
+from wharfside_agent.services.admission import Admission, keep_room
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.disconnects import Disconnects
@@ -44,7 +45,9 @@ from wharfside_agent.services.presence import Presence
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
 from wharfside_agent.services.recovery import Recovery
+from wharfside_agent.services.relist import Relist
 from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
@@ -57,7 +60,7 @@ from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.events import EventType
 from wharfside_protocol.subjects import Subjects
-from wharfside_protocol.times import to_timestamp
+from wharfside_protocol.times import NANOSECONDS, to_timestamp
 from wharfside_protocol.views import NodeInfo
 
 log = structlog.get_logger(__name__)
@@ -81,6 +84,8 @@ class Parts:
     recovery: Recovery
     heard: LastHeard
     disconnects: Disconnects
+    relist: Relist
+    snapshots: Snapshots
     dispatcher: Dispatcher
     commands: Commands
     drain: Drain
@@ -99,7 +104,14 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     host.raise_file_limit()
     clock = host.SystemClock()
     machine = await make_machine(settings, places)
-    store = open_store(places.store, settings.node.name, host.boot_id(), clock.now())
+    store = open_store(
+        places.store,
+        settings.node.name,
+        host.boot_id(),
+        clock.now(),
+        max_events=settings.outbox.max_events,
+        reserve_bytes=settings.disk.reserve_mib * 1024 * 1024,
+    )
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock)
         stack.push_async_callback(store.close)
@@ -121,6 +133,8 @@ def _compose(
     tasks = Tasks()
     containers = Containers(store, clock)
     commands = Commands(store, clock, name)
+    admission = Admission(store)
+    commands.admit_by(admission.check)
     exits = ExitTeller(containers, tasks, clock, journal)
     lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
     endings = Endings(containers, machine.runtime, lanes, clock, journal)
@@ -139,10 +153,23 @@ def _compose(
         await restarts.after_exit(live)
 
     exits.then(after_exit)
-    publisher = Publisher(store, bus, subjects, clock, tasks)
+    if settings.runtime.on_monitor_lost == "stop":
+        exits.at_monitor_lost(endings.after_monitor)
+    recognized_ns = int(settings.outbox.recognized_s * NANOSECONDS)
+    publisher = Publisher(store, bus, subjects, clock, tasks, recognized_ns)
     projections = Projections(store, bus, clock)
     drain = Drain(
         store, containers, commands, endings, restarts, lanes, bus, subjects, clock, tasks
+    )
+    snapshots = Snapshots(store, clock, settings.snapshot.every_s)
+    relist = Relist(
+        store,
+        machine.ground,
+        containers,
+        exits,
+        lanes,
+        every_s=settings.relist.every_s,
+        patience_s=settings.relist.patience_s,
     )
     presence = Presence(
         _node_info(settings, store, machine, clock),
@@ -151,7 +178,11 @@ def _compose(
         clock,
         containers,
         tasks,
-        lambda: {"bus": "no-stream"} if publisher.no_stream else {},
+        lambda: {
+            "ready": ({"bus": "no-stream"} if publisher.no_stream else {}) | admission.ready,
+            "events_missed": relist.missed,
+            "orphans": relist.orphans,
+        },
         lambda: drain.draining,
     )
     drain.on_change(presence.changed)
@@ -176,6 +207,8 @@ def _compose(
         journal=journal,
         drain=drain,
         going_down=going_down,
+        projections=projections,
+        snapshots=snapshots,
         info=presence.info,
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
         bundle_of=bundle_of,
@@ -212,6 +245,8 @@ def _compose(
         recovery=recovery,
         heard=heard,
         disconnects=disconnects,
+        relist=relist,
+        snapshots=snapshots,
         dispatcher=dispatcher,
         commands=commands,
         drain=drain,
@@ -252,6 +287,9 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(parts.disconnects.run(), "disconnects"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
+        parts.tasks.start(parts.relist.run(), "relist"),
+        parts.tasks.start(parts.snapshots.run(), "snapshots"),
+        parts.tasks.start(keep_room(parts.store), "disk room"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
     notify("READY=1")

@@ -10,10 +10,12 @@ import structlog
 from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_agent.core.placement import Places
 from wharfside_agent.errors import NoRuntime
+from wharfside_agent.ports.ground import Ground
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.delegation import delegated_path, settle_in
 from wharfside_agent.runtime.driver import Driver
+from wharfside_agent.runtime.ground import MachineGround
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
@@ -33,6 +35,7 @@ class Machine:
     """`delegated` is the cgroup path below which everything of this node lies."""
 
     runtime: Runtime
+    ground: Ground
     delegated: str
 
 
@@ -75,4 +78,5 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         ooms=CgroupOoms(),
         stats=CgroupStats(),
     )
-    return Machine(Driver(kit, probed), delegated)
+    ground = MachineGround(places, mounts, delegated, probed.conmon.name)
+    return Machine(Driver(kit, probed), ground, delegated)

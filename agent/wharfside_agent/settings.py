@@ -72,12 +72,15 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
     `cgroup_parent`: the cgroup that the agent may fill; `{node}` as above. Left out:
     the agent's own where it has one to itself (systemd's Delegate=yes), else
     `/wharfside/{node}`.
+    `on_monitor_lost`: a container whose conmon died is watched to its end, or stopped
+    with its grace.
     """
 
     default: Literal["crun", "runc"] = "crun"
     bundle_roots: tuple[str, ...] = ("/var/lib/wharfside/bundles",)
     mount_roots: tuple[str, ...] = ()
     cgroup_parent: str | None = None
+    on_monitor_lost: Literal["watch", "stop"] = "watch"
 
 
 class LimitSettings(Group, frozen=True, kw_only=True):
@@ -86,6 +89,40 @@ class LimitSettings(Group, frozen=True, kw_only=True):
     lanes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
     lane_depth: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
     requests: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+
+
+class RelistSettings(Group, frozen=True, kw_only=True):
+    """The comparison of the machine with the store, every `every_s` seconds.
+
+    `patience_s`: what is found is believed once it has stood for so long. Exits have
+    waits of their own (conmon 10 s, a reaper 10 s, execs 2 s): less would doubt them.
+    """
+
+    every_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    patience_s: Annotated[float, msgspec.Meta(ge=0)] = 25.0
+
+
+class OutboxSettings(Group, frozen=True, kw_only=True):
+    """`max_events` may wait for the bus. The last tenth is kept for terminal ones.
+
+    `recognized_s`: so long the stream surely knows an event by its id: its duplicate
+    window (5 min as bootstrap makes it) and a minute less.
+    """
+
+    max_events: Annotated[int, msgspec.Meta(ge=20)] = 100_000
+    recognized_s: Annotated[float, msgspec.Meta(gt=0)] = 240.0
+
+
+class DiskSettings(Group, frozen=True, kw_only=True):
+    """`reserve_mib`: a file in state_dir of so many MiB, given up for exits on a full disk."""
+
+    reserve_mib: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+
+
+class SnapshotSettings(Group, frozen=True, kw_only=True):
+    """`every_s`: seconds between two `snapshot` events of the node."""
+
+    every_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
 
 
 class LogSettings(Group, frozen=True, kw_only=True):
@@ -101,6 +138,10 @@ class Settings(Group, frozen=True, kw_only=True):
     paths: PathSettings = PathSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     limits: LimitSettings = LimitSettings()
+    relist: RelistSettings = RelistSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    disk: DiskSettings = DiskSettings()
+    snapshot: SnapshotSettings = SnapshotSettings()
     log: LogSettings = LogSettings()
 
     @property

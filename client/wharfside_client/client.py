@@ -20,6 +20,7 @@ from wharfside_client.history import EventFilter, StoredEvent, read_history
 from wharfside_client.live import LiveEvents
 from wharfside_client.node import Node
 from wharfside_client.progress import hear_progress
+from wharfside_client.resync import Resynced, resync
 from wharfside_client.settings import ServerSettings
 from wharfside_client.setup import Setup
 from wharfside_client.watch import Watch
@@ -88,6 +89,14 @@ class Wharfside:
         """
         names = [s.node for s in await self.nodes()] if nodes is None else nodes
         return await ask_all([self.node(name) for name in names], question, concurrency)
+
+    async def resync(self, node: str) -> Resynced:
+        """Lets a node put its projections again; removes those that it does not know.
+
+        Raises:
+            NotSetUp: nothing is bootstrapped.
+        """
+        return await resync(self._bus, self.node(node))
 
     def events(
         self, since: int | str | None = None, *, wanted: EventFilter | None = None

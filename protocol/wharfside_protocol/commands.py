@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from wharfside_protocol.envelope import Result
+from wharfside_protocol.events import Snapshot
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import (
     CommandId,
@@ -176,6 +177,13 @@ class StatsValue(Standing, frozen=True, kw_only=True):
     stats: Stats
 
 
+class ResyncValue(Record, frozen=True, kw_only=True):
+    """`names` projections are put again, those of known deleted containers too."""
+
+    names: Counter
+    snapshot: Snapshot
+
+
 class CommandArgs(Record, frozen=True, kw_only=True):
     """The op's subject is another command."""
 
@@ -271,6 +279,7 @@ OPS: Mapping[str, Op] = _table(
     Op("list-processes", ContainerArgs, ProcessesValue, changes=False, lane=False),
     Op("stats", ContainerArgs, StatsValue, changes=False, lane=False),
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
+    Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),
     Op("cancel", CommandArgs, CancelValue, changes=False, lane=False),
     Op("create", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),

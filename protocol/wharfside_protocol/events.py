@@ -149,10 +149,12 @@ class Signaled(Record, frozen=True, kw_only=True):
 
 
 class WhyStopping(StrEnum):
-    """Who wants the end: a command, or the node itself, which has heard no server for too long."""
+    """Who wants the end: a command, or the node itself, which has heard no server for too
+    long, or is set to stop what has lost its monitor."""
 
     COMMAND = "command"
     DISCONNECTED = "disconnected"
+    MONITOR_LOST = "monitor-lost"
 
 
 class Stopping(Record, frozen=True, kw_only=True):
@@ -217,8 +219,10 @@ class EventMissed(Record, frozen=True, kw_only=True):
 
 
 class EventsDropped(Record, frozen=True, kw_only=True):
-    """The outbox was full: `seq` `from` to `to`, of these types, were never published."""
+    """The outbox was full: from `from` to `to` no event of these types was published; the
+    others (terminal ones) were. `seq` and `prev_seq` count the dropped, too. `epoch` is theirs."""
 
+    epoch: Counter | None = None
     from_seq: Counter = msgspec.field(name="from")
     to_seq: Counter = msgspec.field(name="to")
     types: list[EventType]
@@ -231,10 +235,13 @@ class Draining(Record, frozen=True, kw_only=True):
 
 
 class Snapshot(Record, frozen=True, kw_only=True):
-    """Where the node stands; every seq up to `published_through` has been stored."""
+    """Where the node stands; every seq up to `published_through` has been stored, or is told
+    as dropped. `containers` are there, and `inventory_hash` is the SHA-256 (hex) over a line
+    `name incarnation run revision state\\n` of each, sorted by name."""
 
     published_through: Counter
     containers: Counter
+    inventory_hash: str = ""
 
 
 EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(

@@ -97,6 +97,8 @@ class NodeInfo(Record, frozen=True, kw_only=True):
 
     `life` is unguessable and new with every start of the agent: an agent knows its
     own puts by it. A node is `silent` 90 s after its last put by the server's time.
+    `events_missed` counts changes that no event told until the relist found them: bugs.
+    `orphans` names incarnations that live here and are not in the store.
     """
 
     node: Name
@@ -121,6 +123,8 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     published_through: Counter | None = None
     ready: dict[str, str] = {}
     bus: BusView = BusView()
+    events_missed: Counter = 0
+    orphans: list[str] = []
 
 
 class ContainerProjection(Standing, frozen=True, kw_only=True):

@@ -17,12 +17,13 @@ from tests.support.agent import AgentProcess
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
-from wharfside_protocol.commands import ContainerArgs, DeleteArgs, ExecArgs, StopArgs
+from wharfside_protocol.commands import ContainerArgs, DeleteArgs, ExecArgs, StopArgs, UpdateArgs
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.events import Event
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.records import Record
+from wharfside_protocol.specs import Limits
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ AFTER = {
     Step.RERUN_RAISED: After("stopped", False, (*ENDED, "start-failed")),
     Step.RERUN_DONE: After("stopped", False, (*ENDED, "start-failed")),
     Step.RERUN_COMMITTED: After("running", True, (*ENDED, "started")),
+    Step.UPDATE_COMMITTED: After("running", True, (*RUNS, "updated")),
+    Step.UPDATE_DONE: After("running", True, (*RUNS, "updated")),
+    Step.UPDATE_INTENDED: After("running", True, (*RUNS, "updated")),
 }
 
 
@@ -143,6 +147,7 @@ async def _scene(site: Site, step: Step, cues: Cues) -> Scene:
         "exec": ("exec", ExecArgs(container=name, process=command("sleep 1000"), exec="job")),
         "exit": ("", None),
         "freeze": ("pause", ContainerArgs(container=name)),
+        "update": ("update", UpdateArgs(container=name, limits=Limits(pids=77))),
         "stop": ("stop", StopArgs(container=name, grace_s=0)),
         "delete": ("delete", DeleteArgs(container=name)),
         "rerun": ("start", ContainerArgs(container=name)),
@@ -170,6 +175,9 @@ async def test_after_a_death_at(site_of_lives: Site, scenes: dict[Step, Scene], 
     events = await _told(site, scene.name)
     passed_by = ("reattached", "signaled")
     assert tuple(event.type for event in events if event.type not in passed_by) == after.told
+    if "updated" in after.told:
+        assert (await site.node.inspect(scene.name)).spec.limits == Limits(pids=77)
+        assert (await site.node.stats(scene.name)).stats.pids.limit == 77
     if after.state == "paused":
         await site.node.resume(scene.name)
     if after.state in ("running", "paused"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psutil
 import pytest
 from tests.chaos.processes import monitor_of, over, pid_of
-from tests.integration.world import Site, command, kill, start
+from tests.integration.fifos import OBEYS_TERM
+from tests.integration.world import Site, World, command, kill, open_site, restart, start, stop
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 
@@ -100,6 +101,78 @@ async def test_killed_where_the_agent_is_not_the_parent(site: Site, agent: Agent
     assert unknown.unknown_because
     assert (await site.node.inspect(dies)).exit == unknown
     await site.node.delete(dies)
+
+
+async def test_exit_137_is_no_signal(site: Site) -> None:
+    """The exit file could not tell; wait(2) can."""
+    name, cues = await site.run_with_cues()
+    monitor_of(await pid_of(site, name)).kill()
+    await site.told.event(name, "monitor-lost")
+    cues.go("137")
+    exit_ = await site.told.exit(name)
+    assert (exit_.exit_code, exit_.signal, exit_.status_source) == (137, None, StatusSource.WAIT)
+
+
+@needs_pidfd_info
+async def test_signal_and_code_after_a_restart(site: Site, agent: AgentProcess) -> None:
+    """The same by the pidfd, of two whose monitors died before and after; each told once."""
+    coded, cues = await site.run_with_cues()
+    killed = await site.run()
+    pids = {name: await pid_of(site, name) for name in (coded, killed)}
+    monitor_of(pids[coded]).kill()
+    await site.told.event(coded, "monitor-lost")
+    await restart(agent)
+    monitor_of(pids[killed]).kill()
+    await site.told.event(killed, "monitor-lost")
+    await restart(agent)
+    await site.told.event(killed, "reattached", nth=2)
+    cues.go("137")
+    psutil.Process(pids[killed]).kill()
+    for name, signal in ((coded, None), (killed, 9)):
+        exit_ = await site.told.exit(name)
+        assert (exit_.exit_code, exit_.signal) == (137, signal)
+        assert exit_.status_source == StatusSource.PIDFD
+        assert site.told.types(name).count("monitor-lost") == 1
+
+
+async def test_stopped_where_that_is_the_policy(world: World) -> None:
+    """With its own signal and grace, and the reason that it is."""
+    with world.agent(world.new_name("strict")) as agent:
+        agent.write_config(runtime_extra='on_monitor_lost = "stop"\n')
+        await start(agent)
+        async with open_site(world, agent) as site:
+            await site.listed()
+            cues = site.cues()
+            obeys = await site.run(OBEYS_TERM, mounts=[cues.mount])
+            assert await cues.ready() == "set"
+            ignores = await site.run(grace_s=0.2)
+            for name in (obeys, ignores):
+                monitor_of(await pid_of(site, name)).kill()
+            for name, code in ((obeys, 7), (ignores, 137)):
+                exit_ = await site.told.exit(name)
+                assert (exit_.exit_code, exit_.reason) == (code, ExitReason.MONITOR_LOST)
+                told = ["created", "started", "monitor-lost", "stopping", "exited"]
+                assert site.told.types(name) == told
+                await site.node.delete(name)
+        assert await stop(agent) == 0
+
+
+async def test_stopped_also_by_a_later_life(world: World) -> None:
+    """The monitor died while no agent was there."""
+    with world.agent(world.new_name("strict")) as agent:
+        agent.write_config(runtime_extra='on_monitor_lost = "stop"\n')
+        await start(agent)
+        async with open_site(world, agent) as site:
+            await site.listed()
+            name = await site.run(grace_s=0)
+            monitor = monitor_of(await pid_of(site, name))
+            await kill(agent)
+            monitor.kill()
+            await over(monitor.pid)
+            await start(agent)
+            assert (await site.told.exit(name)).reason == ExitReason.MONITOR_LOST
+            await site.node.delete(name)
+        assert await stop(agent) == 0
 
 
 async def test_one_without_its_monitor_is_deleted_as_any_other(site: Site) -> None:

@@ -110,11 +110,11 @@ async def test_the_agent_may_be_first(world: World, own_server: NatsServer) -> N
 
             async def all_well() -> bool:
                 info = await node.info()
-                return info.ready == {} and info.published_through == 5
+                return info.ready == {} and info.published_through == 6
 
             await eventually(all_well, "all events published", within_s=20)
         events = await everything(own_server.url)
-        assert [event.seq for event in sorted(events, key=lambda each: each.seq)] == [1, 2, 3, 4, 5]
+        assert [event.seq for event in sorted(events, key=lambda each: each.seq)] == [*range(1, 7)]
         ours = [event for event in events if event.container == "c"]
         assert [event.type for event in ours] == ["created", "started", "exited", "deleted"]
         assert told.exit is not None

@@ -56,6 +56,7 @@ class AgentProcess:
     runtime: str = "crun"
     environment: dict[str, str] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
+    program: tuple[str, ...] = ("-m", "wharfside_agent")
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,7 +72,7 @@ class AgentProcess:
         assert self.process is not None
         return self.process.pid
 
-    def write_config(self, extra: str = "") -> None:
+    def write_config(self, extra: str = "", *, runtime_extra: str = "") -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         text = CONFIG.format(
             name=self.name,
@@ -81,14 +82,14 @@ class AgentProcess:
             runtime=self.runtime,
             cgroup=self.cgroup,
         )
-        self.config.write_text(text + extra)
+        self.config.write_text(text.replace("[runtime]\n", f"[runtime]\n{runtime_extra}") + extra)
 
     def start(self, *, until: str | None = "ready", **environment: str) -> None:
         """Starts it and waits for the log line of the event `until`, bounded."""
         if not self.config.exists():
             self.write_config()
         read, write = os.pipe()
-        command = [sys.executable, "-m", "wharfside_agent", "run", "--config", str(self.config)]
+        command = [sys.executable, *self.program, "run", "--config", str(self.config)]
         self.process = subprocess.Popen(
             [*command, *self.arguments],
             stdin=subprocess.DEVNULL,

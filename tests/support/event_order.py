@@ -12,7 +12,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from wharfside_protocol.events import Event
+from wharfside_protocol.events import TERMINAL_TYPES, Event
 from wharfside_protocol.events import EventType as T
 from wharfside_protocol.states import INIT
 from wharfside_protocol.times import from_timestamp
@@ -26,14 +26,56 @@ _AFTER_END = {T.DELETED, *_POLICY}
 def violations(events: Iterable[Event]) -> list[str]:
     """Each promise that was broken, as one line; none where all is well."""
     told = list(events)
-    broken = [*_of_epochs(told), *_of_times(told)]
+    drops = _drops(told)
+    broken = [*_of_epochs(told, drops), *_of_times(told), *_of_drops(told)]
     for name, lane in _grouped(told, lambda event: event.container or "_node").items():
-        broken += _of_lane(name, lane)
+        broken += _of_lane(name, lane, drops)
     incarnations = _grouped(told, lambda event: event.incarnation)
     for incarnation, life in incarnations.items():
-        if incarnation is not None:
-            broken += _of_life(f"{life[0].container} {incarnation}", life)
+        who = f"{life[0].container} {incarnation}"
+        if any((_epoch(event), event.prev_seq) in drops for event in life):
+            broken += _of_torn_life(who, life)
+        elif incarnation is not None:
+            broken += _of_life(who, life)
     return broken
+
+
+def _epoch(event: Event, epoch: int | None = None) -> tuple[str, str, int]:
+    return (event.node, event.node_id, epoch or event.epoch)
+
+
+def _drops(told: Sequence[Event]) -> set[tuple[object, int | None]]:
+    """(epoch, seq) of every event that an `events-dropped` names, and that is not there."""
+    named = {
+        (_epoch(event, event.data.get("epoch")), seq)
+        for event in told
+        if event.type is T.EVENTS_DROPPED
+        for seq in range(event.data["from"], event.data["to"] + 1)
+    }
+    return named - {(_epoch(event), event.seq) for event in told}
+
+
+def _of_drops(told: Sequence[Event]) -> Iterator[str]:
+    """Terminal events are never dropped; what is said to be dropped was not told."""
+    for drop in (event for event in told if event.type is T.EVENTS_DROPPED):
+        types = set(drop.data["types"])
+        if types & TERMINAL_TYPES:
+            yield f"{_name(drop)}: terminal events were dropped: {types & TERMINAL_TYPES}"
+        epoch = _epoch(drop, drop.data.get("epoch"))
+        for event in told:
+            within = drop.data["from"] <= event.seq <= drop.data["to"]
+            if _epoch(event) == epoch and within and event.type in types:
+                yield f"{_name(event)}: told, though {_name(drop)} says that it was dropped"
+
+
+def _of_torn_life(who: str, life: Sequence[Event]) -> Iterator[str]:
+    """One of which events were dropped: what is left is in order and once."""
+    types = [event.type for event in life]
+    ends = [(event.run, event.process) for event in life if event.type is T.EXITED]
+    if len(set(ends)) < len(ends) or types.count(T.DELETED) > 1:
+        yield f"{who}: an end was told twice"
+    if T.DELETED in types[:-1]:
+        yield f"{who}: {types[types.index(T.DELETED) + 1 :]} after deleted"
 
 
 def _grouped(events: Iterable[Event], key: object) -> dict[object, list[Event]]:
@@ -43,14 +85,15 @@ def _grouped(events: Iterable[Event], key: object) -> dict[object, list[Event]]:
     return groups
 
 
-def _of_epochs(told: Sequence[Event]) -> Iterator[str]:
+def _of_epochs(told: Sequence[Event], drops: set[tuple[object, int | None]]) -> Iterator[str]:
     """`seq` is gapless per node and epoch, and no event is there twice."""
     ids = [event.event_id for event in told]
     for twice in {each for each in ids if ids.count(each) > 1} if len(set(ids)) < len(ids) else ():
         yield f"event {twice} is stored twice"
     for epoch, events in _grouped(told, lambda e: (e.node, e.node_id, e.epoch)).items():
         found = sorted(event.seq for event in events)
-        missing = sorted(set(range(1, found[-1] + 1)) - set(found))
+        dropped = {seq for where, seq in drops if where == epoch}
+        missing = sorted(set(range(1, found[-1] + 1)) - set(found) - dropped)
         if missing:
             yield f"{epoch}: seq {missing} were never told"
         if len(set(found)) < len(found):
@@ -66,18 +109,21 @@ def _of_times(told: Sequence[Event]) -> Iterator[str]:
             yield f"{_name(event)}: published {published}, observed {observed}"
 
 
-def _of_lane(name: object, lane: Sequence[Event]) -> Iterator[str]:
+def _of_lane(
+    name: object, lane: Sequence[Event], drops: set[tuple[object, int | None]]
+) -> Iterator[str]:
     """The stream has a container's events in the order in which they were appended."""
     last: dict[tuple[str, str, int], int] = {}
     for event in lane:
         epoch = (event.node, event.node_id, event.epoch)
         before = last.get(epoch)
-        if event.prev_seq != before:
+        if event.prev_seq != before and (epoch, event.prev_seq) not in drops:
             yield f"{_name(event)}: prev_seq {event.prev_seq}, but {before} came before"
         last[epoch] = event.seq
     open_life: str | None = None
     for event in lane:
-        if open_life not in (None, event.incarnation):
+        after_a_gap = (_epoch(event), event.prev_seq) in drops
+        if open_life not in (None, event.incarnation) and not after_a_gap:
             yield f"{name}: {event.incarnation} has {event.type} while {open_life} is not deleted"
         open_life = None if event.type in _LAST else event.incarnation
 
@@ -160,7 +206,8 @@ def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
 
 def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
     """exec-added < exec-started < exited, or exec-added < start-failed."""
-    types = [event.type for event in events if event.type not in (T.SIGNALED, T.MONITOR_LOST)]
+    beside = (T.SIGNALED, T.MONITOR_LOST, T.EVENT_MISSED)
+    types = [event.type for event in events if event.type not in beside]
     good = [
         [T.EXEC_ADDED],
         [T.EXEC_ADDED, T.START_FAILED],

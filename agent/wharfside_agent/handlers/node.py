@@ -16,7 +16,9 @@ from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
 from wharfside_protocol.views import NodeInfo
 
@@ -35,6 +37,8 @@ class Node:
     commands: Commands
     journal: Journal
     drain: Drain
+    projections: Projections
+    snapshots: Snapshots
     info: Callable[[], NodeInfo]
     cgroup_of: Callable[[str], str]
     """The cgroup path of an incarnation."""

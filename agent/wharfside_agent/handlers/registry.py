@@ -20,6 +20,7 @@ from wharfside_agent.handlers.reads import (
     result,
     stats,
 )
+from wharfside_agent.handlers.resync import resync
 from wharfside_agent.handlers.run import run
 from wharfside_agent.handlers.signals import signal_process
 from wharfside_agent.handlers.start import start
@@ -38,6 +39,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "stats": stats,
         "wait": wait,
         "result": result,
+        "resync": resync,
         "cancel": cancel,
         "create": create,
         "start": start,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.store import Intent
 from wharfside_agent.services.commands import Call
+from wharfside_agent.services.updates import tell_updated, with_limits
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import StateValue, UpdateArgs
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import Updated
 from wharfside_protocol.specs import Limits
 
 
@@ -18,17 +20,31 @@ async def update(node: Node, call: Call, args: UpdateArgs) -> StateValue:
     live = node.containers.find(args.container, call.command.expect)
     advance(live.row.state, Input.UPDATE, live.row.name)
     limits = merged(live.row.spec.limits, args.limits)
+    intent = Intent(
+        incarnation=live.row.incarnation,
+        op="update",
+        step=Step.UPDATE_INTENDED,
+        begun_at=node.clock.now(),
+        command=call.id,
+        limits=args.limits,
+    )
+    await node.store.transact(lambda tx: tx.save_intent(intent))
+    node.journal.reached(Step.UPDATE_INTENDED)
     async with live.settling:
-        await live.runtime.update(args.limits)
-        spec = msgspec.structs.replace(live.row.spec, limits=limits)
-        row = await node.containers.advance(
+        try:
+            await live.runtime.update(args.limits)
+        except Exception:
+            await node.store.transact(lambda tx: tx.close_intent(intent.incarnation, "update"))
+            raise
+        node.journal.reached(Step.UPDATE_DONE)
+        row = await tell_updated(
+            node.containers,
             live,
-            Input.UPDATE,
-            Updated(limits=limits),
-            changes={"spec": spec},
-            cause=call.id,
-            also=lambda tx, row: call.settle(tx, state_value(row)),
+            limits,
+            call.id,
+            lambda tx, row: call.settle(tx, state_value(row)),
         )
+    node.journal.reached(Step.UPDATE_COMMITTED)
     return state_value(row)
 
 
@@ -38,7 +54,6 @@ def merged(now: Limits | None, wanted: Limits) -> Limits:
     Raises:
         Invalid: it gives none.
     """
-    given = {key: value for key, value in msgspec.structs.asdict(wanted).items() if value}
-    if not given:
+    if not any(msgspec.structs.asdict(wanted).values()):
         raise Invalid("update without a limit: give at least one of memory_bytes, pids, cpu_*")
-    return msgspec.structs.replace(now or Limits(), **given)
+    return with_limits(now, wanted)

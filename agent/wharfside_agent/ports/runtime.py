@@ -151,6 +151,14 @@ class Container(Protocol):
         """
         ...
 
+    async def find_execs(self) -> None:
+        """Adds execs that have a living monitor and are not among `processes` yet.
+
+        What is left of a launch that never came so far is ended: call it only where
+        no `exec` is under way.
+        """
+        ...
+
     async def pause(self) -> None: ...
 
     async def resume(self) -> None: ...

@@ -17,7 +17,7 @@ from wharfside_agent.core.journal import Step
 from wharfside_protocol.commands import Output
 from wharfside_protocol.events import EventType, WhyNotRestarting
 from wharfside_protocol.exits import ExitStatus
-from wharfside_protocol.specs import ContainerSpec, ProcessSpec
+from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState
 
 T = TypeVar("T")
@@ -45,7 +45,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     """One incarnation; pid, times and exit are those of its present run.
 
     `end_asked` is why its end was asked for (`stop`, `kill`); `held` why no policy starts
-    it again until somebody does.
+    it again until somebody does; `forgotten_run` is the run of which it was told that the
+    runtime forgot it.
     """
 
     name: str
@@ -66,13 +67,14 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     exit: ExitStatus | None = None
     held: WhyNotRestarting | None = None
     restart: RestartRow | None = None
+    forgotten_run: int | None = None
 
 
 class ProcessRow(Row, frozen=True, kw_only=True):
     """One process of one run, with what is needed to find it again.
 
     `limit_s` is how long an exec may run; `output` is the head of what an auto-removed
-    container's init printed.
+    container's init printed. `monitor_lost`: that was told.
     """
 
     incarnation: str
@@ -89,12 +91,13 @@ class ProcessRow(Row, frozen=True, kw_only=True):
     end_asked: str | None = None
     exit: ExitStatus | None = None
     output: Output | None = None
+    monitor_lost: bool = False
 
 
 class Intent(Row, frozen=True, kw_only=True):
     """Work on an incarnation that was begun and is neither finished nor undone.
 
-    `signal` and `grace_s` are those of a stop.
+    `signal` and `grace_s` are those of a stop, `limits` those of an update.
     """
 
     incarnation: str
@@ -105,6 +108,7 @@ class Intent(Row, frozen=True, kw_only=True):
     process: str | None = None
     signal: int | None = None
     grace_s: float | None = None
+    limits: Limits | None = None
 
 
 class CommandPhase(StrEnum):
@@ -175,6 +179,10 @@ class Tx(Protocol):
         """All that are not deleted."""
         ...
 
+    def names(self) -> list[str]:
+        """Of all containers, and of the deleted ones that are still remembered."""
+        ...
+
     def save_container(self, row: ContainerRow) -> None: ...
 
     def processes(self, incarnation: str, run: int) -> list[ProcessRow]: ...
@@ -201,8 +209,15 @@ class Tx(Protocol):
 
     def unfinished_commands(self) -> list[CommandRow]: ...
 
-    def append_event(self, draft: EventDraft) -> OutboxRow:
-        """Gives the event its seq and prev_seq and puts it into the outbox."""
+    def append_event(self, draft: EventDraft) -> OutboxRow | None:
+        """Gives the event its seq and prev_seq and puts it into the outbox.
+
+        None: the outbox is full, and the event is dropped; `tell_dropped` will tell it.
+        """
+        ...
+
+    def tell_dropped(self, now: int) -> bool:
+        """Tells what was dropped, once there is room again; whether it did."""
         ...
 
     def outbox(self, after_place: int, limit: int) -> list[OutboxRow]: ...
@@ -246,6 +261,23 @@ class Identity(Row, frozen=True, kw_only=True):
     moved: bool = False
 
 
+class OutboxRoom(Protocol):
+    """How full the outbox is."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def dropping(self) -> bool:
+        """Events are dropped, and that is not told yet."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Begin nothing that will bring terminal events."""
+        ...
+
+
 class Store(Protocol):
     @property
     def identity(self) -> Identity: ...
@@ -256,9 +288,22 @@ class Store(Protocol):
         With `durable` it is on the disk (fsync) when this returns.
 
         Raises:
-            Busy: too many changes wait.
+            Busy: too many changes wait; as DiskFull: there is no room on the disk. Nothing
+                of it was kept.
             whatever `change` raised: then nothing of it was kept.
         """
+        ...
+
+    @property
+    def room(self) -> OutboxRoom: ...
+
+    @property
+    def disk_full(self) -> bool:
+        """The disk is full: finish what is under way, and begin nothing new."""
+        ...
+
+    def keep_room(self) -> bool:
+        """Takes room for ends to come, once the disk has it; whether it could. In a thread."""
         ...
 
     def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:

@@ -47,6 +47,10 @@ class ExitWatch(Protocol):
         """The next thing to tell; Ended is the last. Waits without bound."""
         ...
 
+    def look(self) -> None:
+        """Looks by itself whether process and monitor are over: the doorbell may be broken."""
+        ...
+
     def close(self) -> None: ...
 
 

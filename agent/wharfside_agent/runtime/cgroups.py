@@ -55,6 +55,17 @@ async def remove(cgroup: Cgroup) -> None:
     await retried(_remove_once, cgroup)
 
 
+def remove_empty(cgroup: Cgroup) -> None:
+    """Removes one without processes. Idempotent.
+
+    Raises:
+        RuntimeFailed: it is not empty; it names what is left.
+    """
+    left = [str(top) for top in folders(cgroup) if not _rmdir(top)]
+    if left:
+        raise RuntimeFailed(f"cgroup {cgroup.path} cannot be removed: {left}", folders=left)
+
+
 async def _remove_once(cgroup: Cgroup) -> None:
     signal_all(cgroup, signal.SIGKILL)
     left = [str(top) for top in folders(cgroup) if not _rmdir(top)]

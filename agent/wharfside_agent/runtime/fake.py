@@ -123,6 +123,9 @@ class FakeContainer:
         process.run()
         return handle
 
+    async def find_execs(self) -> None:
+        """An exec of the fake has no life apart from its handle."""
+
     async def pause(self) -> None:
         self._require("running", "pause")
         self.body.state = "paused"
@@ -249,6 +252,9 @@ class FakeHandle:
         if self.ended is not None:
             raise NotFound(f"process {self._name} is over: nothing to signal")
         self.body.signal(number)
+
+    def look(self) -> None:
+        self.body.ring()
 
     def lose_monitor(self) -> None:
         """The monitor is killed, its process lives on."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
+from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import LaneRow, OutboxRow, Store, Tx
+from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 
 GATHER_S = 0.02
@@ -25,8 +27,9 @@ class _Batch:
 class Acks:
     """`note` takes an ack; `settled` waits until a lane's ack is committed."""
 
-    def __init__(self, store: Store, tasks: Tasks) -> None:
+    def __init__(self, store: Store, clock: Clock, tasks: Tasks) -> None:
         self._store = store
+        self._clock = clock
         self._tasks = tasks
         self._open: _Batch | None = None
         self._batch_of: dict[str, _Batch] = {}
@@ -54,7 +57,10 @@ class Acks:
     async def _commit(self, batch: _Batch) -> None:
         await _at_most(batch.hurry, GATHER_S)
         self._open = None
-        await self._store.transact(lambda tx: _forget(tx, batch))
+        async for attempt in insist("PubAcks"):
+            with attempt:
+                now = self._clock.now()
+                await self._store.transact(lambda tx: _forget(tx, batch, now))  # noqa: B023
         for row, _sequence in batch.acks:
             if self._batch_of.get(row.lane) is batch:
                 del self._batch_of[row.lane]
@@ -68,7 +74,8 @@ async def _at_most(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _forget(tx: Tx, batch: _Batch) -> None:
+def _forget(tx: Tx, batch: _Batch, now: int) -> None:
     for row, sequence in batch.acks:
         tx.forget_event(row.place)
         tx.save_lane(LaneRow(lane=row.lane, last_acked=sequence))
+    tx.tell_dropped(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -79,6 +80,11 @@ class Commands:
         self._node = node
         self._running: dict[str, Call] = {}
         self._going_down = False
+        self._admit: Callable[[str], None] = lambda _op: None
+
+    def admit_by(self, admit: Callable[[str], None]) -> None:
+        """`admit(op)` is asked before a new command is written down; it raises to refuse."""
+        self._admit = admit
 
     def new_call(self, command: Command) -> Call:
         return Call(command, self._clock.now(), _book=self)
@@ -88,6 +94,7 @@ class Commands:
 
         Raises:
             Conflict: the id stands for another command.
+            Busy: it is new, and the node cannot take it now.
         """
         call.digest = command_digest(call.command.op, call.command.args)
         call.outcome = asyncio.get_running_loop().create_future()
@@ -116,6 +123,7 @@ class Commands:
     def _enter(self, tx: Tx, call: Call) -> CommandRow | None:
         known = tx.command(call.id)
         if known is None:
+            self._admit(call.command.op)
             tx.save_command(self._row(call, CommandPhase.RUNNING))
         return known
 

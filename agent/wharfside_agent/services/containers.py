@@ -33,10 +33,15 @@ Also = Callable[[Tx, ContainerRow], None]
 
 @dataclass(slots=True)
 class LiveProcess:
-    """A process of the present run; `ended` resolves once its exit is committed."""
+    """A process of the present run; `ended` resolves once its exit is committed.
+
+    `follower` waits for its end; from `seen_over` on it works on telling it.
+    """
 
     row: ProcessRow
     handle: Process | None = None
+    follower: asyncio.Task[None] | None = None
+    seen_over: bool = False
     ended: asyncio.Future[ExitStatus] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )

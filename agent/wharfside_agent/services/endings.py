@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 import structlog
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
@@ -26,8 +29,14 @@ from wharfside_protocol.states import INIT, ContainerState
 
 log = structlog.get_logger(__name__)
 
-HELD = {WhyStopping.COMMAND: Why.STOPPED, WhyStopping.DISCONNECTED: Why.DISCONNECTED}
-"""Why no policy starts again what was stopped so."""
+STOPPED_FOR: Mapping[WhyStopping, tuple[ExitReason, Why | None]] = MappingProxyType(
+    {
+        WhyStopping.COMMAND: (ExitReason.STOP, Why.STOPPED),
+        WhyStopping.DISCONNECTED: (ExitReason.STOP, Why.DISCONNECTED),
+        WhyStopping.MONITOR_LOST: (ExitReason.MONITOR_LOST, None),
+    }
+)
+"""The exit's reason, and why no policy starts it again (None: the policy decides)."""
 
 KILL_WAIT_S = 20.0
 """After SIGKILL an end is told within this, or something is wrong (a hung kernel, disk)."""
@@ -53,11 +62,9 @@ class Endings:
         cause: str | None,
         why: WhyStopping = WhyStopping.COMMAND,
     ) -> None:
-        """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait.
-
-        Whatever its policy, it is not started again for this end.
-        """
+        """Tells `stopping`, sends the signal, thaws a paused one. Holds no wait."""
         if live.row.end_asked is None:
+            reason, held = STOPPED_FOR[why]
             intent = Intent(
                 incarnation=live.row.incarnation,
                 op="stop",
@@ -71,7 +78,7 @@ class Endings:
                 live,
                 Input.STOP,
                 Stopping(signal=number, grace_s=grace_s, why=why),
-                changes={"end_asked": str(ExitReason.STOP), "held": HELD[why]},
+                changes={"end_asked": str(reason), "held": held},
                 cause=cause,
                 also=lambda tx, _row: tx.save_intent(intent),
             )
@@ -162,7 +169,7 @@ class Endings:
 
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
-            for op in ("delete", "stop", "start", "freeze", "rerun"):
+            for op in ("delete", "stop", "start", "freeze", "update", "rerun"):
                 tx.close_intent(live.row.incarnation, op)
             if also is not None:
                 also(tx, live.row)
@@ -187,6 +194,20 @@ class Endings:
                 await self.remove_if_asked(live)
             finally:
                 ticket.release()
+
+    async def after_monitor(self, live: Live) -> None:
+        """`on_monitor_lost = "stop"`: its own signal, its grace, KILL; in its lane like a stop."""
+        spec = live.row.spec
+        number = signal_number(spec.stop_signal)
+        ticket = await self._lanes.enter(live.row.name)
+        try:
+            alive = live.row.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+            if not alive or live.row.end_asked is not None:
+                return
+            await self.ask_to_stop(live, number, spec.grace_s, None, WhyStopping.MONITOR_LOST)
+        finally:
+            ticket.release()
+        await self.see_to_the_end(live, spec.grace_s)
 
     def _output_to_keep(self, live: Live) -> ProcessRow | None:
         """What an auto-removed one printed stays readable with its terminal record."""

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 import structlog
@@ -19,12 +20,14 @@ from wharfside_agent.core import lifecycle
 from wharfside_agent.core.exit_status import interpret
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.errors import is_shortage
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Container, Process
 from wharfside_agent.ports.store import EventDraft, ProcessRow
 from wharfside_agent.ports.watcher import Ended, MonitorGone, OomCounters
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import NotFound, WharfsideError
 from wharfside_protocol.events import EventType, Exited, MonitorLost, Oom
@@ -52,41 +55,59 @@ class ExitTeller:
         self._clock = clock
         self._journal = journal
         self._after_exit: Callable[[Live], Awaitable[None]] | None = None
+        self._after_monitor: Callable[[Live], Coroutine[Any, Any, None]] | None = None
 
     def then(self, after_exit: Callable[[Live], Awaitable[None]]) -> None:
         """`after_exit` runs after every told end of an init (auto-remove, restart policies)."""
         self._after_exit = after_exit
 
+    def at_monitor_lost(self, act: Callable[[Live], Coroutine[Any, Any, None]]) -> None:
+        """`act` runs beside the watch on a container whose init has lost its monitor."""
+        self._after_monitor = act
+
     def follow(self, live: Live) -> None:
         """Follows a container's init and its OOM counter."""
         name = live.row.name
-        self._tasks.start(self._follow(live, live.init), f"exit of {name}")
+        live.init.follower = self._tasks.start(self._follow(live, live.init), f"exit of {name}")
         self._tasks.start(self._follow_oom(live, live.runtime), f"oom of {name}")
 
     def follow_exec(self, live: Live, process: LiveProcess) -> None:
         """Follows one; it is killed when its time is up, also in a later life of the agent."""
         row = process.row
-        self._tasks.start(self._follow(live, process), f"exit of {live.row.name}/{row.process}")
+        name = f"exit of {live.row.name}/{row.process}"
+        process.follower = self._tasks.start(self._follow(live, process), name)
         if row.limit_s is not None:
             now = self._clock.now()
             spent_s = (now - (row.started_at or now)) / NANOSECONDS
             left_s = max(0.0, row.limit_s - spent_s)
             self._tasks.start(_end_in_time(process, left_s), f"limit of {row.process}")
 
+    def look_again(self, live: Live, process: LiveProcess) -> None:
+        """For the relist: a doorbell that did not ring, or a follower that failed."""
+        if process.handle is None:
+            return
+        process.handle.watch.look()
+        if process.follower is None or process.follower.done():
+            name = f"exit of {live.row.name}/{process.row.process}, again"
+            process.follower = self._tasks.start(self._follow(live, process), name)
+
     async def _follow(self, live: Live, process: LiveProcess) -> None:
         assert process.handle is not None
-        ended = await self._end_of(live, process.handle)
+        ended = await self._end_of(live, process, process.handle)
+        process.seen_over = True
         self._journal.reached(Step.EXIT_SEEN)
-        if process.row.process == INIT:
-            await self._tell_init(live, process, ended)
-        else:
-            await self._tell_exec(live, process, ended)
+        tell = self._tell_init if process.row.process == INIT else self._tell_exec
+        async for attempt in insist(f"exit of {live.row.name}/{process.row.process}"):
+            with attempt:
+                await tell(live, process, ended)
         self._journal.reached(Step.EXIT_COMMITTED)
         process.handle.close()
         if process.row.process == INIT and self._after_exit and not live.discarded:
-            await self._after_exit(live)
+            async for attempt in insist(f"what follows the exit of {live.row.name}"):
+                with attempt:
+                    await self._after_exit(live)
 
-    async def _end_of(self, live: Live, handle: Process) -> Ended:
+    async def _end_of(self, live: Live, process: LiveProcess, handle: Process) -> Ended:
         while True:
             told = await handle.watch.next()
             match told:
@@ -94,11 +115,26 @@ class ExitTeller:
                     return told
                 case MonitorGone(watched_by=witness):
                     data = MonitorLost(pid=handle.pid, watched_by=witness)
-                    await self._tell_monitor_lost(live, handle.id, data)
+                    async for attempt in insist(f"lost monitor of {live.row.name}"):
+                        with attempt:
+                            await self._tell_monitor_lost(live, process, data)
+                    if handle.id == INIT and self._after_monitor is not None:
+                        act = self._after_monitor(live)
+                        self._tasks.start(act, f"monitor of {live.row.name}")
 
-    async def _tell_monitor_lost(self, live: Live, process: str, data: MonitorLost) -> None:
-        draft = self._containers.draft(live.row, EventType.MONITOR_LOST, data, process=process)
-        await self._containers.commit(live, [draft])
+    async def _tell_monitor_lost(self, live: Live, process: LiveProcess, data: MonitorLost) -> None:
+        """Once a monitor: a later life of the agent finds it dead, too.
+
+        Settling: a start under way writes the same row.
+        """
+        async with live.settling:
+            if process.row.monitor_lost:
+                return
+            row = msgspec.structs.replace(process.row, monitor_lost=True)
+            type_, name = EventType.MONITOR_LOST, row.process
+            draft = self._containers.draft(live.row, type_, data, process=name)
+            await self._containers.commit(live, [draft], also=lambda tx, _row: tx.save_process(row))
+            process.row = row
 
     async def _tell_init(self, live: Live, process: LiveProcess, ended: Ended) -> None:
         pending = await self._hold_for_execs(live)
@@ -166,15 +202,17 @@ class ExitTeller:
     async def _follow_oom(self, live: Live, run: Container) -> None:
         """Settling: the exit's own last look at the counter must not tell the same kill again."""
         async for counters in run.oom():
-            async with live.settling:
-                added = _kills_added(live, counters)
-                if added and live.handle is run and _may_end(live, live.row.run):
-                    await self._tell_oom(live, counters, added)
+            async for attempt in insist(f"oom of {live.row.name}"):
+                with attempt:
+                    await self._tell_oom(live, run, counters)
 
-    async def _tell_oom(self, live: Live, counters: OomCounters, added: int) -> None:
-        draft = self._oom_draft(live, counters, added, None)
-        changes = {"oom_kills": live.row.oom_kills + added}
-        await self._containers.commit(live, [draft], changes=changes)
+    async def _tell_oom(self, live: Live, run: Container, counters: OomCounters) -> None:
+        async with live.settling:
+            added = _kills_added(live, counters)
+            if added and live.handle is run and _may_end(live, live.row.run):
+                draft = self._oom_draft(live, counters, added, None)
+                changes = {"oom_kills": live.row.oom_kills + added}
+                await self._containers.commit(live, [draft], changes=changes)
 
     def _oom_draft(
         self, live: Live, counters: OomCounters | None, added: int, status: ExitStatus | None
@@ -221,6 +259,8 @@ def _last_figures(live: Live) -> tuple[OomCounters | None, int | None]:
     try:
         return live.runtime.oom_counters(), live.runtime.cpu_us()
     except (NotFound, WharfsideError, OSError) as error:
+        if is_shortage(error):  # without its figures an exit may miss the kill that caused it
+            raise
         log.warning("no-last-figures", container=live.row.name, error=str(error))
         return None, None
 

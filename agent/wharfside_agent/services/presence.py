@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -44,7 +45,7 @@ class TwinFound(Exception):
 
 
 class Presence:
-    """`base` is what does not change in this life; `ready` tells what is not well."""
+    """`base` is what does not change in this life; `now` tells fields that do."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Presence:
         clock: Clock,
         containers: Containers,
         tasks: Tasks,
-        ready: Callable[[], dict[str, str]],
+        now: Callable[[], dict[str, Any]],
         draining: Callable[[], bool],
     ) -> None:
         self._base = base
@@ -63,7 +64,7 @@ class Presence:
         self._clock = clock
         self._containers = containers
         self._tasks = tasks
-        self._ready = ready
+        self._now = now
         self._draining = draining
         self._changed = asyncio.Event()
         self._down = False
@@ -97,8 +98,8 @@ class Presence:
             at=to_timestamp(self._clock.now()),
             since_seq=self._since,
             containers=self._counts(),
-            ready=self._ready(),
             bus=self._bus.view(),
+            **self._now(),
         )
 
     def _counts(self) -> ContainerCounts:

@@ -34,6 +34,9 @@ DELETED_TTL = "1h"
 """So long a deleted container's key tells that it is deleted; then the server drops it."""
 
 
+DELETED_TOLD_NS = 3600 * 1_000_000_000
+
+
 class Projections:
     """Puts what the publisher says has been told, in rounds: no two puts of a key overlap."""
 
@@ -49,6 +52,13 @@ class Projections:
         if lane != NODE_TOKEN:
             self._due.add(lane)
             self._wake.set()
+
+    async def all_due(self) -> list[str]:
+        """Every container that the store knows, deleted ones too, is put again; their names."""
+        names = await self._store.transact(lambda tx: tx.names())
+        self._due.update(names)
+        self._wake.set()
+        return names
 
     async def run(self) -> None:
         """Puts what is due, for ever; what the bus does not take is read and put again."""
@@ -92,6 +102,8 @@ class Projections:
             return
         payload = encode(self._projection(row, seq))
         headers = {"Nats-TTL": DELETED_TTL} if row.state is ContainerState.DELETED else {}
+        if row.deleted_at is not None and row.deleted_at < self._clock.now() - DELETED_TOLD_NS:
+            payload, headers = b"", headers | {"KV-Operation": "DEL"}
         key = container_key(self._store.identity.node, row.name)
         await self._bus.publish(key, payload, headers=headers)
 

@@ -12,13 +12,19 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from wharfside_agent.core.sequencing import SendAgain, Stored, after_wrong_sequence
+from wharfside_agent.core.sequencing import (
+    RECOGNIZED_NS,
+    SendAgain,
+    Stored,
+    after_wrong_sequence,
+)
 from wharfside_agent.ports.bus import Bus, WrongSequence
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import OutboxRow, Store
 from wharfside_agent.services.acks import Acks
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.lane_starts import LaneStarts
+from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.trace import HEADER as TRACE_HEADER
 from wharfside_protocol.cloudevents import to_headers
@@ -41,7 +47,13 @@ class Publisher:
     """The only one that publishes events."""
 
     def __init__(
-        self, store: Store, bus: Bus, subjects: Subjects, clock: Clock, tasks: Tasks
+        self,
+        store: Store,
+        bus: Bus,
+        subjects: Subjects,
+        clock: Clock,
+        tasks: Tasks,
+        recognized_ns: int = RECOGNIZED_NS,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -51,9 +63,10 @@ class Publisher:
         self._node = store.identity.node
         self._lanes: dict[str, deque[OutboxRow]] = {}
         self._slots = asyncio.Semaphore(MAX_LANES)
-        self._acks = Acks(store, tasks)
+        self._acks = Acks(store, clock, tasks)
         self._insistence = Insistence(bus)
         self._starts = LaneStarts(store, bus, subjects, self._insistence)
+        self._recognized_ns = recognized_ns
         self._held = 0
         self._last_held = 0
         self._spilled = False
@@ -73,6 +86,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Takes up what former lives left in the outbox, then what each commit appends."""
+        await self._store.transact(lambda tx: tx.tell_dropped(self._clock.now()))
         self._store.on_appended(self._offer)
         rows = await self._store.transact(lambda tx: tx.outbox(0, MAX_HELD))
         self._replayed_through = rows[-1].place if rows else 0
@@ -104,7 +118,9 @@ class Publisher:
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
         await self.released.wait()
-        expected = await self._starts.expected(name, lane[0].last_acked)
+        async for attempt in insist(f"start of lane {name}"):
+            with attempt:
+                expected = await self._starts.expected(name, lane[0].last_acked)
         while lane:
             await self._acks.settled(name)
             async with self._slots:
@@ -122,11 +138,14 @@ class Publisher:
     async def _publish(self, row: OutboxRow, lane: str, expected: int) -> int:
         event = _stored_event(row.event)
         headers = to_headers(event) | ({TRACE_HEADER: row.trace} if row.trace else {})
+        first_try = self._clock.boottime()
         return await self._insistence.until_taken(
-            lane, lambda: self._send(self._stamped(row, event), headers, expected)
+            lane, lambda: self._send(self._stamped(row, event), headers, expected, first_try)
         )
 
-    async def _send(self, event: Event, headers: dict[str, str], expected: int) -> int:
+    async def _send(
+        self, event: Event, headers: dict[str, str], expected: int, first_try: int
+    ) -> int:
         subject = self._subjects.event(self._node, event.container, event.type)
         scope = self._subjects.events_of(self._node, event.container)
         payload = encode(event)
@@ -141,17 +160,29 @@ class Publisher:
                     expected_subject=scope,
                 )
             except WrongSequence as wrong:
-                age_ns = self._clock.now() - from_timestamp(event.observed_at)
-                match after_wrong_sequence(expected, wrong.actual, age_ns=age_ns):
+                match after_wrong_sequence(
+                    expected,
+                    wrong.actual,
+                    age_ns=self._age_ns(event, first_try),
+                    recognized_ns=self._recognized_ns,
+                ):
                     case Stored(sequence):
                         return sequence
                     case SendAgain(expected):
                         continue
 
+    def _age_ns(self, event: Event, first_try: int) -> int:
+        """By the clock on the wall; since `first_try` (boot time), should that have been set."""
+        age_ns = self._clock.now() - from_timestamp(event.observed_at)
+        tried_ns = self._clock.boottime() - first_try
+        return age_ns if age_ns < 0 else max(age_ns, tried_ns)
+
     def _stamped(self, row: OutboxRow, event: Event) -> Event:
+        """Never published before it was observed: the clock may have been set back since."""
+        now = max(self._clock.now(), from_timestamp(event.observed_at))
         return msgspec.structs.replace(
             event,
-            published_at=to_timestamp(self._clock.now()),
+            published_at=to_timestamp(now),
             replayed=row.place <= self._replayed_through,
         )
 

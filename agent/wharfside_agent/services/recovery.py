@@ -23,7 +23,15 @@ from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.restarts import Restarts
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
-from wharfside_agent.services.unfinished import DELETE, FREEZE, START, STOP, Begun, Unfinished
+from wharfside_agent.services.unfinished import (
+    DELETE,
+    FREEZE,
+    START,
+    STOP,
+    UPDATE,
+    Begun,
+    Unfinished,
+)
 from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
 from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
@@ -192,6 +200,8 @@ class Recovery:
                 return
         if FREEZE in begun:
             await self._unfinished.settle_freeze(live, begun[FREEZE])
+        if UPDATE in begun:
+            await self._unfinished.settle_update(live, begun[UPDATE])
         await self._tell_reattached(live)
         # As in a delete that is not interrupted: no exit is told for what never ran.
         live.discarded = DELETE in begun and live.row.state is ContainerState.CREATED

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
+from wharfside_agent.core import lifecycle
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.errors import told
@@ -23,6 +24,7 @@ from wharfside_agent.services.containers import Also, Containers, Live, LiveProc
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.updates import tell_updated, with_limits
 from wharfside_agent.services.views import create_value, standing, state_value
 from wharfside_protocol.commands import DeleteValue, WaitValue
 from wharfside_protocol.errors import Canceled, ErrorBody, ErrorCode, WharfsideError
@@ -36,6 +38,7 @@ Begun = Mapping[tuple[str, str | None], Intent]
 
 RERUN = ("rerun", None)
 START, FREEZE, STOP, DELETE = ("start", None), ("freeze", None), ("stop", None), ("delete", None)
+UPDATE = ("update", None)
 
 
 def _settling(call: Call | None) -> Also:
@@ -140,6 +143,31 @@ class Unfinished:
 
             done = Input.PAUSE if state == "paused" else Input.RESUME
             await self._containers.advance(live, done, cause=intent.command, also=settle)
+
+    async def settle_update(self, live: Live, intent: Intent) -> None:
+        """Done again: the runtime may or may not have the limits, and to give them twice is once.
+
+        One that is over, or where the runtime refuses, keeps those that were told.
+        """
+        over = (live.row.state, Input.UPDATE) not in lifecycle.TABLE
+        try:
+            async with self._answering(await self._commands.adopt(intent.command)) as call:
+                if over or intent.limits is None:
+                    advice = "it ended, or the node's agent did, before its limits were changed"
+                    raise Canceled(advice, stage="running")
+                await live.runtime.update(intent.limits)
+
+                def settle(tx: Tx, row: ContainerRow) -> None:
+                    if call is not None:
+                        call.settle(tx, state_value(row))
+
+                limits = with_limits(live.row.spec.limits, intent.limits)
+                await tell_updated(self._containers, live, limits, intent.command, settle)
+        except WharfsideError as error:
+            log.warning("update-not-finished", container=live.row.name, error=error.message)
+            await self._containers.commit(
+                live, also=lambda tx, row: tx.close_intent(row.incarnation, "update")
+            )
 
     async def settle_execs(self, live: Live, begun: Begun) -> None:
         """Told if a process is found; else, as far as anyone can tell, it never ran."""

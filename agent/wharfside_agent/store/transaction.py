@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from typing import TypeVar
 
@@ -20,7 +21,14 @@ from wharfside_agent.ports.store import (
     ProcessRow,
     Row,
 )
-from wharfside_protocol.events import Event
+from wharfside_agent.store.room import (
+    DROPPED_KEY,
+    Room,
+    encode_dropped,
+    parse_dropped,
+    with_drop,
+)
+from wharfside_protocol.events import Event, EventsDropped, EventType, facts
 from wharfside_protocol.states import INIT
 from wharfside_protocol.subjects import NODE_TOKEN
 from wharfside_protocol.times import from_timestamp, to_timestamp
@@ -48,9 +56,10 @@ def _exec_ended_at(row: ProcessRow) -> int | None:
 class SqliteTx:
     """See ports.store.Tx. Lives on the writer's thread, inside one savepoint at a time."""
 
-    def __init__(self, db: sqlite3.Connection, identity: Identity) -> None:
+    def __init__(self, db: sqlite3.Connection, identity: Identity, room: Room) -> None:
         self._db = db
         self._identity = identity
+        self.room = dataclasses.replace(room)
         self.appended: list[OutboxRow] = []
 
     def container(self, incarnation: str) -> ContainerRow | None:
@@ -64,6 +73,10 @@ class SqliteTx:
     def containers(self) -> list[ContainerRow]:
         sql = "SELECT body FROM containers WHERE deleted_at IS NULL ORDER BY incarnation"
         return _rows(self._db.execute(sql), ContainerRow)
+
+    def names(self) -> list[str]:
+        sql = "SELECT DISTINCT name FROM containers ORDER BY name"
+        return [name for (name,) in self._db.execute(sql)]
 
     def save_container(self, row: ContainerRow) -> None:
         self._db.execute(
@@ -123,30 +136,59 @@ class SqliteTx:
         sql = "SELECT body FROM commands WHERE phase = ?"
         return _rows(self._db.execute(sql, (CommandPhase.RUNNING,)), CommandRow)
 
-    def append_event(self, draft: EventDraft) -> OutboxRow:
+    def append_event(self, draft: EventDraft) -> OutboxRow | None:
         lane = draft.container or NODE_TOKEN
         last_acked, previous = self._standing(lane)
         event = self._placed(draft, previous)
-        body = _encode(event)
         self._db.execute(
             "INSERT INTO lanes (lane, last_epoch, last_seq) VALUES (?, ?, ?) ON CONFLICT (lane)"
             " DO UPDATE SET last_epoch = excluded.last_epoch, last_seq = excluded.last_seq",
             (lane, event.epoch, event.seq),
         )
+        if not self.room.takes(draft.type):
+            self._drop(event)
+            return None
+        return self._append(lane, event, draft.trace, last_acked)
+
+    def _append(
+        self, lane: str, event: Event, trace: str | None, last_acked: int | None
+    ) -> OutboxRow:
+        body = _encode(event)
         cursor = self._db.execute(
             "INSERT INTO outbox (epoch, seq, lane, event, trace) VALUES (?, ?, ?, ?, ?)",
-            (event.epoch, event.seq, lane, body, draft.trace),
+            (event.epoch, event.seq, lane, body, trace),
         )
         assert cursor.lastrowid is not None
         row = OutboxRow(
-            place=cursor.lastrowid,
-            lane=lane,
-            event=body,
-            trace=draft.trace,
-            last_acked=last_acked,
+            place=cursor.lastrowid, lane=lane, event=body, trace=trace, last_acked=last_acked
         )
         self.appended.append(row)
+        self.room.waiting += 1
         return row
+
+    def _drop(self, event: Event) -> None:
+        """The gap that it leaves is remembered in the same transaction."""
+        dropped = parse_dropped(self.meta(DROPPED_KEY))
+        dropped = with_drop(dropped, event.epoch, event.seq, event.type)
+        self.set_meta(DROPPED_KEY, encode_dropped(dropped))
+        self.room.dropping = True
+
+    def tell_dropped(self, now: int) -> bool:
+        if not (self.room.dropping and self.room.wants_relief):
+            return False
+        self.room.dropping = False
+        for each in parse_dropped(self.meta(DROPPED_KEY)):
+            data = EventsDropped(
+                epoch=each.epoch,
+                from_seq=each.first,
+                to_seq=each.last,
+                types=[EventType(name) for name in each.types],
+            )
+            type_ = EventType.EVENTS_DROPPED
+            draft = EventDraft(type=type_, occurred_at=now, observed_at=now, data=facts(data))
+            self.append_event(draft)
+        self._db.execute("DELETE FROM meta WHERE key = ?", (DROPPED_KEY,))
+        return True
 
     def _placed(self, draft: EventDraft, previous: int | None) -> Event:
         identity = self._identity
@@ -203,7 +245,8 @@ class SqliteTx:
         return self._standing(lane)[1] or 0
 
     def forget_event(self, place: int) -> None:
-        self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))
+        gone = self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))
+        self.room.waiting -= gone.rowcount
 
     def published_through(self) -> int:
         sql = "SELECT min(seq) FROM outbox WHERE epoch = ?"

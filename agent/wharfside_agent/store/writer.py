@@ -14,18 +14,22 @@ what comes after it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import dataclasses
 import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wharfside_agent.errors import DiskFull, StartError
 from wharfside_agent.ports.store import Identity, OutboxRow, Tx
 from wharfside_agent.store.identity import claim
+from wharfside_agent.store.reserve import DEFAULT_BYTES, Reserve, is_full
+from wharfside_agent.store.room import DEFAULT_MAX_EVENTS, DROPPED_KEY, Room
 from wharfside_agent.store.schema import migrate
 from wharfside_agent.store.transaction import SqliteTx
 from wharfside_protocol.errors import Busy
@@ -60,9 +64,13 @@ class _Job:
 class SqliteStore:
     """See ports.store.Store. Made by `open_store`; lives on the loop that runs then."""
 
-    def __init__(self, db: sqlite3.Connection, identity: Identity) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, identity: Identity, room: Room, reserve: Reserve
+    ) -> None:
         self._db = db
         self._identity = identity
+        self._room = room
+        self._reserve = reserve
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._tell: Callable[[Sequence[OutboxRow]], None] = lambda _rows: None
@@ -76,6 +84,18 @@ class SqliteStore:
     @property
     def identity(self) -> Identity:
         return self._identity
+
+    @property
+    def room(self) -> Room:
+        return self._room
+
+    @property
+    def disk_full(self) -> bool:
+        return not self._reserve.whole
+
+    def keep_room(self) -> bool:
+        """Takes back what was given up of the reserve, once there is room; in a thread."""
+        return self._reserve.rebuild()
 
     def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:
         self._tell = tell
@@ -103,8 +123,22 @@ class SqliteStore:
         return await future
 
     def _commit_at_once(self, change: Callable[[Tx], T]) -> T:
+        while True:
+            try:
+                return self._commit_once(change)
+            except sqlite3.Error as error:
+                self._make_room_or_raise(error)
+
+    def _make_room_or_raise(self, error: sqlite3.Error) -> None:
+        """Raises DiskFull where nothing is left to give; another error goes through."""
+        if not is_full(error):
+            raise error
+        if not self._reserve.give():
+            raise DiskFull from error
+
+    def _commit_once(self, change: Callable[[Tx], T]) -> T:
         began = time.monotonic()
-        tx = SqliteTx(self._db, self._identity)
+        tx = SqliteTx(self._db, self._identity, self._room)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             value = change(tx)
@@ -114,6 +148,7 @@ class SqliteStore:
                 self._db.execute("ROLLBACK")
             raise
         ended = time.monotonic()
+        self._room = tx.room
         self._commits += 1
         if ended - began > SLOW_COMMIT_S:
             self._slow_until = ended + SLOW_FOR_S
@@ -133,16 +168,26 @@ class SqliteStore:
         going = True
         while going:
             batch, going = self._next_batch()
-            tx = SqliteTx(self._db, self._identity)
-            try:
-                self._checkpoint_if_due()
-                self._commit(batch, tx)
-            except sqlite3.Error as error:
-                tx.appended.clear()
-                for job in batch:
-                    job.error = error
-            self._loop.call_soon_threadsafe(self._deliver, batch, tx.appended)
+            self._checkpoint_if_due()
+            appended = self._commit_batch(batch)
+            self._loop.call_soon_threadsafe(self._deliver, batch, appended)
         self._db.close()
+
+    def _commit_batch(self, batch: list[_Job]) -> list[OutboxRow]:
+        """What it appended to the outbox; nothing where it could not be committed."""
+        while True:
+            tx = SqliteTx(self._db, self._identity, self._room)
+            try:
+                self._commit(batch, tx)
+                self._room = tx.room
+                return tx.appended
+            except sqlite3.Error as error:
+                try:
+                    self._make_room_or_raise(error)
+                except (sqlite3.Error, DiskFull) as final:
+                    for job in batch:
+                        job.error = final
+                    return []
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
         batch: list[_Job] = []
@@ -158,8 +203,9 @@ class SqliteStore:
         """Before the commit, not after it: the first to write behind a checkpoint begins the
         log anew, with an fsync. SQLite's own checkpoints are off."""
         if self._commits >= CHECKPOINT_COMMITS:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._commits = 0
+            with suppress(sqlite3.Error):  # a full disk: the log grows on, until there is room
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _commit(self, batch: list[_Job], tx: SqliteTx) -> None:
         durable = any(job.durable for job in batch)
@@ -181,13 +227,17 @@ class SqliteStore:
 
     def _run(self, job: _Job, tx: SqliteTx) -> None:
         """One change in a savepoint: what it raises undoes it alone."""
-        told = len(tx.appended)
+        told, room = len(tx.appended), dataclasses.replace(tx.room)
         self._db.execute("SAVEPOINT change")
+        job.error = None
         try:
             job.value = job.change(tx)
         except Exception as error:
+            if is_full(error):
+                raise
             self._db.execute("ROLLBACK TO change")
             del tx.appended[told:]
+            tx.room = room
             job.error = error
         self._db.execute("RELEASE change")
 
@@ -207,31 +257,59 @@ class SqliteStore:
 def _fold_in_the_log(db: sqlite3.Connection) -> None:
     """What former lives left in the log: an agent that is killed before CHECKPOINT_COMMITS, again
     and again, would else fill the disk with it. On a disk that is full already it stays."""
-    with contextlib.suppress(sqlite3.OperationalError):
+    with suppress(sqlite3.OperationalError):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def open_store(path: Path, node: str, boot_id: str, now: int) -> SqliteStore:
+def open_store(
+    path: Path,
+    node: str,
+    boot_id: str,
+    now: int,
+    *,
+    max_events: int = DEFAULT_MAX_EVENTS,
+    reserve_bytes: int = DEFAULT_BYTES,
+) -> SqliteStore:
     """Opens or makes the store of `node`; call it on the loop that will use it.
 
     Raises:
         ForeignStore, SchemaTooNew: the store is not for this agent.
+        StartError: the disk is full.
         sqlite3.DatabaseError: it cannot be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA busy_timeout=5000")
-        db.execute("PRAGMA wal_autocheckpoint=0")
-        db.execute("PRAGMA synchronous=FULL")
-        _fold_in_the_log(db)
-        migrate(db)
-        db.execute("BEGIN IMMEDIATE")
-        identity = claim(db, node, boot_id, now, str(path.stat().st_ino))
-        db.execute("COMMIT")
-        db.execute("PRAGMA synchronous=NORMAL")
-    except BaseException:
-        db.close()
-        raise
-    return SqliteStore(db, identity)
+    reserve = Reserve(path.with_name("reserve"), reserve_bytes)
+    while True:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            identity = _opened(db, node, boot_id, now, str(path.stat().st_ino))
+            room = _room(db, max_events)
+            break
+        except BaseException as error:
+            db.close()
+            if not is_full(error):
+                raise
+            if not reserve.give():
+                raise StartError(f"{path.parent}: the disk is full: free some space") from error
+    reserve.rebuild()
+    return SqliteStore(db, identity, room, reserve)
+
+
+def _opened(db: sqlite3.Connection, node: str, boot_id: str, now: int, file: str) -> Identity:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA busy_timeout=5000")
+    db.execute("PRAGMA wal_autocheckpoint=0")
+    db.execute("PRAGMA synchronous=FULL")
+    _fold_in_the_log(db)
+    migrate(db)
+    db.execute("BEGIN IMMEDIATE")
+    identity = claim(db, node, boot_id, now, file)
+    db.execute("COMMIT")
+    db.execute("PRAGMA synchronous=NORMAL")
+    return identity
+
+
+def _room(db: sqlite3.Connection, max_events: int) -> Room:
+    (waiting,) = db.execute("SELECT count(*) FROM outbox").fetchone()
+    dropped = db.execute("SELECT 1 FROM meta WHERE key = ?", (DROPPED_KEY,)).fetchone()
+    return Room(waiting, max_events, dropping=dropped is not None)

@@ -7,6 +7,7 @@ so by then the log is whole and the file is there: no inotify, no exit folder.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import time
@@ -23,6 +24,8 @@ from wharfside_protocol.exits import StatusSource
 MONITOR_SECONDS = 10.0
 """A conmon that lives on so long after its process is stopped, or held by an attach
 client that does not read: the exit is then told without it."""
+
+AGAIN_SECONDS = 0.2
 
 REAP_SECONDS = 10.0
 """Another parent (pid 1) reaps an orphan within 2 s, or never."""
@@ -85,6 +88,11 @@ class PidfdExitWatch:
             return self._ended
         return await self._told.get()
 
+    def look(self) -> None:
+        self._monitor.look()
+        self._process.look()
+        self._look()
+
     def close(self) -> None:
         self._stop_waiting()
         self._process.close()
@@ -100,6 +108,18 @@ class PidfdExitWatch:
 
     def _look(self) -> None:
         """What is to be done by what is known now: at arming, and after either's end."""
+        self._or_again(self._look_once)
+
+    def _or_again(self, act: Callable[[], None]) -> None:
+        """No descriptor may be left to look with: then again, a little later."""
+        try:
+            act()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._or_again, act)
+
+    def _look_once(self) -> None:
         if self._ended is not None:
             return
         if not self._process.over:
@@ -144,7 +164,7 @@ class PidfdExitWatch:
         self._call_later(REAP_SECONDS, self._tell_end)
 
     def _tell_end(self) -> None:
-        self._tell(self._testimony())
+        self._or_again(lambda: self._tell(self._testimony()))
 
     def _tell(self, ended: Ended) -> None:
         self._stop_waiting()
@@ -188,6 +208,11 @@ class _Eye:
     def _seen(self, then: Callable[[], None]) -> None:
         self._shut()
         then()
+
+    def look(self) -> None:
+        """Without the loop's word."""
+        if not self.over and pidfd.is_over(self.fd):
+            self._shut()
 
     def _shut(self) -> None:
         if not self.over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,12 +69,16 @@ def tree(folder: Path) -> Iterator[Path]:
 def read_text(path: Path) -> str | None:
     """None: the file is not there, or its cgroup went away (ENODEV).
 
+    Raises OSError: no descriptor is left to look with.
+
     By read(2) alone: every exit waits for a few of these, and a file object costs
     three times as much. The largest file of a cgroup has some KiB.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # it may be there all the same
+            raise
         return None
     try:
         return os.read(fd, FILE_BYTES).decode(errors="replace")

@@ -9,6 +9,8 @@ from wharfside_agent.core.cgroup_paths import Cgroup
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.watchers.oom_counters import read_counters
 
+AGAIN_S = 0.5
+
 
 class CounterOomWatch:
     """ports.watcher.OomWatch. The counter alone decides; a ring only says when to look."""
@@ -30,12 +32,19 @@ class CounterOomWatch:
     async def next(self) -> OomCounters | None:
         while not self._closed:
             self._rung.clear()
-            counters = self.read()
+            counters = self._read_or_later()
             if counters is not None and self.is_news(counters):
                 self._told = counters.oom_kills
                 return counters
             await self._rung.wait()
         return None
+
+    def _read_or_later(self) -> OomCounters | None:
+        try:
+            return self.read()
+        except OSError:  # no descriptor to look with
+            asyncio.get_running_loop().call_later(AGAIN_S, self.ring)
+            return None
 
     def read(self) -> OomCounters | None:
         return read_counters(self._cgroup)

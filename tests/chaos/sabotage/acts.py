@@ -42,12 +42,14 @@ def publish_twice() -> None:
     """Every so often an event is told again, under an id of its own."""
     send, numbers = Publisher._send, itertools.count(1)
 
-    async def twice(self: Publisher, event: Any, headers: dict[str, str], expected: int) -> int:
-        sequence = await send(self, event, headers, expected)
+    async def twice(
+        self: Publisher, event: Any, headers: dict[str, str], expected: int, first_try: int
+    ) -> int:
+        sequence = await send(self, event, headers, expected, first_try)
         if next(numbers) % EVERY:
             return sequence
         again = msgspec.structs.replace(event, event_id=str(ULID()))
-        return await send(self, again, headers, sequence)
+        return await send(self, again, headers, sequence, first_try)
 
     Publisher._send = twice  # type: ignore[method-assign]
 

@@ -146,6 +146,7 @@ def test_the_runs_of_a_container_are_matched_in_their_order() -> None:
                 seq=seq,
                 prev_seq=seq - 1,
                 revision=event.revision + 3,
+                cause="start-again",
                 occurred_at=moment,
                 observed_at=moment,
                 published_at=moment,

@@ -18,6 +18,7 @@ from wharfside_client.folding import (
     stamp,
 )
 from wharfside_protocol.events import Event, EventType
+from wharfside_protocol.states import ContainerState
 from wharfside_protocol.times import from_timestamp, to_timestamp
 from wharfside_protocol.views import ContainerProjection
 

@@ -46,7 +46,7 @@ def test_what_is_no_text_is_base64_and_says_so() -> None:
 
 def test_json_has_empty_fields_too_and_the_wires_names() -> None:
     dropped = EventsDropped(from_seq=1, to_seq=2, types=[EventType.PAUSED])
-    assert to_json(dropped) == {"from": 1, "to": 2, "types": ["paused"]}
+    assert to_json(dropped) == {"epoch": None, "from": 1, "to": 2, "types": ["paused"]}
     assert to_json(exit_status(None))["exit_code"] is None
 
 

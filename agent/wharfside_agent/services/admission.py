@@ -1,0 +1,76 @@
+"""Whether the node may take new work: what it begins it must be able to tell the end of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import structlog
+
+from wharfside_agent.errors import DiskFull, OutOfDescriptors
+from wharfside_agent.ports.store import Store
+from wharfside_protocol.errors import Busy
+
+log = structlog.get_logger(__name__)
+
+NEW_WORK = frozenset({"create", "run", "start", "exec"})
+"""Ops that begin something. Others go on, short of what there may be: they help out of it."""
+
+DESCRIPTORS_KEPT = 32
+"""So many must be free: what runs may need them to come to its told end, or to be deleted."""
+
+ROOM_EVERY_S = 1.0
+
+
+class Admission:
+    """Asked before a command is written down; a command that is known is never refused."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def check(self, op: str) -> None:
+        """Raises Busy (DiskFull, OutOfDescriptors): nothing was done; it says what to do."""
+        if op not in NEW_WORK:
+            return
+        if self._store.disk_full:
+            raise DiskFull
+        if self._store.room.full:
+            raise Busy(
+                "as many events wait for the bus as the node keeps (outbox.max_events): "
+                "try again when its server, and the streams, are back",
+                outbox="full",
+            )
+        if not descriptors_free(DESCRIPTORS_KEPT):
+            raise OutOfDescriptors
+
+    @property
+    def ready(self) -> dict[str, str]:
+        """What is wanting, for presence."""
+        wanting = {"disk": self._store.disk_full, "outbox": self._store.room.dropping}
+        return {what: "full" for what, short in wanting.items() if short}
+
+
+def descriptors_free(count: int) -> bool:
+    """Tried out, since nothing tells it; some 20 us."""
+    taken: list[int] = []
+    try:
+        while len(taken) < count:
+            taken.append(os.dup(2))
+    except OSError:
+        return False
+    finally:
+        for fd in taken:
+            os.close(fd)
+    return True
+
+
+async def keep_room(store: Store) -> None:
+    """Builds the reserve anew when the disk has room again, for ever."""
+    while True:
+        await asyncio.sleep(ROOM_EVERY_S)
+        if store.disk_full:
+            try:
+                if await asyncio.to_thread(store.keep_room):
+                    log.info("disk-has-room")
+            except OSError as error:
+                log.warning("reserve-not-kept", error=str(error))
