@@ -269,6 +269,13 @@ def _bus(settings: Settings, store: Store) -> NatsBus:
 
 
 async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> int:
+    identity = parts.store.identity
+    held = identity.new_boot or identity.moved
+    if held:
+        # The store may be a copy: what recovery finds here says nothing of the original's
+        # containers.
+        log.info("events-held", new_boot=identity.new_boot, moved=identity.moved)
+        parts.publisher.hold()
     await parts.publisher.start()
     await _tell(parts.store, EventType.UP, clock)
     await parts.drain.load()
@@ -280,7 +287,8 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
     await parts.presence.start()
-    parts.tasks.start(_release(parts), "release")
+    if held:
+        parts.tasks.start(_release_when_alone(parts), "release")
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
@@ -297,17 +305,10 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     return await _until_the_end(parts, clock, forever)
 
 
-async def _release(parts: Parts) -> None:
-    """Lets events go; after a boot or with a moved store, once it is clear that we are alone.
-
-    Such a store may be a copy, and what recovery found here says nothing of the original's
-    containers.
-    """
-    identity = parts.store.identity
-    if identity.new_boot or identity.moved:
-        log.info("events-held", new_boot=identity.new_boot, moved=identity.moved)
-        await parts.presence.alone()
-    parts.publisher.released.set()
+async def _release_when_alone(parts: Parts) -> None:
+    """Lets events go once it is clear that no other life of this node is on the bus."""
+    await parts.presence.alone()
+    parts.publisher.release()
 
 
 async def _until_the_end(

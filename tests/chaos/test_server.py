@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -159,6 +160,8 @@ async def test_a_new_store_on_an_old_stream(world: World, own_agent: AgentProces
         before = await site.node.info()
         assert await stop(own_agent) == 0
         shutil.rmtree(own_agent.folder / "state")
+        # An epoch is a second: the next store is not made within the same one.
+        await eventually(lambda: int(time.time()) > before.epoch, "the next second")
         await start(own_agent)
         after = await site.node.info()
         assert after.node_id != before.node_id

@@ -72,13 +72,20 @@ class Publisher:
         self._spilled = False
         self._replayed_through = 0
         self._acked: Callable[[str], None] = lambda _lane: None
-        self.released = asyncio.Event()
-        """Nothing is published before: a copy of another node's store must not speak for it."""
+        self._released = asyncio.Event()
+        self._released.set()
 
     @property
     def no_stream(self) -> bool:
         """Events wait because no stream takes them: nobody has run `wharfside bootstrap`."""
         return self._insistence.no_stream
+
+    def hold(self) -> None:
+        """Nothing is published until `release`: a copied store must not speak for its original."""
+        self._released.clear()
+
+    def release(self) -> None:
+        self._released.set()
 
     def on_idle(self, acked: Callable[[str], None]) -> None:
         """`acked(lane)` is called when all events of a lane have their PubAcks."""
@@ -117,7 +124,7 @@ class Publisher:
         self._take([row for row in rows if row.place > self._last_held])
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
-        await self.released.wait()
+        await self._released.wait()
         async for attempt in insist(f"start of lane {name}"):
             with attempt:
                 expected = await self._starts.expected(name, lane[0].last_acked)
