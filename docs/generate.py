@@ -20,7 +20,7 @@ from wharfside_agent.core.lifecycle import TABLE
 from wharfside_agent.core.relist import FINDINGS
 from wharfside_protocol.assets import streams
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
-from wharfside_protocol.commands import OPS
+from wharfside_protocol.commands import OPS, Progress
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
@@ -163,7 +163,7 @@ def protocol() -> str:
         for each in streams(subjects)
     ]
     errors = [(f"`{code}`", first_line(kind)) for code, kind in ERRORS.items()]
-    named = [Command, Result, Event, NodeInfo, ContainerProjection]
+    named = [Command, Result, Event, NodeInfo, ContainerProjection, Progress]
     named += [op.args for op in OPS.values()] + [op.value for op in OPS.values()]
     named += list(EVENT_DATA.values())
     records = {kind.__name__: kind for kind in _all_records()}
@@ -210,6 +210,7 @@ With the prefix `wharfside.v1` (configurable), shown as `$P`:
 $P.rpc.<node>.<op>                    request/reply, answered while the node is connected
 $P.cmd.<node>.<op>                    durable mailbox of one node (comes with durable commands)
 $P.evt.<node>.<container>.<type>      events; container "_node" for the node's own
+$P.progress.<node>.<command-id>       Progress while a long command runs (`drain`); kept nowhere
 $P.live.evt.>  $P.kv.nodes.>  $P.kv.containers.>   what JetStream stored, republished
 ```
 

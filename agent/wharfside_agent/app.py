@@ -34,6 +34,7 @@ from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.disconnects import Disconnects
 from wharfside_agent.services.dispatcher import Dispatcher
+from wharfside_agent.services.drain import Drain
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.janitor import keep_tidy
@@ -86,6 +87,9 @@ class Parts:
     relist: Relist
     snapshots: Snapshots
     dispatcher: Dispatcher
+    commands: Commands
+    drain: Drain
+    going_down: asyncio.Future[None]
     tasks: Tasks
 
 
@@ -154,6 +158,9 @@ def _compose(
     recognized_ns = int(settings.outbox.recognized_s * NANOSECONDS)
     publisher = Publisher(store, bus, subjects, clock, tasks, recognized_ns)
     projections = Projections(store, bus, clock)
+    drain = Drain(
+        store, containers, commands, endings, restarts, lanes, bus, subjects, clock, tasks
+    )
     snapshots = Snapshots(store, clock, settings.snapshot.every_s)
     relist = Relist(
         store,
@@ -176,13 +183,16 @@ def _compose(
             "events_missed": relist.missed,
             "orphans": relist.orphans,
         },
+        lambda: drain.draining,
     )
+    drain.on_change(presence.changed)
 
     def told(lane: str) -> None:
         projections.acked(lane)
         presence.changed()
 
     publisher.on_idle(told)
+    going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     node = Node(
         store=store,
         clock=clock,
@@ -195,13 +205,25 @@ def _compose(
         heard=heard,
         commands=commands,
         journal=journal,
+        drain=drain,
+        going_down=going_down,
         projections=projections,
         snapshots=snapshots,
         info=presence.info,
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
         bundle_of=bundle_of,
     )
-    dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
+    dispatcher = Dispatcher(
+        name,
+        subjects,
+        commands,
+        lanes,
+        clock,
+        tasks,
+        HANDLERS,
+        node,
+        lambda: drain.draining,
+    )
     recovery = Recovery(
         store,
         machine.runtime,
@@ -215,18 +237,21 @@ def _compose(
         tasks,
     )
     return Parts(
-        store,
-        bus,
-        publisher,
-        presence,
-        projections,
-        recovery,
-        heard,
-        disconnects,
-        relist,
-        snapshots,
-        dispatcher,
-        tasks,
+        store=store,
+        bus=bus,
+        publisher=publisher,
+        presence=presence,
+        projections=projections,
+        recovery=recovery,
+        heard=heard,
+        disconnects=disconnects,
+        relist=relist,
+        snapshots=snapshots,
+        dispatcher=dispatcher,
+        commands=commands,
+        drain=drain,
+        going_down=going_down,
+        tasks=tasks,
     )
 
 
@@ -246,13 +271,16 @@ def _bus(settings: Settings, store: Store) -> NatsBus:
 async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> int:
     await parts.publisher.start()
     await _tell(parts.store, EventType.UP, clock)
+    await parts.drain.load()
     await parts.heard.load()
     count = await parts.recovery.run()
     await parts.disconnects.look()
+    await parts.drain.go_on()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
     await parts.presence.start()
+    parts.tasks.start(_release(parts), "release")
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
@@ -269,6 +297,19 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     return await _until_the_end(parts, clock, forever)
 
 
+async def _release(parts: Parts) -> None:
+    """Lets events go; after a boot or with a moved store, once it is clear that we are alone.
+
+    Such a store may be a copy, and what recovery found here says nothing of the original's
+    containers.
+    """
+    identity = parts.store.identity
+    if identity.new_boot or identity.moved:
+        log.info("events-held", new_boot=identity.new_boot, moved=identity.moved)
+        await parts.presence.alone()
+    parts.publisher.released.set()
+
+
 async def _until_the_end(
     parts: Parts, clock: host.SystemClock, forever: list[asyncio.Task[Any]]
 ) -> int:
@@ -283,7 +324,8 @@ async def _until_the_end(
         log.error(
             "twin-found",
             message=f"another agent is node {other.node} already (node_id {other.node_id}, "
-            "older): give this one another node.name, or start it with --take-over; "
+            "older): give this one another node.name (and where the node_id is the same, a "
+            "data folder that is not a copy), or start it with --take-over; "
             "its containers are left as they are",
         )
         await parts.bus.close()
@@ -298,6 +340,8 @@ async def _until_the_end(
 async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     """Containers run on. What can still be told is told, within bounds."""
     log.info("going-down")
+    parts.commands.go_down()
+    parts.going_down.set_result(None)
     await parts.bus.withdraw(WORK_S)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:
@@ -352,6 +396,11 @@ def bus_options(settings: Settings) -> BusOptions:
         key=path(nats.key),
         user=nats.user,
         password=nats.password,
+        password_file=path(nats.password_file),
+        ping_interval_s=nats.ping_interval_s,
+        unacked_s=nats.unacked_s,
+        unanswered_s=nats.unanswered_s,
+        spread_s=nats.spread_s,
     )
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wharfside_agent.app import bus_options
+from wharfside_agent.bus.options import location
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import delegated_here
 from wharfside_agent.runtime import spawn
@@ -133,38 +134,38 @@ def _folder(name: str, path: Path) -> Finding:
 
 
 async def _bus(settings: Settings) -> list[Finding]:
+    refused: list[str] = []
+    for server in settings.nats.servers:
+        try:
+            client = await _connected(settings, server)
+        except Exception as error:
+            refused.append(f"{location(server)}: {str(error) or type(error).__name__}")
+            continue
+        try:
+            there = Finding(name="nats", ok=True, needed=True, says=location(server))
+            return [there, await _streams(client)]
+        finally:
+            await client.close()
+    advice = "is the server up, and are nats.servers and the credentials right?"
+    return [Finding(name="nats", ok=False, needed=True, says="; ".join(refused), advice=advice)]
+
+
+async def _connected(settings: Settings, server: str) -> Client:
+    """
+    Raises:
+        whatever keeps us out: nats-py tells it to the callback, and itself only
+        says that no server is left.
+    """
     refused: list[Exception] = []
 
     async def hear(error: Exception) -> None:
         refused.append(error)
 
-    arguments = bus_options(settings).connect_arguments() | {
-        "max_reconnect_attempts": 1,
-        "allow_reconnect": False,
-        "error_cb": hear,
-    }
+    arguments = bus_options(settings).connect_arguments(server) | {"error_cb": hear}
     try:
-        client = await asyncio.wait_for(nats.connect(**arguments), NATS_SECONDS)
+        return await asyncio.wait_for(nats.connect(**arguments), NATS_SECONDS)
     except Exception as error:
-        # Why a server was left is told to the callback; connect itself only says that none is left.
-        why = refused[0] if refused else error
-        servers = ", ".join(_location(server) for server in settings.nats.servers)
-        says = f"{servers}: {str(why) or type(why).__name__}"
-        advice = "is the server up, and are nats.servers and the credentials right?"
-        return [Finding(name="nats", ok=False, needed=True, says=says, advice=advice)]
-    url = client.connected_url
-    try:
-        return [
-            Finding(name="nats", ok=True, needed=True, says=_location(url.netloc if url else "")),
-            await _streams(client),
-        ]
-    finally:
-        await client.close()
-
-
-def _location(server: str) -> str:
-    """Without the credentials that a URL may carry."""
-    return server.rpartition("@")[2].removeprefix("nats://")
+        raise (refused[0] if refused else error) from error
 
 
 async def _streams(client: Client) -> Finding:

@@ -33,7 +33,13 @@ class NodeSettings(Group, frozen=True, kw_only=True):
 
 
 class NatsSettings(Group, frozen=True, kw_only=True):
-    """How to reach the bus. Files are read anew at every connect, so they can be rotated."""
+    """How to reach the bus. Files are read anew at every connect, so they can be rotated.
+
+    `ping_interval_s`: a silent connection is noticed after three of these. `unacked_s`:
+    one that takes no bytes ends after so long. `unanswered_s`: one on which nothing is
+    heard, or no request answered, is replaced. `spread_s`: after a loss the first try
+    comes at a random moment within so long, so that a fleet does not come back as one.
+    """
 
     servers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("nats://127.0.0.1:4222",)
     prefix: str = DEFAULT_PREFIX
@@ -41,9 +47,14 @@ class NatsSettings(Group, frozen=True, kw_only=True):
     nkey_seed: str | None = None
     user: str | None = None
     password: str | None = None
+    password_file: str | None = None
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
+    ping_interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=120)] = 10.0
+    unacked_s: Annotated[float, msgspec.Meta(ge=0.5, le=120)] = 15.0
+    unanswered_s: Annotated[float, msgspec.Meta(ge=1, le=600)] = 45.0
+    spread_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 3.0
 
 
 class PathSettings(Group, frozen=True, kw_only=True):

@@ -139,7 +139,8 @@ async def send(
         nonlocal perhaps_taken
         try:
             return await _once(bus, command, subject, data, headers, patience.attempt_s(number))
-        except (Unanswered, ServerUnreachable):
+        except (Unanswered, ServerUnreachable, Busy):
+            # busy, too: an agent that goes down says so of what its next life will finish
             perhaps_taken = True
             raise
         except NodeUnreachable as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from wharfside_client.bus import Bus
@@ -19,10 +19,12 @@ from wharfside_client.fleet import (
 from wharfside_client.history import EventFilter, StoredEvent, read_history
 from wharfside_client.live import LiveEvents
 from wharfside_client.node import Node
+from wharfside_client.progress import hear_progress
 from wharfside_client.resync import Resynced, resync
 from wharfside_client.settings import ServerSettings
 from wharfside_client.setup import Setup
 from wharfside_client.watch import Watch
+from wharfside_protocol.commands import Progress
 from wharfside_protocol.views import ContainerProjection
 
 if TYPE_CHECKING:
@@ -129,6 +131,12 @@ class Wharfside:
             Invalid: no node can be called so.
         """
         return Watch(self._bus, self.settings.subjects, nodes=nodes, labels=labels, since=since)
+
+    def progress(
+        self, node: str, command_id: str, tell: Callable[[Progress], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Calls `tell` with what one long command tells while it runs (`drain`)."""
+        return hear_progress(self._bus, node, command_id, tell)
 
     def live_events(self, *, wanted: EventFilter | None = None) -> LiveEvents:
         """Events as they pass, unstored: on a server without the stream."""

@@ -20,6 +20,8 @@ from wharfside_protocol.views import ContainerProjection, NodeInfo
 
 SILENT_S = 90
 """A node that has put no presence for so long, by the server's time, is silent."""
+SKEW_S = 2.0
+"""A node's clock that is further from the server's is told."""
 CONCURRENCY = 64
 
 T = TypeVar("T")
@@ -29,13 +31,16 @@ V = TypeVar("V", bound=Record)
 class NodeStatus(Record, frozen=True, kw_only=True):
     """A node as the bus knows it. `seen_s`: seconds since its last presence.
 
-    `info` is what it said of itself then; a node that is `silent` may be anything now.
+    `skew_s`: how far its clock is ahead of the server's (behind: negative); deadlines
+    are read by the node's clock, so more than SKEW_S is worth a look. `info` is what it
+    said of itself then; a node that is `silent` may be anything now.
     """
 
     node: str
     silent: bool
     seen_s: float
     info: NodeInfo
+    skew_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ async def read_nodes(bus: Bus) -> list[NodeStatus]:
     found = [(at, info) async for at, info in _values(bus, NODES_BUCKET, NodeInfo)]
     now = time.time()
     return sorted(
-        (_status(info, now - from_timestamp(at) / NANOSECONDS) for at, info in found),
+        (_status(info, from_timestamp(at) / NANOSECONDS, now) for at, info in found),
         key=lambda status: status.node,
     )
 
@@ -90,10 +95,16 @@ async def ask_all(
     return answers
 
 
-def _status(info: NodeInfo, seen_s: float) -> NodeStatus:
+def _status(info: NodeInfo, stored: float, now: float) -> NodeStatus:
     # a clock behind the server's would see presences from the future
-    seen_s = max(seen_s, 0.0)
-    return NodeStatus(node=info.node, silent=seen_s > SILENT_S, seen_s=round(seen_s, 1), info=info)
+    seen_s = max(now - stored, 0.0)
+    return NodeStatus(
+        node=info.node,
+        silent=seen_s > SILENT_S,
+        seen_s=round(seen_s, 1),
+        info=info,
+        skew_s=round(from_timestamp(info.at) / NANOSECONDS - stored, 1),
+    )
 
 
 async def _values(bus: Bus, bucket: str, kind: type[V]) -> AsyncIterator[tuple[str, V]]:

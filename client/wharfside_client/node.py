@@ -14,10 +14,14 @@ from wharfside_protocol.commands import (
     CancelValue,
     CommandArgs,
     CommandState,
+    DrainArgs,
+    DrainPolicy,
+    DrainValue,
     ListArgs,
     ListValue,
     NoArgs,
     Pong,
+    UndrainValue,
 )
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Internal, Unsupported, from_body
@@ -28,6 +32,8 @@ from wharfside_protocol.views import ContainerView, NodeInfo
 V = TypeVar("V", bound=Record)
 
 LIST_PAGE = 500
+DRAIN_ANSWER_S = 30.0
+"""What a drain takes beside the waiting: KILL after a grace, a restart of the agent."""
 
 
 class Node(ContainerOps):
@@ -91,6 +97,25 @@ class Node(ContainerOps):
 
     async def cancel(self, command: str, **options: Unpack[Options]) -> CancelValue:
         return await self._call("cancel", CommandArgs(command=command), CancelValue, options)
+
+    async def drain(
+        self,
+        policy: DrainPolicy = DrainPolicy.STOP,
+        *,
+        within_s: float = 600.0,
+        **options: Unpack[Options],
+    ) -> DrainValue:
+        """No new work from now on; returns when nothing runs any more, or after `within_s`.
+
+        The node stays draining, over restarts of its agent, until `undrain`.
+        """
+        options.setdefault("timeout_s", within_s + DRAIN_ANSWER_S)
+        options.setdefault("unreachable_s", DRAIN_ANSWER_S)
+        args = DrainArgs(policy=policy, timeout_s=within_s)
+        return await self._call("drain", args, DrainValue, options)
+
+    async def undrain(self, **options: Unpack[Options]) -> UndrainValue:
+        return await self._call("undrain", NoArgs(), UndrainValue, options)
 
     async def _call(self, op: str, args: Record, value: type[V], options: Options) -> V:
         return open_result(await self.request(op, args, **options), value)

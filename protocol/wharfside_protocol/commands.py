@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated
 
@@ -205,6 +206,47 @@ class CancelValue(Record, frozen=True, kw_only=True):
     canceled: bool
 
 
+class DrainPolicy(StrEnum):
+    """`stop`: containers are stopped, each with its grace; `wait`: for them to end."""
+
+    STOP = "stop"
+    WAIT = "wait"
+
+
+class DrainArgs(Record, frozen=True, kw_only=True):
+    """No new work from now on; answers when nothing runs any more, or after `timeout_s`."""
+
+    policy: DrainPolicy = DrainPolicy.STOP
+    timeout_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600.0
+
+
+class DrainValue(Record, frozen=True, kw_only=True):
+    """`left` names what still runs, at most 1000 of `left_count`; the node stays draining."""
+
+    drained: bool
+    total: Counter
+    left_count: Counter
+    left: list[Name] = []
+
+
+class UndrainValue(Record, frozen=True, kw_only=True):
+    """`was_draining` is false where there was nothing to undo."""
+
+    state: str
+    was_draining: bool
+
+
+class Progress(Record, frozen=True, kw_only=True):
+    """On `progress.<node>.<command-id>` while a long command runs; nobody keeps it."""
+
+    node: Name
+    command: CommandId
+    op: str
+    at: Timestamp
+    total: Counter
+    left: Counter
+
+
 @dataclass(frozen=True, slots=True)
 class Op:
     """How an op is treated.
@@ -213,6 +255,7 @@ class Op:
         changes: stored under its id, replayed to a repeat.
         lane: runs in the container's lane, in order.
         instant: waits for nothing, so it is answered at once, however busy the node is.
+        new_work: refused while the node drains.
     """
 
     name: str
@@ -221,6 +264,7 @@ class Op:
     changes: bool
     lane: bool
     instant: bool = False
+    new_work: bool = False
 
 
 def _table(*ops: Op) -> Mapping[str, Op]:
@@ -238,14 +282,16 @@ OPS: Mapping[str, Op] = _table(
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),
     Op("cancel", CommandArgs, CancelValue, changes=False, lane=False),
-    Op("create", CreateArgs, CreateValue, changes=True, lane=True),
-    Op("start", ContainerArgs, StateValue, changes=True, lane=True),
-    Op("run", CreateArgs, CreateValue, changes=True, lane=True),
-    Op("exec", ExecArgs, ExecValue, changes=True, lane=True),
+    Op("create", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),
+    Op("start", ContainerArgs, StateValue, changes=True, lane=True, new_work=True),
+    Op("run", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),
+    Op("exec", ExecArgs, ExecValue, changes=True, lane=True, new_work=True),
     Op("signal", SignalArgs, StateValue, changes=True, lane=False),
     Op("stop", StopArgs, WaitValue, changes=True, lane=True),
     Op("pause", ContainerArgs, StateValue, changes=True, lane=True),
     Op("resume", ContainerArgs, StateValue, changes=True, lane=True),
     Op("update", UpdateArgs, StateValue, changes=True, lane=True),
     Op("delete", DeleteArgs, DeleteValue, changes=True, lane=True),
+    Op("drain", DrainArgs, DrainValue, changes=True, lane=False),
+    Op("undrain", NoArgs, UndrainValue, changes=True, lane=False),
 )

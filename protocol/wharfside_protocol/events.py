@@ -228,6 +228,12 @@ class EventsDropped(Record, frozen=True, kw_only=True):
     types: list[EventType]
 
 
+class Draining(Record, frozen=True, kw_only=True):
+    """The node takes no new work; an `up` with the `cause` of an undrain ends it."""
+
+    policy: str
+
+
 class Snapshot(Record, frozen=True, kw_only=True):
     """Where the node stands; every seq up to `published_through` has been stored, or is told
     as dropped. `containers` are there, and `inventory_hash` is the SHA-256 (hex) over a line
@@ -259,6 +265,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.REATTACH_FAILED: ReattachFailed,
         EventType.EVENT_MISSED: EventMissed,
         EventType.EVENTS_DROPPED: EventsDropped,
+        EventType.DRAINING: Draining,
         EventType.SNAPSHOT: Snapshot,
     }
 )

@@ -79,6 +79,19 @@ class ContainerCounts(Record, frozen=True, kw_only=True):
     stopped: Counter = 0
 
 
+class BusView(Record, frozen=True, kw_only=True):
+    """The node's connection, as the agent sees it.
+
+    `reconnects`: how often in this life a new client took over; `last_error`: why one
+    was given up or refused last; `slow_consumers`: messages that it could not take in time.
+    """
+
+    server: str = ""
+    reconnects: Counter = 0
+    slow_consumers: Counter = 0
+    last_error: str | None = None
+
+
 class NodeInfo(Record, frozen=True, kw_only=True):
     """A node: the value under its key in WHARFSIDE_NODES, and the answer to `info`.
 
@@ -109,6 +122,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     containers: ContainerCounts = ContainerCounts()
     published_through: Counter | None = None
     ready: dict[str, str] = {}
+    bus: BusView = BusView()
     events_missed: Counter = 0
     orphans: list[str] = []
 

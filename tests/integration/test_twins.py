@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import replace
 
+import nats
 import psutil
 import pytest
 from tests.integration.bounds import bounded
-from tests.integration.world import Site, World, start, stop
+from tests.integration.world import Site, World, kill, start, stop
 from tests.support.agent import AgentProcess
+from tests.support.eventually import eventually
+
+from wharfside_protocol.assets import node_key
+from wharfside_protocol.codec import encode
 
 
 async def ended(agent: AgentProcess) -> int:
@@ -58,6 +64,44 @@ async def test_take_over_turns_it_round(own: Site, world: World) -> None:
     await start(own.agent)
     await own.told.event(name, "reattached")
     await own.node.delete(name, force=True)
+    assert await stop(own.agent) == 0
+
+
+async def test_a_cloned_folder_is_a_twin(own: Site, world: World) -> None:
+    """A copied disk: the same node_id, so only the life tells that there are two."""
+    await start(own.agent)
+    name = await own.run()
+    before = await own.node.info()
+    with world.agent(own.agent.name) as clone:
+        shutil.copytree(own.agent.folder / "state", clone.folder / "state")
+        await start(clone, until="twin-found")
+        assert await ended(clone) == 1
+        assert before.node_id in clone.log.read_text()
+    info = await own.node.info()
+    assert (info.life, info.state) == (before.life, "up")
+    assert (await own.node.inspect(name)).state == "running"
+    await own.node.delete(name, force=True)
+    assert await stop(own.agent) == 0
+
+
+async def test_what_a_former_life_said_last_is_no_twin(own: Site, world: World) -> None:
+    """Its last put comes late, as over a link that was down; and comes again, from the wire."""
+    await start(own.agent)
+    old = await own.node.info()
+    await kill(own.agent)
+    await start(own.agent)
+    new = await own.node.info()
+    client = await nats.connect(world.server.url)
+    for _ in range(2):
+        await client.jetstream().publish(node_key(own.agent.name), encode(old))
+
+    async def told_again() -> bool:
+        nodes = await own.fleet.nodes()
+        return any(each.info.life == new.life for each in nodes if each.node == own.agent.name)
+
+    await eventually(told_again, "the living one has told of itself again")
+    await client.close()
+    assert (await own.node.info()).life == new.life
     assert await stop(own.agent) == 0
 
 

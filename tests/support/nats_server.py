@@ -25,6 +25,8 @@ from tests.support.requirements import find_command
 READY_S = 10.0
 STOP_S = 10.0
 
+_RELOADED = "Reloaded server configuration"
+
 
 class NatsServerFailed(Exception):
     """nats-server ended or stayed silent instead of becoming ready; carries its log."""
@@ -109,6 +111,14 @@ class NatsServer:
         if config is not None:
             self._config = config
         self.start()
+
+    def reload(self, config: str) -> None:
+        """Replace the text of the configuration under the running server (SIGHUP)."""
+        self._config = config
+        before = self.log.count(_RELOADED)
+        (self.directory / "nats.conf").write_text(self._render(self.directory / "ports"))
+        self._running().send_signal(signal.SIGHUP)
+        wait_until(lambda: self.log.count(_RELOADED) > before, "nats-server reloaded")
 
     def pause(self) -> None:
         """Stop the process without closing its sockets, as a partition looks from outside."""

@@ -1,20 +1,18 @@
-"""One connection that never gives up: supervised, with every nats-py callback guarded.
+"""The bus that never gives up: one link after another, each new, set up like the first.
 
-nats-py ends in CLOSED for good on most -ERR: then a new client takes over, with
-credentials read again, and every service and listener is set up on it anew.
+Whatever ends a link (a dead server, an -ERR, silence), the way back is the same: a
+random moment later a new client, with credentials read again, on which every service
+and listener is set up anew. There is no second way to be tested.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import structlog
-from nats.aio.client import Client, Server
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
@@ -23,8 +21,11 @@ from nats.js.api import Header
 from nats.js.errors import APIError, NoStreamResponseError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from wharfside_agent.bus.options import USER_TIMEOUT_MS, BusOptions
-from wharfside_agent.bus.retries import CONNECT, reconnect_delay
+from wharfside_agent.bus import inside
+from wharfside_agent.bus.link import CONNECT_FAILURES, Link, quiet
+from wharfside_agent.bus.options import BusOptions
+from wharfside_agent.bus.retries import CONNECT, first_delay
+from wharfside_agent.bus.servers import Servers
 from wharfside_agent.bus.service import RpcService
 from wharfside_agent.ports.bus import (
     Handler,
@@ -34,11 +35,13 @@ from wharfside_agent.ports.bus import (
     Undecided,
     WrongSequence,
 )
+from wharfside_protocol.views import BusView
 
 log = structlog.get_logger(__name__)
 
 WRONG_LAST_SEQUENCE = 10071
-_CONNECT_FAILURES = (OSError, NatsError, asyncio.TimeoutError, ValueError)
+
+SETUP_S = 10.0
 
 Setup = Callable[[Client], Awaitable[None]]
 
@@ -49,23 +52,34 @@ class NatsBus:
     def __init__(self, options: BusOptions, service: RpcService) -> None:
         self._options = options
         self._service = service
-        self._client: Client | None = None
-        self._closed = asyncio.Event()
+        self._link: Link | None = None
         self._setups: list[Setup] = []
         self._tell_connected: list[Callable[[], None]] = []
         self._leaving = False
-        self._last_error: Exception | None = None
-        self.reconnects = 0
+        self._servers = Servers(options.servers)
+        self._unanswered_s = options.unanswered_s
+        self._clients = 0
+        self._slow_consumers = 0
+        self._last_error: str | None = None
 
     @property
     def connected(self) -> bool:
-        return self._client is not None and self._client.is_connected
+        return self._link is not None and self._link.up
 
     @property
     def server(self) -> str:
-        """The server's URL; empty while there is none."""
-        client = self._client
-        return _location(client) if client is not None and client.is_connected else ""
+        """The server's host and port; empty while there is none."""
+        link = self._link
+        return link.server if link is not None and link.up else ""
+
+    def view(self) -> BusView:
+        """What an operator wants to know of the connection."""
+        return BusView(
+            server=self.server,
+            reconnects=max(self._clients - 1, 0),
+            slow_consumers=self._slow_consumers + (self._link.slow_consumers if self._link else 0),
+            last_error=self._last_error,
+        )
 
     def on_connected(self, tell: Callable[[], None]) -> None:
         self._tell_connected.append(tell)
@@ -78,10 +92,7 @@ class NatsBus:
 
     async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
         async def heard(message: Msg) -> None:
-            try:
-                tell(_request(message))
-            except Exception as error:
-                log.error("listener-failed", subject=subject, exc_info=error)
+            quiet(lambda: tell(_request(message)))
 
         async def setup(client: Client) -> None:
             await client.subscribe(subject, cb=heard)
@@ -89,88 +100,85 @@ class NatsBus:
         await self._add(setup)
 
     async def _add(self, setup: Setup) -> None:
+        """Where the link is lost at this very moment, the next one is set up with it."""
         self._setups.append(setup)
-        if self._client is not None and not self._client.is_closed:
-            await setup(self._client)
+        if self._link is not None and self._link.up:
+            await self._set_up(self._link, [setup])
 
     async def run(self) -> None:
-        """Connects, and connects again with a new client whenever one is closed for good."""
+        """Connects, and connects again with a new client whenever one is over."""
         while not self._leaving:
-            self._client = await self._connect()
-            for setup in self._setups:
-                await setup(self._client)
-            self._connected()
-            await self._closed.wait()
+            link = await self._connect()
+            if await self._set_up(link, self._setups):
+                self._link = link
+                for tell in self._tell_connected:
+                    quiet(tell)
+                self._note_over(link, await link.until_over())
+            await link.drop()
             if not self._leaving:
-                log.warning("bus-closed", reason="a new client takes over")
+                await asyncio.sleep(first_delay(self._options.spread_s))
 
-    async def _connect(self) -> Client:
+    async def _set_up(self, link: Link, setups: list[Setup]) -> bool:
+        try:
+            async with asyncio.timeout(SETUP_S):
+                for setup in list(setups):
+                    await setup(link.client)
+            return True
+        except Exception as error:
+            self._last_error = link.last_words() or repr(error)
+            log.warning("bus-not-set-up", error=self._last_error)
+            await link.drop()
+            return False
+
+    def _note_over(self, link: Link, why: str) -> None:
+        if self._leaving:
+            return
+        self._last_error = why
+        self._slow_consumers += link.slow_consumers
+        link.slow_consumers = 0
+        found = [url.geturl() for url in link.client.discovered_servers]
+        self._servers.lost(link.server, found)
+        # A stream without a leader answers nobody: new clients are no help, so fewer of them
+        base = self._options.unanswered_s
+        self._unanswered_s = base if link.answered else 2 * self._unanswered_s
+        log.warning("bus-disconnected", error=why, next="a new client, after a random while")
+
+    async def _connect(self) -> Link:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(_CONNECT_FAILURES),
+            retry=retry_if_exception_type(CONNECT_FAILURES),
             wait=CONNECT,
             before_sleep=self._tell_unreachable,
         ):
             with attempt:
-                client = await self._try_once()
-                _bound_silence(client)
-                log.info("bus-connected", server=_location(client))
-                return client
+                return await self._try_round()
         raise AssertionError("retries never end")
 
-    async def _try_once(self) -> Client:
-        """Each server a few times, with the files as they are now.
+    async def _try_round(self) -> Link:
+        """Every server once.
 
-        Left to itself nats-py's first connect goes on for ever, five times a second, with
-        what it was given: that it may reconnect is said once it has been connected.
+        Raises:
+            one of CONNECT_FAILURES: what the last of them said.
         """
-        self._closed.clear()
-        client = Client()
-        arguments = self._options.connect_arguments()
-        bounds = {"allow_reconnect": False, "max_reconnect_attempts": 1}
+        *others, last = self._servers.round()
+        for server in others:
+            with contextlib.suppress(*CONNECT_FAILURES):
+                return await self._try(server)
+        return await self._try(last)
+
+    async def _try(self, server: str) -> Link:
+        link = Link(self._options, self._unanswered_s)
         try:
-            await client.connect(
-                **(arguments | bounds),
-                error_cb=self._on_error,
-                disconnected_cb=self._on_disconnected,
-                reconnected_cb=self._on_reconnected,
-                closed_cb=self._on_closed,
-                reconnect_to_server_handler=_spread,
-            )
-        except BaseException:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.close(), 1.0)
+            await link.open(server)
+        except CONNECT_FAILURES as error:
+            self._last_error = repr(link.last_error or error)
             raise
-        client.options.update({key: arguments.get(key, True) for key in bounds})
-        return client
-
-    def _connected(self) -> None:
-        for tell in self._tell_connected:
-            tell()
-
-    async def _on_error(self, error: Exception) -> None:
-        """A server that is away is told once (`bus-disconnected`), not at every try."""
-        self._last_error = error
-        say = log.debug if isinstance(error, OSError) else log.warning
-        say("bus-error", error=repr(error))
+        self._clients += 1
+        log.info("bus-connected", server=link.server, clients=self._clients)
+        return link
 
     def _tell_unreachable(self, state: RetryCallState) -> None:
         error = None if state.outcome is None else state.outcome.exception()
-        log.warning("bus-unreachable", error=repr(error), cause=repr(self._last_error))
-
-    async def _on_disconnected(self) -> None:
-        if not self._leaving:
-            log.warning("bus-disconnected")
-
-    async def _on_reconnected(self) -> None:
-        self.reconnects += 1
-        with contextlib.suppress(Exception):
-            if self._client is not None:
-                _bound_silence(self._client)
-            self._connected()
-        log.info("bus-reconnected", reconnects=self.reconnects)
-
-    async def _on_closed(self) -> None:
-        self._closed.set()
+        log.warning("bus-unreachable", error=repr(error), cause=self._last_error)
 
     async def publish(
         self,
@@ -183,8 +191,8 @@ class NatsBus:
         expected_subject: str | None = None,
         timeout_s: float = 5.0,
     ) -> int:
-        client = self._client
-        if client is None or not client.is_connected:
+        link = self._link
+        if link is None or not link.up:
             raise Offline("not connected")
         # nats-py writes into the headers that it is given: always a fresh dict.
         all_headers = dict(headers or {})
@@ -194,27 +202,38 @@ class NatsBus:
             all_headers[Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected)
         if expected_subject is not None:
             all_headers["Nats-Expected-Last-Subject-Sequence-Subject"] = expected_subject
+        link.note_asked()
         try:
-            ack = await client.jetstream().publish(
+            ack = await link.client.jetstream().publish(
                 subject, payload, timeout=timeout_s, headers=all_headers
             )
         except (NoStreamResponseError, NoRespondersError) as error:
+            link.note_answered()
             raise NoStream(f"no stream takes {subject}: run `wharfside bootstrap`") from error
         except APIError as error:
+            link.note_answered()
             raise _refused(error) from error
         except (TimeoutError, NatsTimeout, NatsError, OSError) as error:
             raise Undecided(repr(error)) from error
+        link.note_answered()
         return ack.seq
 
+    async def tell(self, subject: str, payload: bytes) -> None:
+        """Publishes without an ack to whoever listens now; lost where nobody can be reached."""
+        link = self._link
+        if link is not None and link.up:
+            try:
+                await link.client.publish(subject, payload)
+            except (NatsError, OSError) as error:
+                log.debug("not-told", subject=subject, error=repr(error))
+
     async def round_trip(self, timeout_s: float) -> None:
-        client = self._client
-        if client is None or not client.is_connected:
+        link = self._link
+        if link is None or not link.up:
             raise Offline("not connected")
-        # Not client.flush(): when that gives up it cancels its future, and the late PONG of
-        # a canceled one ends nats-py's reading for good. This one is only left behind.
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
-            await client._send_ping(answered)
+            await inside.ping(link.client, answered)
         except (NatsError, OSError) as error:
             raise Undecided(repr(error)) from error
         done, _ = await asyncio.wait({answered}, timeout=timeout_s)
@@ -228,19 +247,8 @@ class NatsBus:
     async def close(self, timeout_s: float = 2.0) -> None:
         """Lets go of the connection; what waits to be written is flushed, bounded."""
         self._leaving = True
-        client = self._client
-        if client is None or client.is_closed:
-            return
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(client.flush(timeout=max(1, int(timeout_s))), timeout_s)
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(client.close(), timeout_s)
-
-
-def _location(client: Client) -> str:
-    """Host and port, never the credentials that a URL may carry."""
-    url = client.connected_url
-    return "" if url is None else url.netloc.rpartition("@")[2]
+        if self._link is not None and self._link.up:
+            await self._link.close(timeout_s)
 
 
 def _request(message: Msg) -> Request:
@@ -254,17 +262,3 @@ def _refused(error: APIError) -> Exception:
         if digits.isdigit():
             return WrongSequence(int(digits))
     return Undecided(f"{error.err_code} {error.description}")
-
-
-def _spread(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-    """nats-py's reconnect handler: must never raise, must never say 0 seconds."""
-    return random.choice(servers), reconnect_delay()
-
-
-def _bound_silence(client: Client) -> None:
-    transport = getattr(client, "_transport", None)
-    io_writer = getattr(transport, "_io_writer", None)
-    sock = io_writer.get_extra_info("socket") if io_writer is not None else None
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)

@@ -1,4 +1,4 @@
-"""How to reach NATS: what the settings say, as nats-py wants it; read anew at each connect."""
+"""How to reach NATS: what the settings say, as nats-py wants it; read anew for each client."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PING_INTERVAL_S = 10
-"""A half-open connection is noticed after two pings; more often than nats-py's 120 s."""
-
-USER_TIMEOUT_MS = 15_000
-"""TCP_USER_TIMEOUT: unacknowledged bytes end the connection after so long (tcp(7))."""
+from wharfside_agent.bus.credentials import read_creds, read_password, read_seed
 
 PENDING_BYTES = 8 * 1024 * 1024
+CONNECT_S = 5
+MAX_OUTSTANDING_PINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class BusOptions:
-    """`inbox_prefix` is what the node's permissions allow it to receive answers on."""
+    """`inbox_prefix` is what the node's permissions allow it to receive answers on.
+
+    Attributes:
+        ping_interval_s: a half-open connection is noticed after three of these.
+        unacked_s: TCP_USER_TIMEOUT: bytes unacknowledged for so long end the
+            connection (tcp(7)); a half-open one with unsent bytes shows no other way.
+        unanswered_s: nothing heard, or no request answered, for so long: a new client.
+        spread_s: after a loss the first try comes at random within so long.
+    """
 
     servers: tuple[str, ...]
     name: str
@@ -30,30 +36,42 @@ class BusOptions:
     key: Path | None = None
     user: str | None = None
     password: str | None = None
+    password_file: Path | None = None
+    ping_interval_s: float = 10.0
+    unacked_s: float = 15.0
+    unanswered_s: float = 45.0
+    spread_s: float = 3.0
 
-    def connect_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `nats.connect`.
+    def connect_arguments(self, server: str) -> dict[str, Any]:
+        """Keyword arguments of `nats.connect`: this server, and no reconnecting.
+
+        A client is never mended: what is lost is followed by a new one, so credentials
+        and certificates are as the files say now.
 
         Raises:
-            OSError, ssl.SSLError: a file named in the settings cannot be used.
+            OSError, ssl.SSLError, BadCredentials: a file named in the settings cannot be used.
         """
         arguments: dict[str, Any] = {
-            "servers": list(self.servers),
+            "servers": [server],
             "name": self.name,
             "inbox_prefix": self.inbox_prefix.encode(),
-            "ping_interval": PING_INTERVAL_S,
-            "max_outstanding_pings": 2,
-            "max_reconnect_attempts": -1,
+            "ping_interval": self.ping_interval_s,
+            "max_outstanding_pings": MAX_OUTSTANDING_PINGS,
+            "allow_reconnect": False,
+            "max_reconnect_attempts": 1,
+            "dont_randomize": True,
             "reconnect_time_wait": 0.2,
-            "connect_timeout": 5,
+            "connect_timeout": CONNECT_S,
             "pending_size": PENDING_BYTES,
             "user": self.user,
             "password": self.password,
         }
+        if self.password_file is not None:
+            arguments["password"] = read_password(self.password_file)
         if self.creds is not None:
-            arguments["user_credentials"] = str(self.creds)
+            arguments["user_credentials"] = read_creds(self.creds)
         if self.nkey_seed is not None:
-            arguments["nkeys_seed"] = str(self.nkey_seed)
+            arguments["nkeys_seed_str"] = read_seed(self.nkey_seed)
         if self.ca is not None:
             arguments["tls"] = self._tls(self.ca)
         return arguments
@@ -63,3 +81,8 @@ class BusOptions:
         if self.certificate is not None:
             context.load_cert_chain(self.certificate, self.key)
         return context
+
+
+def location(url: str) -> str:
+    """Host and port, never the credentials that a URL may carry."""
+    return url.rpartition("/")[2].rpartition("@")[2]

@@ -6,13 +6,12 @@ import random
 
 from tenacity import wait_random_exponential
 
-CONNECT = wait_random_exponential(multiplier=0.2, max=15)
+LEAST_S = 0.05
+
+CONNECT = wait_random_exponential(multiplier=0.2, max=15, min=LEAST_S)
 """Between attempts to connect: spread, so that a fleet does not come back as one."""
 
-RECONNECT_SPREAD_S = (0.1, 3.0)
 
-
-def reconnect_delay() -> float:
-    """Seconds before the next try of one server; never 0 (nats-py would spin)."""
-    low, high = RECONNECT_SPREAD_S
-    return random.uniform(low, high)
+def first_delay(spread_s: float) -> float:
+    """Seconds from a loss to the first try; never 0, and another for each node."""
+    return random.uniform(LEAST_S, max(spread_s, 2 * LEAST_S))

@@ -1,8 +1,9 @@
 """The node as a NATS micro service (ADR-32): found by `nats micro ls`, info and stats.
 
 One wildcard endpoint for all ops; a bounded task a request, since micro itself
-runs one request at a time. The queue group is the node's own id: micro's default
-one would split the commands between two agents of one name (rule 12).
+runs one request at a time. The queue group is new with each client: micro's default
+one would split the commands between two agents of one name (rule 12), and one that
+lasts would do so between this client and a dead one that the server still believes in.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from nats.aio.client import Client
 from nats.micro import add_service
 from nats.micro.request import Request as MicroRequest
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
+from ulid import ULID
 
 from wharfside_agent.ports.bus import Handler, Request
 
@@ -47,7 +49,6 @@ class RpcService:
         )
         self._ops = ops
         self._instant = tuple(f".{op}" for op in instant)
-        self._group = node_id
         self._max_tasks = max_tasks
         self._overloaded = overloaded
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,7 +66,7 @@ class RpcService:
                 name="rpc",
                 subject=subject,
                 handler=received,
-                queue_group=self._group,
+                queue_group=str(ULID()),
                 metadata={"ops": ",".join(self._ops)},
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.drain import Drain
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.journal import Journal
@@ -34,6 +36,7 @@ class Node:
     heard: LastHeard
     commands: Commands
     journal: Journal
+    drain: Drain
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]
@@ -41,3 +44,5 @@ class Node:
     """The cgroup path of an incarnation."""
     bundle_of: Callable[[str, int], str]
     """The bundle folder of an incarnation's run."""
+    going_down: asyncio.Future[None]
+    """Done once the agent goes down: what only waits is answered then."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from wharfside_agent.handlers.cancel import cancel
 from wharfside_agent.handlers.create import create
 from wharfside_agent.handlers.delete import delete
+from wharfside_agent.handlers.draining import drain, undrain
 from wharfside_agent.handlers.exec import exec_process
 from wharfside_agent.handlers.info import info
 from wharfside_agent.handlers.pausing import pause, resume
@@ -50,5 +51,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "resume": resume,
         "update": update,
         "delete": delete,
+        "drain": drain,
+        "undrain": undrain,
     }
 )

@@ -8,7 +8,7 @@ from typing import Any
 from wharfside_agent.handlers.lookup import Record, look_up
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, ProcessRow
-from wharfside_agent.services.commands import Call
+from wharfside_agent.services.commands import Call, going_down
 from wharfside_agent.services.containers import LiveProcess
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, Output, WaitArgs, WaitValue
@@ -22,10 +22,14 @@ async def wait(node: Node, _call: Call, args: WaitArgs) -> WaitValue:
     process = found.processes.get(args.process)
     if process is None:
         raise NotFound(f"{args.container} has no process {args.process}: see list-processes")
-    done, _ = await asyncio.wait({process.ended}, timeout=args.timeout_s)
+    first = asyncio.FIRST_COMPLETED
+    either: set[asyncio.Future[Any]] = {process.ended, node.going_down}
+    await asyncio.wait(either, timeout=args.timeout_s, return_when=first)
+    if node.going_down.done() and not process.ended.done():
+        raise going_down()
     if process.ended.cancelled():
         raise WrongState(f"{args.container}/{args.process} never ran: there is no exit to wait for")
-    status = process.ended.result() if done else None
+    status = process.ended.result() if process.ended.done() else None
     wanted = status is not None and args.output
     output = await _output(process) if wanted else None
     return WaitValue(**_standing(found.row, process.row), exit=status, output=output)

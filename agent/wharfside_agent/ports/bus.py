@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from wharfside_protocol.views import BusView
+
 
 class BusError(Exception):
     """The bus did not take a message; the subclass says what that means."""
@@ -82,6 +84,14 @@ class Bus(Protocol):
 
     async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
         """Hears what is published on `subject` from now on, over every reconnect."""
+        ...
+
+    async def tell(self, subject: str, payload: bytes) -> None:
+        """Tells whoever listens now; nothing of worth, since nobody knows whether it came."""
+        ...
+
+    def view(self) -> BusView:
+        """What an operator wants to know of the connection."""
         ...
 
     def on_connected(self, tell: Callable[[], None]) -> None:

@@ -246,7 +246,11 @@ class Tx(Protocol):
 
 
 class Identity(Row, frozen=True, kw_only=True):
-    """Who this store belongs to, and which life of it this is."""
+    """Who this store belongs to, and which life of it this is.
+
+    `moved`: its file is not the one that it was: restored, or a copy whose original may
+    be alive elsewhere.
+    """
 
     node: str
     node_id: str
@@ -254,6 +258,7 @@ class Identity(Row, frozen=True, kw_only=True):
     epoch: int
     new_store: bool
     new_boot: bool
+    moved: bool = False
 
 
 class OutboxRoom(Protocol):

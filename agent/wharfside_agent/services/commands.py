@@ -15,7 +15,15 @@ from wharfside_protocol.codec import decode, encode, to_plain
 from wharfside_protocol.commands import CommandState
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Result, Timings
-from wharfside_protocol.errors import Canceled, Conflict, ErrorBody, NotFound, WharfsideError
+from wharfside_protocol.errors import (
+    Busy,
+    Canceled,
+    Conflict,
+    ErrorBody,
+    ErrorCode,
+    NotFound,
+    WharfsideError,
+)
 from wharfside_protocol.records import Record
 from wharfside_protocol.times import to_timestamp
 
@@ -25,9 +33,10 @@ class Call:
     """One command on its way through the agent.
 
     `interruptible`: it only waits now (for its lane, for an exit), so `cancel` may
-    end it; an act of the runtime is never cut off half way. `outcome` is what a repeat
-    that joins waits for, from the moment that the first is in the book. A read is never
-    in the book: it has no digest.
+    end it; an act of the runtime is never cut off half way. `only_waits`: it has acted,
+    and what is left of it a next life can do. `handed_on`: that is so now. `outcome` is
+    what a repeat that joins waits for, from the moment that the first is in the book. A
+    read is never in the book: it has no digest.
     """
 
     command: Command
@@ -40,6 +49,8 @@ class Call:
     outcome: asyncio.Future[Result] | None = None
     settled: bool = False
     interruptible: bool = True
+    only_waits: bool = False
+    handed_on: bool = False
     _book: Commands | None = field(default=None, repr=False)
 
     @property
@@ -50,6 +61,9 @@ class Call:
         """What follows only waits: the next command of the container may run."""
         if self.ticket is not None:
             self.ticket.release()
+        self.only_waits = True
+        if self._book is not None:
+            self._book._waits(self)
 
     def settle(self, tx: Tx, value: Record) -> None:
         """Stores the result in the transaction of the change that it tells."""
@@ -65,6 +79,7 @@ class Commands:
         self._clock = clock
         self._node = node
         self._running: dict[str, Call] = {}
+        self._going_down = False
         self._admit: Callable[[str], None] = lambda _op: None
 
     def admit_by(self, admit: Callable[[str], None]) -> None:
@@ -134,24 +149,39 @@ class Commands:
         call.settled = True
         tx.save_command(self._row(call, CommandPhase.DONE, call.result))
 
+    def go_down(self) -> None:
+        """Whoever only waits is answered now: the next life finishes it, and knows the rest."""
+        self._going_down = True
+        for call in list(self._running.values()):
+            if call.only_waits:
+                self._waits(call)
+
+    def _waits(self, call: Call) -> None:
+        if self._going_down and call.outcome is not None:
+            call.handed_on = True
+            self._leave(call, self.failure(call, going_down().to_body()))
+
     async def finish(self, call: Call, result: Result) -> None:
-        """Stores the result, unless the change itself has done so; frees the id."""
+        """Stores the result, unless the change itself has done so, or a next life will."""
         try:
-            if not call.settled:
+            if not call.settled and not (call.handed_on and _was_canceled(result)):
                 row = self._row(call, CommandPhase.DONE, result)
                 await self._store.transact(lambda tx: tx.save_command(row))
         finally:
             self._leave(call, result)
 
-    async def adopt(self, command_id: str | None) -> Call | None:
+    async def adopt(self, command_id: str | None, *, op: str | None = None) -> Call | None:
         """A command that a former life left without a result, to be finished in this one.
 
-        Until then a repeat joins it. None: it has its result, or nobody asked.
+        Until then a repeat joins it. None: it has its result, or nobody asked. A drain is
+        the cause of many stops, and the result of none of them: it is adopted by its `op`.
         """
-        if command_id is None:
+        if command_id is None or command_id in self._running:
             return None
         row = await self._store.transact(lambda tx: tx.command(command_id))
         if row is None or row.phase is CommandPhase.DONE:
+            return None
+        if row.op != op and (op is not None or row.op == "drain"):
             return None
         command = Command(id=row.id, op=row.op, node=self._node)
         call = Call(command, row.received_at, row.digest, interruptible=False, _book=self)
@@ -260,6 +290,15 @@ class Commands:
         return msgspec.structs.replace(
             row, phase=CommandPhase.DONE, result=encode(result), finished_at=now
         )
+
+
+def going_down() -> Busy:
+    """What is told to those who wait: the client's library asks again by itself."""
+    return Busy("the agent goes down: ask its next life, under the same command id")
+
+
+def _was_canceled(result: Result) -> bool:
+    return result.error is not None and result.error.code is ErrorCode.CANCELED
 
 
 def _same(call: Call, op: str, digest: str | None) -> None:

@@ -31,6 +31,7 @@ from wharfside_protocol.errors import (
     Busy,
     Canceled,
     DeadlineExceeded,
+    Draining,
     ErrorBody,
     Invalid,
     Unsupported,
@@ -59,6 +60,7 @@ class Dispatcher:
         tasks: Tasks,
         handlers: Mapping[str, HandlerFunction],
         node: object,
+        draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._name = name
         self._subjects = subjects
@@ -68,6 +70,7 @@ class Dispatcher:
         self._tasks = tasks
         self._handlers = handlers
         self._node = node
+        self._draining = draining
 
     async def answer(self, request: Request) -> bytes | None:
         """The encoded Result; None where the subject is not this node's own rpc."""
@@ -143,6 +146,8 @@ class Dispatcher:
         if isinstance(found, Result):
             return found
         if found is call:
+            if op.new_work and self._draining():
+                return await self._turned_away(call, _drains())
             work = self._in_lane if op.lane else self._outside_lanes
             name = f"{op.name} {call.id}"
             call.task = self._tasks.start(work(op, call, args, remaining), name)
@@ -164,9 +169,7 @@ class Dispatcher:
             async with asyncio.timeout(remaining):
                 call.ticket = await self._lanes.enter(args.container)
         except Busy as error:
-            busy = self._commands.failure(call, error.to_body())
-            await asyncio.shield(self._commands.turn_away(call, busy))
-            return busy
+            return await self._turned_away(call, error)
         except (TimeoutError, asyncio.CancelledError) as error:
             reason = _not_let_in(error, args.container).to_body()
             return await self._finished(call, self._commands.failure(call, reason))
@@ -174,6 +177,12 @@ class Dispatcher:
             return await self._outside_lanes(op, call, args, remaining)
         finally:
             call.ticket.release()
+
+    async def _turned_away(self, call: Call, error: WharfsideError) -> Result:
+        """Nothing was done: the id is free again."""
+        refusal = self._commands.failure(call, error.to_body())
+        await asyncio.shield(self._commands.turn_away(call, refusal))
+        return refusal
 
     async def _outside_lanes(self, op: Op, call: Call, args: Any, _remaining: float) -> Result:
         return await self._finished(call, await self._handle(op, call, args))
@@ -208,6 +217,10 @@ class Dispatcher:
             return encode(result)
         except Invalid as error:
             return encode(self._refusal(result.op, error.to_body()))
+
+
+def _drains() -> Draining:
+    return Draining("this node drains and takes no new work: use another, or `undrain` it")
 
 
 def _not_let_in(error: BaseException, container: str) -> WharfsideError:

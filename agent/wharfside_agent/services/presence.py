@@ -28,6 +28,13 @@ log = structlog.get_logger(__name__)
 PUT_EVERY_S = 30.0
 RETRY_S = 2.0
 GATHER_S = 0.5
+
+ALONE_S = 4 * GATHER_S + 1.0
+"""Another life hears of ours, answers, hears again and answers again, gathering each time."""
+
+MAX_CLONES = 64
+"""Foreign lives with our node_id that are remembered; there are none but by mistake."""
+
 SEQUENCE_HEADER = "Nats-Sequence"
 
 _COUNTED = ("created", "running", "paused", "stopped")
@@ -49,6 +56,7 @@ class Presence:
         containers: Containers,
         tasks: Tasks,
         now: Callable[[], dict[str, Any]],
+        draining: Callable[[], bool],
     ) -> None:
         self._base = base
         self._bus = bus
@@ -57,10 +65,14 @@ class Presence:
         self._containers = containers
         self._tasks = tasks
         self._now = now
+        self._draining = draining
         self._changed = asyncio.Event()
-        self._state = "up"
+        self._down = False
         self._since: int | None = None
         self._foreign: list[tuple[NodeInfo, int]] = []
+        self._told = asyncio.Event()
+        self._puts = 0
+        self._clones: dict[str, int] = {}
         self.twin: asyncio.Future[NodeInfo] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
@@ -68,6 +80,11 @@ class Presence:
         self._bus.on_connected(self.changed)
         await self._bus.listen(self._subjects.live_nodes(self._base.node), self._heard)
         self._tasks.start(self._keep_telling(), "presence")
+
+    async def alone(self) -> None:
+        """Until the bus has had its time to tell of another life, and has not."""
+        await self._told.wait()
+        await asyncio.sleep(ALONE_S)
 
     def changed(self) -> None:
         """Something that presence tells has changed: a put follows soon."""
@@ -77,10 +94,11 @@ class Presence:
         """The node as it is now."""
         return msgspec.structs.replace(
             self._base,
-            state=self._state,
+            state="down" if self._down else "draining" if self._draining() else "up",
             at=to_timestamp(self._clock.now()),
             since_seq=self._since,
             containers=self._counts(),
+            bus=self._bus.view(),
             **self._now(),
         )
 
@@ -90,7 +108,7 @@ class Presence:
 
     async def leave(self) -> None:
         """Tells, if the bus can be reached, that the agent goes down of its own will."""
-        self._state = "down"
+        self._down = True
         try:
             await self._put(timeout_s=1.0)
         except BusError as error:
@@ -120,6 +138,8 @@ class Presence:
             pass
 
     def _note_own(self, sequence: int) -> None:
+        self._puts += 1
+        self._told.set()
         if self._since is None:
             self._since = sequence
             self._changed.set()
@@ -132,12 +152,27 @@ class Presence:
             at = int(message.headers.get(SEQUENCE_HEADER, "0"))
         except (Invalid, ValueError):
             return
-        if told.node_id == self._base.node_id or told.state == "down":
+        if told.life == self._base.life or told.state == "down":
+            return
+        if told.node_id == self._base.node_id and not self._lives_on(told.life):
             return
         if self._since is None:
             self._foreign = [*self._foreign[-7:], (told, at)]
         else:
             self._judge(told, at)
+
+    def _lives_on(self, life: str) -> bool:
+        """Whether a foreign life with our own node_id (a cloned data folder) is alive.
+
+        Our own former life's last put may come late. So the first one is answered by a put
+        of ours; who lives answers that in turn, and who is dead does not.
+        """
+        if life not in self._clones:
+            if len(self._clones) < MAX_CLONES:
+                self._clones[life] = self._puts
+                self._changed.set()
+            return False
+        return self._puts > self._clones[life]
 
     def _judge(self, other: NodeInfo, heard_at: int) -> None:
         """The one whose life began later leaves; --take-over turns that round."""
@@ -145,7 +180,14 @@ class Presence:
         theirs = other.since_seq or heard_at
         one_takes_over = other.take_over != self._base.take_over
         leave = other.take_over if one_takes_over else theirs < self._since
-        log.warning("twin", node_id=other.node_id, since_seq=theirs, ours=self._since, leave=leave)
+        log.warning(
+            "twin",
+            node_id=other.node_id,
+            life=other.life,
+            since_seq=theirs,
+            ours=self._since,
+            leave=leave,
+        )
         if not leave:
             self._changed.set()
         elif not self.twin.done():

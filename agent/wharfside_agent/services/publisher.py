@@ -72,6 +72,8 @@ class Publisher:
         self._spilled = False
         self._replayed_through = 0
         self._acked: Callable[[str], None] = lambda _lane: None
+        self.released = asyncio.Event()
+        """Nothing is published before: a copy of another node's store must not speak for it."""
 
     @property
     def no_stream(self) -> bool:
@@ -115,6 +117,7 @@ class Publisher:
         self._take([row for row in rows if row.place > self._last_held])
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
+        await self.released.wait()
         async for attempt in insist(f"start of lane {name}"):
             with attempt:
                 expected = await self._starts.expected(name, lane[0].last_acked)

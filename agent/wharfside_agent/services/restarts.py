@@ -98,6 +98,10 @@ class Restarts:
         if changes:
             await self._containers.commit(live, drafts, changes=changes)
 
+    def may_start(self, row: ContainerRow) -> bool:
+        """It is over, and a policy has a start of it due, or has still to decide."""
+        return waits_for_restart(row) or (_policy(row) is not None and _undecided(row))
+
     def cut_off(self, row: ContainerRow) -> bool:
         """It may have been placed elsewhere: this node must not run it by itself."""
         if row.spec.stop_on_disconnect_s is None:

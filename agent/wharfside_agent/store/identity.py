@@ -14,8 +14,10 @@ class ForeignStore(StartError):
     """The data folder belongs to a node of another name."""
 
 
-def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int) -> Identity:
+def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int, file: str = "") -> Identity:
     """Binds the store to `node`; raises the epoch after a boot and in a new store.
+
+    `file` tells the store's file from a copy of it.
 
     The caller commits with an fsync: an epoch that was seen must never come back.
 
@@ -38,6 +40,8 @@ def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int) -> Identity
             fresh["node_id"] = str(ULID())
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", fresh.items())
         known |= fresh
+    moved = known.get("file", file) != file
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('file', ?)", (file,))
     return Identity(
         node=node,
         node_id=known["node_id"],
@@ -45,4 +49,5 @@ def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int) -> Identity
         epoch=epoch,
         new_store=new_store,
         new_boot=new_boot and not new_store,
+        moved=moved,
     )

@@ -282,7 +282,7 @@ def open_store(
     while True:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            identity = _opened(db, node, boot_id, now)
+            identity = _opened(db, node, boot_id, now, str(path.stat().st_ino))
             room = _room(db, max_events)
             break
         except BaseException as error:
@@ -295,7 +295,7 @@ def open_store(
     return SqliteStore(db, identity, room, reserve)
 
 
-def _opened(db: sqlite3.Connection, node: str, boot_id: str, now: int) -> Identity:
+def _opened(db: sqlite3.Connection, node: str, boot_id: str, now: int, file: str) -> Identity:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA busy_timeout=5000")
     db.execute("PRAGMA wal_autocheckpoint=0")
@@ -303,7 +303,7 @@ def _opened(db: sqlite3.Connection, node: str, boot_id: str, now: int) -> Identi
     _fold_in_the_log(db)
     migrate(db)
     db.execute("BEGIN IMMEDIATE")
-    identity = claim(db, node, boot_id, now)
+    identity = claim(db, node, boot_id, now, file)
     db.execute("COMMIT")
     db.execute("PRAGMA synchronous=NORMAL")
     return identity

@@ -16,7 +16,7 @@ from wharfside_client.cli.targets import Targets, ask_each, tell_json
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
     from wharfside_protocol.commands import StatsValue
-    from wharfside_protocol.views import NodeInfo
+    from wharfside_protocol.views import BusView, NodeInfo
 
 STATS_COLUMNS = (
     Column("CONTAINER", "bold", grows=True),
@@ -117,6 +117,17 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
             f"{counts.running} running, {counts.paused} paused, "
             f"{counts.created} created, {counts.stopped} stopped",
         ),
+        ("bus", _bus(info.bus)),
         ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
         *((f"ready {what}", how) for what, how in info.ready.items()),
     )
+
+
+def _bus(bus: BusView) -> str:
+    """The server, and what went wrong with the connection so far."""
+    words = [bus.server or "-", f"{bus.reconnects} reconnects"]
+    if bus.slow_consumers:
+        words.append(f"{bus.slow_consumers} messages dropped")
+    if bus.last_error is not None:
+        words.append(f"last error {bus.last_error}")
+    return ", ".join(words)

@@ -73,7 +73,7 @@ def _row(status: NodeStatus) -> Sequence[str]:
     total = counts.created + counts.running + counts.paused + counts.stopped
     return (
         status.node,
-        "silent" if status.silent else info.state,
+        _state(status),
         words.span(status.seen_s),
         f"{counts.running}/{total}",
         str(info.cpus or "-"),
@@ -81,3 +81,12 @@ def _row(status: NodeStatus) -> Sequence[str]:
         " ".join(f"{runtime.name} {runtime.version}" for runtime in info.runtimes) or "-",
         info.version,
     )
+
+
+def _state(status: NodeStatus) -> str:
+    """With how far its clock is off, where deadlines would suffer."""
+    from wharfside_client.fleet import SKEW_S
+
+    state = "silent" if status.silent else status.info.state
+    off = abs(status.skew_s) > SKEW_S
+    return f"{state} (clock {status.skew_s:+.0f}s)" if off else state

@@ -14,8 +14,9 @@ from wharfside_protocol.views import Standing
 
 READS = ["ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result", "resync"]
 IN_A_LANE = ["create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"]
-CHANGES = [*IN_A_LANE, "signal"]
-OF_NO_CONTAINER = {"ping", "info", "list", "result", "resync", "cancel"}
+CHANGES = [*IN_A_LANE, "signal", "drain", "undrain"]
+OF_NO_CONTAINER = {"ping", "info", "list", "result", "resync", "cancel", "drain", "undrain"}
+NEW_WORK = {"create", "start", "run", "exec"}
 
 CREATE_FIELDS = (
     "source process io limits network mounts labels restart auto_remove checkpointable "
@@ -33,6 +34,7 @@ def test_how_each_is_treated(op: Op) -> None:
     # reads are not stored; reads, wait, result, signal and cancel never queue in a lane
     assert op.changes == (op.name in CHANGES)
     assert op.lane == (op.name in IN_A_LANE)
+    assert op.new_work == (op.name in NEW_WORK)
     assert Subjects().rpc("n1", op.name).endswith(op.name)
 
 
