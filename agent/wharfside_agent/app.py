@@ -20,6 +20,7 @@ from ulid import ULID
 
 from wharfside_agent import host
 from wharfside_agent.bus.connection import NatsBus
+from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.service import RpcService
 from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
@@ -29,18 +30,24 @@ from wharfside_agent.machine import Machine, make_machine
 from wharfside_agent.notify import keep_alive, notify
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import EventDraft, Store
+from wharfside_agent.services.acceptance import Acceptance
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers
 from wharfside_agent.services.dispatcher import Dispatcher
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
+from wharfside_agent.services.insistence import Insistence
+from wharfside_agent.services.intake import Intake
 from wharfside_agent.services.janitor import keep_tidy
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.lanes import Lanes
+from wharfside_agent.services.mailroom import Mailroom
 from wharfside_agent.services.presence import Presence
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
 from wharfside_agent.services.recovery import Recovery
+from wharfside_agent.services.reporter import Reporter
+from wharfside_agent.services.runner import Runner
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
@@ -71,10 +78,12 @@ class Parts:
     store: Store
     bus: NatsBus
     publisher: Publisher
+    reporter: Reporter
     presence: Presence
     projections: Projections
     recovery: Recovery
     dispatcher: Dispatcher
+    mailroom: Mailroom
     tasks: Tasks
 
 
@@ -117,6 +126,7 @@ def _compose(
     exits.then(endings.after_exit)
     bus = _bus(settings, store)
     publisher = Publisher(store, bus, subjects, clock, tasks)
+    reporter = Reporter(store, bus, subjects, journal)
     projections = Projections(store, bus, clock)
     presence = Presence(
         _node_info(settings, store, machine, clock),
@@ -125,7 +135,7 @@ def _compose(
         clock,
         containers,
         tasks,
-        lambda: {"bus": "no-stream"} if publisher.no_stream else {},
+        lambda: {"bus": "no-stream"} if publisher.no_stream or reporter.no_stream else {},
     )
 
     def told(lane: str) -> None:
@@ -146,9 +156,35 @@ def _compose(
         cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
         bundle_of=lambda incarnation, run: str(RunPlace(places, incarnation, run).bundle),
     )
-    dispatcher = Dispatcher(name, subjects, commands, lanes, clock, tasks, HANDLERS, node)
+    runner = Runner(commands, lanes, clock, tasks, journal, HANDLERS, node)
+    intake = Intake(name, commands, HANDLERS)
+    dispatcher = Dispatcher(name, subjects, commands, intake, runner)
+    mailroom = Mailroom(
+        NatsMailbox(bus, name),
+        Acceptance(name, subjects, store, commands, intake),
+        intake,
+        commands,
+        runner,
+        store,
+        Insistence(bus),
+        journal,
+        settings.limits.mailbox,
+        presence.changed,
+    )
+    presence.on_mailbox(lambda: mailroom.state)
     recovery = Recovery(store, machine.runtime, containers, exits, endings, commands, clock, tasks)
-    return Parts(store, bus, publisher, presence, projections, recovery, dispatcher, tasks)
+    return Parts(
+        store,
+        bus,
+        publisher,
+        reporter,
+        presence,
+        projections,
+        recovery,
+        dispatcher,
+        mailroom,
+        tasks,
+    )
 
 
 def _bus(settings: Settings, store: Store) -> NatsBus:
@@ -169,12 +205,16 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await _tell(parts.store, EventType.UP, clock)
     count = await parts.recovery.run()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
+    waiting = await parts.mailroom.resume()
+    log.info("mailbox-resumed", commands=waiting)
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
     await parts.presence.start()
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
+        parts.tasks.start(parts.reporter.run(), "reporter"),
+        parts.tasks.start(parts.mailroom.run(), "mailroom"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
     ]
@@ -213,11 +253,13 @@ async def _until_the_end(
 async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     """Containers run on. What can still be told is told, within bounds."""
     log.info("going-down")
+    parts.mailroom.close()
     await parts.bus.withdraw(WORK_S)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:
         await parts.presence.leave()
         await parts.publisher.flush(FLUSH_S)
+        await parts.reporter.flush(FLUSH_S)
     await parts.bus.close()
 
 

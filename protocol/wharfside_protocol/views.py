@@ -78,6 +78,8 @@ class NodeInfo(Record, frozen=True, kw_only=True):
 
     `life` is unguessable and new with every start of the agent: an agent knows its
     own puts by it. A node is `silent` 90 s after its last put by the server's time.
+    `mailbox` is `ok`, `missing` (nobody made it, or it was deleted) or `offline` (it was
+    there, and its server does not answer): durable commands wait meanwhile.
     """
 
     node: Name
@@ -100,6 +102,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     memory_bytes: Counter | None = None
     containers: ContainerCounts = ContainerCounts()
     published_through: Counter | None = None
+    mailbox: str | None = None
     ready: dict[str, str] = {}
 
 

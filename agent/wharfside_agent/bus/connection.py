@@ -79,7 +79,7 @@ class NatsBus:
     async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
         async def heard(message: Msg) -> None:
             try:
-                tell(_request(message))
+                tell(request_of(message))
             except Exception as error:
                 log.error("listener-failed", subject=subject, exc_info=error)
 
@@ -87,6 +87,10 @@ class NatsBus:
             await client.subscribe(subject, cb=heard)
 
         await self._add(setup)
+
+    def on_client(self, setup: Setup) -> None:
+        """`setup` is called with each new client, before it is told that it is connected."""
+        self._setups.append(setup)
 
     async def _add(self, setup: Setup) -> None:
         self._setups.append(setup)
@@ -228,7 +232,7 @@ def _location(client: Client) -> str:
     return "" if url is None else url.netloc.rpartition("@")[2]
 
 
-def _request(message: Msg) -> Request:
+def request_of(message: Msg) -> Request:
     return Request(message.subject, message.data, message.headers or {})
 
 

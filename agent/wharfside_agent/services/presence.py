@@ -56,6 +56,7 @@ class Presence:
         self._containers = containers
         self._tasks = tasks
         self._ready = ready
+        self._mailbox: Callable[[], str | None] = lambda: None
         self._changed = asyncio.Event()
         self._state = "up"
         self._since: int | None = None
@@ -72,6 +73,10 @@ class Presence:
         """Something that presence tells has changed: a put follows soon."""
         self._changed.set()
 
+    def on_mailbox(self, state: Callable[[], str | None]) -> None:
+        """`state` tells how the mailbox is."""
+        self._mailbox = state
+
     def info(self) -> NodeInfo:
         """The node as it is now."""
         return msgspec.structs.replace(
@@ -81,6 +86,7 @@ class Presence:
             since_seq=self._since,
             containers=self._counts(),
             ready=self._ready(),
+            mailbox=self._mailbox(),
         )
 
     def _counts(self) -> ContainerCounts:

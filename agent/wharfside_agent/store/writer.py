@@ -66,6 +66,7 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._tell: Callable[[Sequence[OutboxRow]], None] = lambda _rows: None
+        self._tell_reported: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._closed = False
         self._handed_over = 0
@@ -79,6 +80,9 @@ class SqliteStore:
 
     def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:
         self._tell = tell
+
+    def on_reported(self, tell: Callable[[], None]) -> None:
+        self._tell_reported = tell
 
     async def transact(self, change: Callable[[Tx], T], *, durable: bool = False) -> T:
         if self._closed:
@@ -119,6 +123,8 @@ class SqliteStore:
             self._slow_until = ended + SLOW_FOR_S
         if tx.appended:
             self._tell(tx.appended)
+        if tx.reported:
+            self._tell_reported()
         return value
 
     async def close(self) -> None:
@@ -141,7 +147,7 @@ class SqliteStore:
                 tx.appended.clear()
                 for job in batch:
                     job.error = error
-            self._loop.call_soon_threadsafe(self._deliver, batch, tx.appended)
+            self._loop.call_soon_threadsafe(self._deliver, batch, tx.appended, tx.reported)
         self._db.close()
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
@@ -191,7 +197,7 @@ class SqliteStore:
             job.error = error
         self._db.execute("RELEASE change")
 
-    def _deliver(self, batch: list[_Job], appended: list[OutboxRow]) -> None:
+    def _deliver(self, batch: list[_Job], appended: list[OutboxRow], reported: bool) -> None:
         self._handed_over -= len(batch)
         for job in batch:
             if job.future.done():
@@ -202,6 +208,8 @@ class SqliteStore:
                 job.future.set_exception(job.error)
         if appended:
             self._tell(appended)
+        if reported:
+            self._tell_reported()
 
 
 def _fold_in_the_log(db: sqlite3.Connection) -> None:
