@@ -8,6 +8,7 @@ or a reconnect costs time, and never runs anything twice.
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -60,6 +61,9 @@ class Options(TypedDict, total=False):
     `deadline`: the latest start, RFC 3339, by the node's clock; where left out, the end
     of `timeout_s`. `expect`: the fence. `unreachable_s`: how long no agent may be
     there. `traceparent`: the W3C header, passed through.
+
+    `durable`: over the node's mailbox, where the command is kept while the node is away;
+    `timeout_s` is then how long to wait for the result (24 h), and not its deadline (24 h).
     """
 
     command_id: str
@@ -68,6 +72,7 @@ class Options(TypedDict, total=False):
     expect: Expect
     unreachable_s: float
     traceparent: str
+    durable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,9 @@ def make_command(
 ) -> tuple[Command, Patience]:
     """The command and how long to wait for it."""
     timeout_s = options.get("timeout_s", float(DEFAULT_RPC_SECONDS))
+    latest = math.inf if options.get("durable") else timeout_s
     # a minute less than the node allows, for clocks that differ
-    ahead = min(timeout_s, MAX_DEADLINE_SECONDS - 60)
+    ahead = min(latest, MAX_DEADLINE_SECONDS - 60)
     deadline = to_timestamp(time.time_ns() + int(ahead * NANOSECONDS))
     command = Command(
         id=options.get("command_id") or new_command_id(),

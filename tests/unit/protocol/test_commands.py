@@ -12,10 +12,10 @@ from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import Standing
 
-READS = ["ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result"]
+READS = ["ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result", "commands"]
 IN_A_LANE = ["create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"]
 CHANGES = [*IN_A_LANE, "signal"]
-OF_NO_CONTAINER = {"ping", "info", "list", "result", "cancel"}
+OF_NO_CONTAINER = {"ping", "info", "list", "result", "commands", "cancel"}
 
 CREATE_FIELDS = (
     "source process io limits network mounts labels restart auto_remove checkpointable "
