@@ -193,7 +193,19 @@ async def post(bus: Bus, command: Command, traceparent: str | None = None) -> bo
         Invalid: the command is too large.
     """
     subject = bus.settings.subjects.command(command.node, command.op)
-    headers = {"Nats-Msg-Id": f"{command.node}.{command.id}"}
+    message_id = f"{command.node}.{command.id}"
+    return await post_bytes(bus, subject, encode(command), message_id, traceparent)
+
+
+async def post_bytes(
+    bus: Bus, subject: str, data: bytes, message_id: str, traceparent: str | None = None
+) -> bool:
+    """As `post`, whatever the bytes are.
+
+    Raises:
+        See `post`.
+    """
+    headers = {"Nats-Msg-Id": message_id}
     if traceparent:
         headers["traceparent"] = traceparent
     retrying = AsyncRetrying(
@@ -203,7 +215,7 @@ async def post(bus: Bus, command: Command, traceparent: str | None = None) -> bo
         reraise=True,
     )
     try:
-        return await retrying(JetStream(bus).publish_once, subject, encode(command), headers)
+        return await retrying(JetStream(bus).publish_once, subject, data, headers)
     except NotSetUp as error:
         raise NotSetUp(
             f"no stream takes {subject}: `wharfside bootstrap` makes it", subject=subject

@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from wharfside_client.cli import assets, events, exec, lifecycle, look, nodes, ps, run
+from wharfside_client.cli import (
+    assets,
+    commands,
+    deadletters,
+    events,
+    exec,
+    lifecycle,
+    look,
+    nodes,
+    ps,
+    run,
+)
 from wharfside_client.cli.command import root
 
 HELP = """Drive the container nodes of a fleet over NATS.
@@ -26,7 +37,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    for module in (run, exec, ps, lifecycle, look, events, nodes, assets):
+    for module in (run, exec, ps, lifecycle, look, events, commands, nodes, assets, deadletters):
         module.register(app)
     return app
 
