@@ -8,7 +8,6 @@ or a reconnect costs time, and never runs anything twice.
 from __future__ import annotations
 
 import itertools
-import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -108,21 +107,26 @@ def make_command(
 ) -> tuple[Command, Patience]:
     """The command and how long to wait for it."""
     timeout_s = options.get("timeout_s", float(DEFAULT_RPC_SECONDS))
-    latest = math.inf if options.get("durable") else timeout_s
-    # a minute less than the node allows, for clocks that differ
-    ahead = min(latest, MAX_DEADLINE_SECONDS - 60)
-    deadline = to_timestamp(time.time_ns() + int(ahead * NANOSECONDS))
     command = Command(
         id=options.get("command_id") or new_command_id(),
         op=op,
         node=node,
-        deadline=options.get("deadline", deadline),
+        deadline=options.get("deadline") or _default_deadline(timeout_s, options),
         expect=options.get("expect"),
         actor=actor,
         args=to_plain(args),
     )
     unreachable_s = options.get("unreachable_s", UNREACHABLE_S)
     return command, Patience(timeout_s, unreachable_s, time.monotonic())
+
+
+def _default_deadline(timeout_s: float, options: Options) -> str | None:
+    """The end of the caller's patience. A durable command's is the node's own, 24 h."""
+    if options.get("durable"):
+        return None
+    # a minute less than the node allows, for clocks that differ
+    ahead = min(timeout_s, MAX_DEADLINE_SECONDS - 60)
+    return to_timestamp(time.time_ns() + int(ahead * NANOSECONDS))
 
 
 async def send(

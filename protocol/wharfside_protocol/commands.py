@@ -193,7 +193,7 @@ class CommandsArgs(Record, frozen=True, kw_only=True):
     """
 
     before: Counter | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 100
 
 
 class CommandSummary(Record, frozen=True, kw_only=True):

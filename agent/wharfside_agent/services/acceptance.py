@@ -12,7 +12,9 @@ from enum import Enum, auto
 from typing import Any
 
 import msgspec
+import structlog
 
+from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Letter
 from wharfside_agent.ports.store import CommandPhase, CommandRow, Store, Tx
 from wharfside_agent.services.commands import Call, Commands
@@ -24,6 +26,8 @@ from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, Command
 from wharfside_protocol.errors import Busy, Unsupported, WharfsideError
 from wharfside_protocol.subjects import Subjects, check_command_id
+
+log = structlog.get_logger(__name__)
 
 
 class Verdict(Enum):
@@ -67,6 +71,10 @@ class Acceptance:
             checked.call.digest = command_digest(op, command.args)
         except WharfsideError as error:
             return Refused(error, self._unsound(request.data))
+        except Exception as error:
+            # Given back, it would come again and again, and those beside it with it.
+            log.error("letter-failed", subject=request.subject, exc_info=error)
+            return Refused(told(error))
         checked.call.durable = True
         checked.call.trace = traceparent(request.headers)
         return checked

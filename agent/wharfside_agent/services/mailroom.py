@@ -79,6 +79,7 @@ class Mailroom:
     async def resume(self) -> int:
         """Takes up what former lives accepted and did not begin; how many."""
         self._known = await self._store.transact(lambda tx: tx.meta(KNOWN)) == "yes"
+        self.state = "offline" if self._known else "missing"
         rows = await self._store.transact(lambda tx: tx.waiting_commands())
         for row in rows:
             await self._take_up(row)

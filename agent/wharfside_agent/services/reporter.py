@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 64
 """Reports read, and in flight, at once: what one round tells is forgotten in one commit."""
 
+TROUBLE_S = 1.0
+
 SYNCED = "reports-synced"
 """Meta key, written with an fsync before results are told: so all before it is on the disk."""
 
@@ -55,13 +57,21 @@ class Reporter:
     async def run(self) -> None:
         """Tells what former lives left, then what each commit brings; for ever."""
         while True:
-            self._bell.clear()
-            rows = await self._store.transact(lambda tx: tx.reports(0, AT_ONCE))
-            if rows:
-                await self._tell(rows)
-                continue
+            try:
+                await self._tell_all()
+            except Exception as error:
+                # The store has too much to do, or no room: what is not forgotten is told again.
+                log.error("reports-not-told", exc_info=error)
+                await asyncio.sleep(TROUBLE_S)
+            else:
+                await self._bell.wait()
+
+    async def _tell_all(self) -> None:
+        self._bell.clear()
+        while rows := await self._store.transact(lambda tx: tx.reports(0, AT_ONCE)):
+            await self._tell(rows)
+        if not self._bell.is_set():
             self._idle.set()
-            await self._bell.wait()
 
     async def flush(self, timeout_s: float) -> None:
         """Waits until nothing is left to tell, at most so long."""
