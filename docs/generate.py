@@ -21,7 +21,7 @@ from wharfside_agent.core.relist import FINDINGS
 from wharfside_protocol.assets import streams
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
 from wharfside_protocol.commands import OPS, Progress
-from wharfside_protocol.envelope import Command, Result
+from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.records import Record
@@ -163,7 +163,7 @@ def protocol() -> str:
         for each in streams(subjects)
     ]
     errors = [(f"`{code}`", first_line(kind)) for code, kind in ERRORS.items()]
-    named = [Command, Result, Event, NodeInfo, ContainerProjection, Progress]
+    named = [Command, Result, Accepted, Event, NodeInfo, ContainerProjection, Progress]
     named += [op.args for op in OPS.values()] + [op.value for op in OPS.values()]
     named += list(EVENT_DATA.values())
     records = {kind.__name__: kind for kind in _all_records()}
@@ -208,10 +208,12 @@ With the prefix `wharfside.v1` (configurable), shown as `$P`:
 
 ```
 $P.rpc.<node>.<op>                    request/reply, answered while the node is connected
-$P.cmd.<node>.<op>                    durable mailbox of one node (comes with durable commands)
+$P.cmd.<node>.<op>                    durable mailbox of one node: kept while the node is away
 $P.evt.<node>.<container>.<type>      events; container "_node" for the node's own
+$P.res.<node>.<command-id>.accepted   a durable command is in the node's store
+$P.res.<node>.<command-id>.result     what became of it
 $P.progress.<node>.<command-id>       Progress while a long command runs (`drain`); kept nowhere
-$P.live.evt.>  $P.kv.nodes.>  $P.kv.containers.>   what JetStream stored, republished
+$P.live.evt.>  $P.live.res.>  $P.kv.nodes.>  $P.kv.containers.>   what JetStream stored, republished
 ```
 
 A request is a [Command](#command), the answer a [Result](#result). An event is an
@@ -222,6 +224,16 @@ a command's answer.
 The same command id with the same op and arguments is the same command: while the first runs a
 repeat joins it, afterwards it gets the stored result (`replayed`) for 48 h. With another digest
 it is a `conflict`.
+
+## Durable commands
+
+The same [Command](#command), published to `$P.cmd.<node>.<op>` with `Nats-Msg-Id`
+`<node>.<id>`: its PubAck says that the stream keeps it (24 h). The node writes it into its
+store, tells [Accepted](#accepted), runs it in the order of arrival a container, and tells the
+[Result](#result); each of the two stands once on `res` for 48 h. Both carry the digest of the
+command that has the id: where it is not the caller's own, the id was used for another command.
+Ops that change nothing are `unsupported` there. What is no such command is terminated (a dead
+letter), and where its id can be read a result tells why.
 """
 
 

@@ -1,4 +1,4 @@
-"""The composition root: makes every part, in order, and owns every task until the end.
+"""One life of the agent: what is started in which order, and how it ends.
 
 Truth first, bus last: the store is opened and the containers are found again before
 a command is taken, and whether or not there is a server.
@@ -9,59 +9,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
-from ulid import ULID
 
 from wharfside_agent import host
-from wharfside_agent.bus.connection import NatsBus
-from wharfside_agent.bus.options import BusOptions
-from wharfside_agent.bus.service import RpcService
-from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
-from wharfside_agent.handlers.node import Node
-from wharfside_agent.handlers.registry import HANDLERS
-from wharfside_agent.machine import Machine, make_machine
+from wharfside_agent.composition import Parts, compose
+from wharfside_agent.core.placement import Places
+from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify
-from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import EventDraft, Store
-from wharfside_agent.services.admission import Admission, keep_room
-from wharfside_agent.services.commands import Commands
-from wharfside_agent.services.containers import Containers, Live
-from wharfside_agent.services.disconnects import Disconnects
-from wharfside_agent.services.dispatcher import Dispatcher
-from wharfside_agent.services.drain import Drain
-from wharfside_agent.services.endings import Endings
-from wharfside_agent.services.exits import ExitTeller
+from wharfside_agent.services.admission import keep_room
 from wharfside_agent.services.janitor import keep_tidy
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.lanes import Lanes
-from wharfside_agent.services.last_heard import LastHeard
-from wharfside_agent.services.presence import Presence
-from wharfside_agent.services.projections import Projections
-from wharfside_agent.services.publisher import Publisher
-from wharfside_agent.services.recovery import Recovery
-from wharfside_agent.services.relist import Relist
-from wharfside_agent.services.restarts import Restarts
-from wharfside_agent.services.snapshots import Snapshots
-from wharfside_agent.services.starts import Starts
-from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
 from wharfside_agent.watchers.subreaper import Sweeper
 from wharfside_protocol import __version__
-from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import OPS
-from wharfside_protocol.envelope import Result
-from wharfside_protocol.errors import Busy
 from wharfside_protocol.events import EventType
 from wharfside_protocol.subjects import Subjects
-from wharfside_protocol.times import NANOSECONDS, to_timestamp
-from wharfside_protocol.views import NodeInfo
 
 log = structlog.get_logger(__name__)
 
@@ -70,27 +37,6 @@ FLUSH_S = 2.0
 
 WORK_S = 5.0
 """On the way down commands under way get so long to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What `run_agent` keeps in hand; the rest is held by these."""
-
-    store: Store
-    bus: NatsBus
-    publisher: Publisher
-    presence: Presence
-    projections: Projections
-    recovery: Recovery
-    heard: LastHeard
-    disconnects: Disconnects
-    relist: Relist
-    snapshots: Snapshots
-    dispatcher: Dispatcher
-    commands: Commands
-    drain: Drain
-    going_down: asyncio.Future[None]
-    tasks: Tasks
 
 
 async def run_agent(settings: Settings, journal: Journal) -> int:
@@ -115,157 +61,9 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock)
         stack.push_async_callback(store.close)
-        parts = _compose(settings, places, clock, store, machine, journal)
+        parts = compose(settings, places, clock, store, machine, journal)
         stack.push_async_callback(parts.tasks.close)
         return await _live(settings, parts, clock)
-
-
-def _compose(
-    settings: Settings,
-    places: Places,
-    clock: host.SystemClock,
-    store: Store,
-    machine: Machine,
-    journal: Journal,
-) -> Parts:
-    name = settings.node.name
-    subjects = Subjects(settings.nats.prefix)
-    tasks = Tasks()
-    containers = Containers(store, clock)
-    commands = Commands(store, clock, name)
-    admission = Admission(store)
-    commands.admit_by(admission.check)
-    exits = ExitTeller(containers, tasks, clock, journal)
-    lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
-    endings = Endings(containers, machine.runtime, lanes, clock, journal)
-    bus = _bus(settings, store)
-    heard = LastHeard(store, clock)
-
-    def bundle_of(incarnation: str, run: int) -> str:
-        return str(RunPlace(places, incarnation, run).bundle)
-
-    starts = Starts(store, containers, machine.runtime, exits, clock, journal, bundle_of)
-    restarts = Restarts(store, containers, starts, heard, lanes, clock, tasks)
-    disconnects = Disconnects(bus, heard, containers, endings, restarts, lanes, clock, tasks)
-
-    async def after_exit(live: Live) -> None:
-        await endings.after_exit(live)
-        await restarts.after_exit(live)
-
-    exits.then(after_exit)
-    if settings.runtime.on_monitor_lost == "stop":
-        exits.at_monitor_lost(endings.after_monitor)
-    recognized_ns = int(settings.outbox.recognized_s * NANOSECONDS)
-    publisher = Publisher(store, bus, subjects, clock, tasks, recognized_ns)
-    projections = Projections(store, bus, clock)
-    drain = Drain(
-        store, containers, commands, endings, restarts, lanes, bus, subjects, clock, tasks
-    )
-    snapshots = Snapshots(store, clock, settings.snapshot.every_s)
-    relist = Relist(
-        store,
-        machine.ground,
-        containers,
-        exits,
-        lanes,
-        every_s=settings.relist.every_s,
-        patience_s=settings.relist.patience_s,
-    )
-    presence = Presence(
-        _node_info(settings, store, machine, clock),
-        bus,
-        subjects,
-        clock,
-        containers,
-        tasks,
-        lambda: {
-            "ready": ({"bus": "no-stream"} if publisher.no_stream else {}) | admission.ready,
-            "events_missed": relist.missed,
-            "orphans": relist.orphans,
-        },
-        lambda: drain.draining,
-    )
-    drain.on_change(presence.changed)
-
-    def told(lane: str) -> None:
-        projections.acked(lane)
-        presence.changed()
-
-    publisher.on_idle(told)
-    going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    node = Node(
-        store=store,
-        clock=clock,
-        runtime=machine.runtime,
-        containers=containers,
-        exits=exits,
-        endings=endings,
-        starts=starts,
-        restarts=restarts,
-        heard=heard,
-        commands=commands,
-        journal=journal,
-        drain=drain,
-        going_down=going_down,
-        projections=projections,
-        snapshots=snapshots,
-        info=presence.info,
-        cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
-        bundle_of=bundle_of,
-    )
-    dispatcher = Dispatcher(
-        name,
-        subjects,
-        commands,
-        lanes,
-        clock,
-        tasks,
-        HANDLERS,
-        node,
-        lambda: drain.draining,
-    )
-    recovery = Recovery(
-        store,
-        machine.runtime,
-        containers,
-        exits,
-        endings,
-        starts,
-        restarts,
-        commands,
-        clock,
-        tasks,
-    )
-    return Parts(
-        store=store,
-        bus=bus,
-        publisher=publisher,
-        presence=presence,
-        projections=projections,
-        recovery=recovery,
-        heard=heard,
-        disconnects=disconnects,
-        relist=relist,
-        snapshots=snapshots,
-        dispatcher=dispatcher,
-        commands=commands,
-        drain=drain,
-        going_down=going_down,
-        tasks=tasks,
-    )
-
-
-def _bus(settings: Settings, store: Store) -> NatsBus:
-    service = RpcService(
-        __version__,
-        settings.node.name,
-        store.identity.node_id,
-        tuple(HANDLERS),
-        tuple(op.name for op in OPS.values() if op.instant),
-        settings.limits.requests,
-        _overloaded(settings.node.name),
-    )
-    return NatsBus(bus_options(settings), service)
 
 
 async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> int:
@@ -284,6 +82,8 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.disconnects.look()
     await parts.drain.go_on()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
+    waiting = await parts.mailroom.resume()
+    log.info("mailbox-resumed", commands=waiting)
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
     await parts.presence.start()
@@ -292,6 +92,8 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     forever = [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
+        parts.tasks.start(parts.reporter.run(), "reporter"),
+        parts.tasks.start(_collect_mail(parts), "mailroom"),
         parts.tasks.start(parts.disconnects.run(), "disconnects"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
@@ -309,6 +111,12 @@ async def _release_when_alone(parts: Parts) -> None:
     """Lets events go once it is clear that no other life of this node is on the bus."""
     await parts.presence.alone()
     parts.publisher.release()
+
+
+async def _collect_mail(parts: Parts) -> None:
+    """Only once it is clear that we are alone: a copy must not take the original's letters."""
+    await parts.publisher.released.wait()
+    await parts.mailroom.run()
 
 
 async def _until_the_end(
@@ -341,6 +149,7 @@ async def _until_the_end(
 async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     """Containers run on. What can still be told is told, within bounds."""
     log.info("going-down")
+    parts.mailroom.close()
     parts.commands.go_down()
     parts.going_down.set_result(None)
     await parts.bus.withdraw(WORK_S)
@@ -348,6 +157,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     if parts.bus.connected:
         await parts.presence.leave()
         await parts.publisher.flush(FLUSH_S)
+        await parts.reporter.flush(FLUSH_S)
     await parts.bus.close()
 
 
@@ -368,64 +178,3 @@ async def _tell(store: Store, type_: EventType, clock: host.SystemClock) -> None
     now = clock.now()
     draft = EventDraft(type=type_, occurred_at=now, observed_at=now)
     await store.transact(lambda tx: tx.append_event(draft))
-
-
-def _overloaded(node: str) -> Callable[[Request], bytes]:
-    def answer(request: Request) -> bytes:
-        busy = Busy("this node has as many requests as it takes: try again later")
-        op = request.subject.rpartition(".")[2]
-        return encode(Result(id="", op=op, node=node, ok=False, error=busy.to_body()))
-
-    return answer
-
-
-def bus_options(settings: Settings) -> BusOptions:
-    """How the settings reach the bus."""
-    nats = settings.nats
-
-    def path(text: str | None) -> Path | None:
-        return None if text is None else Path(text)
-
-    return BusOptions(
-        servers=nats.servers,
-        name=f"wharfside-agent {settings.node.name}",
-        inbox_prefix=f"_INBOX_{settings.node.name}",
-        creds=path(nats.creds),
-        nkey_seed=path(nats.nkey_seed),
-        ca=path(nats.ca),
-        certificate=path(nats.certificate),
-        key=path(nats.key),
-        user=nats.user,
-        password=nats.password,
-        password_file=path(nats.password_file),
-        ping_interval_s=nats.ping_interval_s,
-        unacked_s=nats.unacked_s,
-        unanswered_s=nats.unanswered_s,
-        spread_s=nats.spread_s,
-    )
-
-
-def _node_info(
-    settings: Settings, store: Store, machine: Machine, clock: host.SystemClock
-) -> NodeInfo:
-    identity = store.identity
-    now = to_timestamp(clock.now())
-    return NodeInfo(
-        node=identity.node,
-        node_id=identity.node_id,
-        boot_id=identity.boot_id,
-        life=str(ULID()),
-        epoch=identity.epoch,
-        version=__version__,
-        state="up",
-        started_at=now,
-        at=now,
-        labels=settings.node.labels,
-        take_over=settings.node.take_over,
-        runtimes=list(machine.runtime.available),
-        cgroup=machine.delegated,
-        kernel=host.kernel(),
-        architecture=host.architecture(),
-        cpus=os.cpu_count(),
-        memory_bytes=host.memory_bytes(),
-    )

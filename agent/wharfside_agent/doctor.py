@@ -15,8 +15,8 @@ from nats.aio.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from wharfside_agent.app import bus_options
 from wharfside_agent.bus.options import location
+from wharfside_agent.composition import bus_options
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import delegated_here
 from wharfside_agent.runtime import spawn

@@ -84,11 +84,15 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
 
 
 class LimitSettings(Group, frozen=True, kw_only=True):
-    """`lanes`: containers worked on at once. `requests`: commands under way at once."""
+    """`lanes`: containers worked on at once. `requests`: commands under way at once.
+
+    `mailbox`: durable commands accepted and not done; the others wait in the stream.
+    """
 
     lanes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
     lane_depth: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
     requests: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+    mailbox: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
 
 
 class RelistSettings(Group, frozen=True, kw_only=True):

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
         WatchedNode,
     )
     from wharfside_client.client import Wharfside, connect
+    from wharfside_client.durable import Posted
     from wharfside_client.errors import (
         ClientError,
         EventsLost,
         NodeUnreachable,
         NotSetUp,
+        Pending,
         ServerUnreachable,
         Unanswered,
     )
@@ -50,11 +52,13 @@ _HOMES = {
         "WatchedNode",
     ),
     "client": ("Wharfside", "connect"),
+    "durable": ("Posted",),
     "errors": (
         "ClientError",
         "EventsLost",
         "NodeUnreachable",
         "NotSetUp",
+        "Pending",
         "ServerUnreachable",
         "Unanswered",
     ),
@@ -82,7 +86,9 @@ __all__ = [
     "NodeStatus",
     "NodeUnreachable",
     "NotSetUp",
+    "Pending",
     "Place",
+    "Posted",
     "Resynced",
     "ServerSettings",
     "ServerUnreachable",

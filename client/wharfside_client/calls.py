@@ -60,6 +60,9 @@ class Options(TypedDict, total=False):
     `deadline`: the latest start, RFC 3339, by the node's clock; where left out, the end
     of `timeout_s`. `expect`: the fence. `unreachable_s`: how long no agent may be
     there. `traceparent`: the W3C header, passed through.
+
+    `durable`: over the node's mailbox, where the command is kept while the node is away;
+    `timeout_s` is then how long to wait for the result (24 h), and not its deadline (24 h).
     """
 
     command_id: str
@@ -68,6 +71,7 @@ class Options(TypedDict, total=False):
     expect: Expect
     unreachable_s: float
     traceparent: str
+    durable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +107,26 @@ def make_command(
 ) -> tuple[Command, Patience]:
     """The command and how long to wait for it."""
     timeout_s = options.get("timeout_s", float(DEFAULT_RPC_SECONDS))
-    # a minute less than the node allows, for clocks that differ
-    ahead = min(timeout_s, MAX_DEADLINE_SECONDS - 60)
-    deadline = to_timestamp(time.time_ns() + int(ahead * NANOSECONDS))
     command = Command(
         id=options.get("command_id") or new_command_id(),
         op=op,
         node=node,
-        deadline=options.get("deadline", deadline),
+        deadline=options.get("deadline") or _default_deadline(timeout_s, options),
         expect=options.get("expect"),
         actor=actor,
         args=to_plain(args),
     )
     unreachable_s = options.get("unreachable_s", UNREACHABLE_S)
     return command, Patience(timeout_s, unreachable_s, time.monotonic())
+
+
+def _default_deadline(timeout_s: float, options: Options) -> str | None:
+    """The end of the caller's patience. A durable command's is the node's own, 24 h."""
+    if options.get("durable"):
+        return None
+    # a minute less than the node allows, for clocks that differ
+    ahead = min(timeout_s, MAX_DEADLINE_SECONDS - 60)
+    return to_timestamp(time.time_ns() + int(ahead * NANOSECONDS))
 
 
 async def send(

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from wharfside_client.bus import Bus
+from wharfside_client.deadletters import DeadLetters
 from wharfside_client.events import EventStream
 from wharfside_client.fleet import (
     CONCURRENCY,
@@ -47,6 +48,11 @@ class Wharfside:
     def setup(self) -> Setup:
         """Streams, buckets and mailboxes: for the provisioner, who has the right to."""
         return Setup(self._bus)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Commands that no node took: for the provisioner, who has the right to see them."""
+        return DeadLetters(self._bus)
 
     def node(self, name: str) -> Node:
         """The ops of one node; nothing is sent yet.

@@ -74,7 +74,7 @@ class ContainerOps:
         With `wait` its exit and up to 64 KiB of each stream come back, however long it
         takes (bound it with `timeout_s`). The node kills it after `limit_s`.
         """
-        if wait:
+        if wait and not options.get("durable"):
             options.setdefault("timeout_s", EXEC_S)
         args = ExecArgs(container=container, process=process, exec=id, wait=wait, timeout_s=limit_s)
         return await self._call("exec", args, ExecValue, options)
@@ -100,7 +100,8 @@ class ContainerOps:
     ) -> WaitValue:
         """The signal, the grace, KILL; answers when it has ended, with its exit."""
         grace = DEFAULT_GRACE_S if grace_s is None else grace_s
-        options.setdefault("timeout_s", grace + STOP_EXTRA_S)
+        if not options.get("durable"):
+            options.setdefault("timeout_s", grace + STOP_EXTRA_S)
         args = StopArgs(container=container, signal=signal, grace_s=grace_s)
         return await self._call("stop", args, WaitValue, options)
 

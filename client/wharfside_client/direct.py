@@ -20,6 +20,7 @@ PAGE = 1000
 PAGE_BYTES = 8 * 1024 * 1024
 """The server ends a page at whichever of the two comes first."""
 PAGE_TIMEOUT_S = 10.0
+_GET = "$JS.API.DIRECT.GET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +122,32 @@ async def read_last(bus: Bus, stream: str, subject: str) -> Stored | None:
     return stored(message)
 
 
+async def read_last_of(bus: Bus, stream: str, subject: str) -> Stored | None:
+    """As `read_last`, of one plain subject: a right that is given subject by subject.
+
+    Raises:
+        See `read_page`.
+    """
+    try:
+        message = await bus.request(f"{_GET}.{stream}.{subject}", b"", PAGE_TIMEOUT_S)
+    except NoResponders as error:
+        raise _not_set_up(stream) from error
+    return None if message.status == NOT_FOUND else stored(message)
+
+
 async def _ask(bus: Bus, stream: str, body: dict[str, Any], *, many: bool) -> list[Message]:
-    subject, data = f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(body)
+    subject, data = f"{_GET}.{stream}", msgspec.json.encode(body)
     try:
         if many:
             return await bus.collect(subject, data, PAGE_TIMEOUT_S)
         return [await bus.request(subject, data, PAGE_TIMEOUT_S)]
     except NoResponders as error:
-        raise NotSetUp(
-            f"stream {stream} cannot be read: it is not there, or not for this user; "
-            "`wharfside bootstrap` makes it",
-            stream=stream,
-        ) from error
+        raise _not_set_up(stream) from error
+
+
+def _not_set_up(stream: str) -> NotSetUp:
+    return NotSetUp(
+        f"stream {stream} cannot be read: it is not there, or not for this user; "
+        "`wharfside bootstrap` makes it",
+        stream=stream,
+    )

@@ -85,6 +85,13 @@ class Unanswered(DeadlineExceeded):
     """
 
 
+class Pending(DeadlineExceeded):
+    """A durable command is kept for its node, and nothing is told of it yet.
+
+    `details.command` is its id: follow it with `Node.posted`.
+    """
+
+
 def unanswered(subject: str, timeout_s: float) -> Unanswered:
     """The error of a request on `subject` that was waited for in vain."""
     return Unanswered(

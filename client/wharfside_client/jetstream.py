@@ -55,6 +55,14 @@ class JetStream:
         """
         return int((await self._ask(subject, data, headers))["seq"])
 
+    async def publish_once(self, subject: str, data: bytes, headers: Mapping[str, str]) -> bool:
+        """Stores it under its `Nats-Msg-Id`; whether the stream had one of that id already.
+
+        Raises:
+            as `publish`.
+        """
+        return bool((await self._ask(subject, data, headers)).get("duplicate", False))
+
     async def _ask(
         self, subject: str, data: bytes, headers: Mapping[str, str] | None
     ) -> dict[str, Any]:

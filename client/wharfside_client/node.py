@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
 from wharfside_client.bus import Bus
 from wharfside_client.calls import Options, make_command, send
 from wharfside_client.containers import ContainerOps
+from wharfside_client.durable import LONGEST_S, Posted, post
+from wharfside_client.errors import NodeUnreachable, NotSetUp
 from wharfside_protocol.codec import convert
 from wharfside_protocol.commands import (
     OPS,
     CancelValue,
     CommandArgs,
+    CommandsArgs,
     CommandState,
+    CommandSummary,
+    CommandsValue,
     DrainArgs,
     DrainPolicy,
     DrainValue,
@@ -23,8 +28,8 @@ from wharfside_protocol.commands import (
     Pong,
     UndrainValue,
 )
-from wharfside_protocol.envelope import Result
-from wharfside_protocol.errors import Internal, Unsupported, from_body
+from wharfside_protocol.envelope import Command, Result
+from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
 from wharfside_protocol.records import Labels, Record
 from wharfside_protocol.subjects import check_name
 from wharfside_protocol.views import ContainerView, NodeInfo
@@ -34,16 +39,21 @@ V = TypeVar("V", bound=Record)
 LIST_PAGE = 500
 DRAIN_ANSWER_S = 30.0
 """What a drain takes beside the waiting: KILL after a grace, a restart of the agent."""
+COMMANDS_PAGE = 200
 
 
 class Node(ContainerOps):
-    """The ops of one node, over rpc. Every call takes `Options` as keywords and raises:
+    """The ops of one node, over rpc or (`durable=True`) its mailbox.
+
+    Every call takes `Options` as keywords and raises:
 
     - what the node answers: the errors of `wharfside_protocol.errors`;
     - `NodeUnreachable`: no agent of this name is connected;
     - `Unanswered` (a `DeadlineExceeded`): no answer in time, also after repeats under
       the same command id: it is unknown whether it was done;
-    - `ServerUnreachable`, `Denied`: the bus itself.
+    - `ServerUnreachable`, `Denied`: the bus itself;
+    - a durable one instead `Pending`: kept for the node, not done within `timeout_s`;
+      `NotSetUp`: no stream takes it.
     """
 
     def __init__(self, bus: Bus, name: str) -> None:
@@ -54,7 +64,38 @@ class Node(ContainerOps):
     async def request(self, op: str, args: Record, **options: Unpack[Options]) -> Result:
         """The node's whole answer, errors too: with `replayed`, `digest` and timings."""
         command, patience = make_command(self.name, op, args, self._bus.settings.actor, options)
-        return await send(self._bus, self._subjects, command, patience, options.get("traceparent"))
+        trace = options.get("traceparent")
+        if not options.get("durable"):
+            return await send(self._bus, self._subjects, command, patience, trace)
+        _check_changes(op)
+        async with self._posted(command) as posted:
+            await post(self._bus, command, trace)
+            return await posted.result(options.get("timeout_s", LONGEST_S))
+
+    async def post(self, op: str, args: Record, **options: Unpack[Options]) -> Posted:
+        """Leaves a changing op in the node's mailbox, and waits for nothing but the PubAck.
+
+        `async with await node.post(...) as posted: await posted.result(60)` follows it.
+        """
+        _check_changes(op)
+        options["durable"] = True
+        command, _ = make_command(self.name, op, args, self._bus.settings.actor, options)
+        posted = self._posted(command)
+        posted.duplicate = await post(self._bus, command, options.get("traceparent"))
+        return posted
+
+    def posted(self, command: str) -> Posted:
+        """A durable command that was posted before, here or elsewhere, to be followed.
+
+        Raises:
+            Invalid: no command has such an id.
+        """
+        return Posted(self._bus, self._subjects, self.name, command)
+
+    def _posted(self, command: Command) -> Posted:
+        posted = self.posted(command.id)
+        posted.check(command)
+        return posted
 
     async def call(
         self, op: str, args: Record | Mapping[str, Any] | None = None, **options: Unpack[Options]
@@ -92,8 +133,36 @@ class Node(ContainerOps):
                 return found
 
     async def result(self, command: str, **options: Unpack[Options]) -> CommandState:
-        """What became of a command."""
-        return await self._call("result", CommandArgs(command=command), CommandState, options)
+        """What became of a command; of a durable one also from the stream, without its node."""
+        try:
+            return await self._call("result", CommandArgs(command=command), CommandState, options)
+        except (NodeUnreachable, NotFound):
+            told = await self._told(command)
+            if told is None:
+                raise
+            return told
+
+    async def _told(self, command: str) -> CommandState | None:
+        try:
+            return await self.posted(command).state()
+        except (NotSetUp, Denied):
+            return None
+
+    async def commands(
+        self, *, most: int | None = None, **options: Unpack[Options]
+    ) -> Sequence[CommandSummary]:
+        """What the node keeps of commands (48 h), the last received first, at most `most`."""
+        found: list[CommandSummary] = []
+        before: int | None = None
+        while most is None or len(found) < most:
+            limit = COMMANDS_PAGE if most is None else min(COMMANDS_PAGE, most - len(found))
+            args = CommandsArgs(before=before, limit=limit)
+            page = await self._call("commands", args, CommandsValue, options)
+            found += page.commands
+            before = page.next
+            if before is None:
+                break
+        return found
 
     async def cancel(self, command: str, **options: Unpack[Options]) -> CancelValue:
         return await self._call("cancel", CommandArgs(command=command), CancelValue, options)
@@ -128,3 +197,8 @@ def open_result(result: Result, value: type[V]) -> V:
     if not result.ok:
         raise Internal(f"node {result.node} failed {result.op} and gave no reason")
     return convert(result.value or {}, value)
+
+
+def _check_changes(op: str) -> None:
+    if op in OPS and not OPS[op].changes:
+        raise Unsupported(f"{op} changes nothing: ask it without durable", op=op)

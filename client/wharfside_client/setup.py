@@ -113,6 +113,35 @@ class Setup:
         """
         return await self._settle(Asset("mailbox", node, mailbox(self._subjects, node)))
 
+    async def repair(self) -> list[AssetReport]:
+        """The mailbox of every node that has a presence, where it is lost: made again.
+
+        It begins at the stream's start: what its node has done already is known there by
+        its id. One whose server is down is `later`.
+
+        Raises:
+            ApiError: WHARFSIDE_NODES is missing (bootstrap first).
+        """
+        return [await self._repaired(node) for node in await self._present()]
+
+    async def _repaired(self, node: str) -> AssetReport:
+        try:
+            return await self.add_node(node)
+        except Unanswered:
+            return AssetReport(kind="mailbox", name=node, outcome=Outcome.LATER)
+
+    async def _present(self) -> list[str]:
+        """By the subjects of the bucket, which a provisioner may ask for."""
+        names: list[str] = []
+        while True:
+            body = {"subjects_filter": f"$KV.{NODES_BUCKET}.>", "offset": len(names)}
+            state = (await self._js.api(f"STREAM.INFO.KV_{NODES_BUCKET}", body))["state"]
+            page = [subject.rpartition(".")[2] for subject in state.get("subjects") or {}]
+            names += page
+            if not page or len(names) >= int(state.get("num_subjects", 0)):
+                break
+        return [n for n in sorted(names) if await self._has_presence(node_key(n))]
+
     async def remove_node(self, node: str) -> list[AssetReport]:
         """The mailbox of a node that is gone, with what waits in it, and its presence.
 

@@ -199,6 +199,40 @@ class CommandState(Record, frozen=True, kw_only=True):
     result: Result | None = None
 
 
+class CommandsArgs(Record, frozen=True, kw_only=True):
+    """The commands that the node keeps, the last received first.
+
+    `before` pages on: the `next` of the page before.
+    """
+
+    before: Counter | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 100
+
+
+class CommandSummary(Record, frozen=True, kw_only=True):
+    """A command in a list. `lane`: `rpc`, or `mailbox` where its result is told on `res`.
+
+    `state` is accepted, running or done; `error` the code of one that failed.
+    """
+
+    command: CommandId
+    op: str
+    lane: str
+    state: str
+    container: str | None = None
+    error: str | None = None
+    received_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+
+
+class CommandsValue(Record, frozen=True, kw_only=True):
+    """`next` is the `before` of the next page; absent on the last."""
+
+    commands: list[CommandSummary]
+    next: Counter | None = None
+
+
 class CancelValue(Record, frozen=True, kw_only=True):
     """`canceled` is false where the command was done already."""
 
@@ -281,6 +315,7 @@ OPS: Mapping[str, Op] = _table(
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),
+    Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False),
     Op("cancel", CommandArgs, CancelValue, changes=False, lane=False),
     Op("create", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),
     Op("start", ContainerArgs, StateValue, changes=True, lane=True, new_work=True),

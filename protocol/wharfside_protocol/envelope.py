@@ -21,6 +21,7 @@ from wharfside_protocol.records import (
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 DEFAULT_RPC_SECONDS = 30
+DEFAULT_MAILBOX_SECONDS = 24 * 3600
 MAX_DEADLINE_SECONDS = 24 * 3600
 
 
@@ -74,3 +75,18 @@ class Result(Record, frozen=True, kw_only=True):
     replayed: bool = False
     digest: str | None = None
     timings: Timings | None = None
+
+
+class Accepted(Record, frozen=True, kw_only=True):
+    """The node has a durable command in its store: it will be run, whatever dies.
+
+    `digest` tells which command has the id: a caller whose own differs has used the id of
+    another one.
+    """
+
+    id: CommandId
+    op: str
+    node: Name
+    v: int = PROTOCOL_VERSION
+    digest: str
+    received_at: Timestamp

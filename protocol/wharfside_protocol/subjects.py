@@ -105,6 +105,10 @@ class Subjects:
     def _results_of(self, node: str, command_id: str) -> str:
         return f"{self.prefix}.res.{check_name(node, 'node')}.{check_command_id(command_id)}"
 
+    def live_results(self, node: str, command_id: str) -> str:
+        """What the node tells of one durable command, as the server republishes it."""
+        return f"{self.prefix}.live.res.{check_name(node, 'node')}.{check_command_id(command_id)}.*"
+
     def progress(self, node: str, command_id: str) -> str:
         return f"{self.prefix}.progress.{check_name(node, 'node')}.{check_command_id(command_id)}"
 
@@ -121,10 +125,20 @@ class Subjects:
             Invalid: the subject is not below this node's own rpc prefix. A broker
                 can be made to deliver foreign subjects; they are never obeyed.
         """
-        head = f"{self.prefix}.rpc.{node}."
-        op = subject.removeprefix(head)
+        return self._op_below("rpc", subject, node, "an rpc")
+
+    def mailed_op_of(self, subject: str, node: str) -> str:
+        """The op in a subject of the mailbox of `node`.
+
+        Raises:
+            Invalid: as `op_of`.
+        """
+        return self._op_below("cmd", subject, node, "in the mailbox")
+
+    def _op_below(self, lane: str, subject: str, node: str, what: str) -> str:
+        op = subject.removeprefix(f"{self.prefix}.{lane}.{node}.")
         if op == subject or "." in op or not op:
-            raise Invalid(f"subject {subject!r} is not an rpc of node {node}")
+            raise Invalid(f"subject {subject!r} is not {what} of node {node}")
         return op
 
 

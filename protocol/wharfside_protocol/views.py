@@ -99,6 +99,8 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     own puts by it. A node is `silent` 90 s after its last put by the server's time.
     `events_missed` counts changes that no event told until the relist found them: bugs.
     `orphans` names incarnations that live here and are not in the store.
+    `mailbox` is `ok`, `missing` (nobody made it, or it was deleted) or `offline` (it was
+    there, and its server does not answer): durable commands wait meanwhile.
     """
 
     node: Name
@@ -121,6 +123,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     memory_bytes: Counter | None = None
     containers: ContainerCounts = ContainerCounts()
     published_through: Counter | None = None
+    mailbox: str | None = None
     ready: dict[str, str] = {}
     bus: BusView = BusView()
     events_missed: Counter = 0

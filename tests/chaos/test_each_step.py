@@ -163,7 +163,8 @@ async def _scene(site: Site, step: Step, cues: Cues) -> Scene:
 
 
 def test_every_step_is_here() -> None:
-    assert set(AFTER) == set(Step)
+    elsewhere = {step for step in Step if step.startswith(("mailbox.", "report."))}
+    assert set(AFTER) == set(Step) - elsewhere  # test_mailbox_steps.py
 
 
 @pytest.mark.parametrize("step", AFTER)

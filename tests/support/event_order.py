@@ -46,7 +46,7 @@ def _epoch(event: Event, epoch: int | None = None) -> tuple[str, str, int]:
 
 def _drops(told: Sequence[Event]) -> set[tuple[object, int | None]]:
     """(epoch, seq) of every event that an `events-dropped` names, and that is not there."""
-    named = {
+    named: set[tuple[object, int | None]] = {
         (_epoch(event, event.data.get("epoch")), seq)
         for event in told
         if event.type is T.EVENTS_DROPPED

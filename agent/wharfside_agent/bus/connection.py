@@ -92,12 +92,16 @@ class NatsBus:
 
     async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
         async def heard(message: Msg) -> None:
-            quiet(lambda: tell(_request(message)))
+            quiet(lambda: tell(request_of(message)))
 
         async def setup(client: Client) -> None:
             await client.subscribe(subject, cb=heard)
 
         await self._add(setup)
+
+    def on_client(self, setup: Setup) -> None:
+        """`setup` is called with each new client, before it is told that it is connected."""
+        self._setups.append(setup)
 
     async def _add(self, setup: Setup) -> None:
         """Where the link is lost at this very moment, the next one is set up with it."""
@@ -251,7 +255,7 @@ class NatsBus:
             await self._link.close(timeout_s)
 
 
-def _request(message: Msg) -> Request:
+def request_of(message: Msg) -> Request:
     return Request(message.subject, message.data, message.headers or {})
 
 

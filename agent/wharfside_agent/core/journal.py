@@ -10,6 +10,11 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
+    MAILBOX_FETCHED = "mailbox.fetched"
+    MAILBOX_STORED = "mailbox.stored"
+    MAILBOX_ACKED = "mailbox.acked"
+    MAILBOX_BEGUN = "mailbox.begun"
+    REPORT_PUBLISHED = "report.published"
     CREATE_INTENDED = "create.intended"
     CREATE_DONE = "create.done"
     CREATE_COMMITTED = "create.committed"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from wharfside_agent.handlers.cancel import cancel
+from wharfside_agent.handlers.commands import commands
 from wharfside_agent.handlers.create import create
 from wharfside_agent.handlers.delete import delete
 from wharfside_agent.handlers.draining import drain, undrain
@@ -27,7 +28,7 @@ from wharfside_agent.handlers.start import start
 from wharfside_agent.handlers.stop import stop
 from wharfside_agent.handlers.update import update
 from wharfside_agent.handlers.wait import wait
-from wharfside_agent.services.dispatcher import HandlerFunction
+from wharfside_agent.services.runner import HandlerFunction
 
 HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
     {
@@ -39,6 +40,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "stats": stats,
         "wait": wait,
         "result": result,
+        "commands": commands,
         "resync": resync,
         "cancel": cancel,
         "create": create,

@@ -33,6 +33,14 @@ class Offline(BusError):
     """There is no connection now; nothing was sent."""
 
 
+class NoMailbox(BusError):
+    """The node's consumer does not answer; `deleted`: the server says that it is gone."""
+
+    def __init__(self, *, deleted: bool = False) -> None:
+        super().__init__("the mailbox's consumer does not answer: `wharfside bootstrap --repair`")
+        self.deleted = deleted
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A message on the node's rpc prefix."""
@@ -96,4 +104,35 @@ class Bus(Protocol):
 
     def on_connected(self, tell: Callable[[], None]) -> None:
         """`tell` is called after every connect and reconnect."""
+        ...
+
+
+class Letter(Protocol):
+    """A message from the node's mailbox: delivered again until it is acked or terminated."""
+
+    @property
+    def request(self) -> Request: ...
+
+    async def ack(self) -> None:
+        """Says that it is in the store, and waits until the server knows; bounded.
+
+        Raises:
+            Undecided: the server may deliver it again.
+        """
+        ...
+
+    async def terminate(self, reason: str) -> None:
+        """Says that it is never to be delivered again, and why: it becomes a dead letter."""
+        ...
+
+
+class Mailbox(Protocol):
+    async def fetch(self, most: int) -> list[Letter]:
+        """What came, in order, as soon as there is something; nothing after some seconds.
+
+        At most `most`, but for what the server sent late.
+
+        Raises:
+            NoMailbox, Offline.
+        """
         ...

@@ -112,12 +112,20 @@ class Intent(Row, frozen=True, kw_only=True):
 
 
 class CommandPhase(StrEnum):
+    """`ACCEPTED`: a durable one that nothing was done for yet; a later life may begin it."""
+
+    ACCEPTED = "accepted"
     RUNNING = "running"
     DONE = "done"
 
 
 class CommandRow(Row, frozen=True, kw_only=True):
-    """A changing command under its id; `result` is the encoded Result."""
+    """A changing command under its id; `result` is the encoded Result.
+
+    `durable`: what becomes of it is told on `res`, too. `command` is the encoded Command
+    as long as it waits to be begun, `trace` its traceparent; `error` the code of a result
+    that is one.
+    """
 
     id: str
     op: str
@@ -126,6 +134,27 @@ class CommandRow(Row, frozen=True, kw_only=True):
     received_at: int
     result: bytes | None = None
     finished_at: int | None = None
+    durable: bool = False
+    container: str | None = None
+    command: bytes | None = None
+    trace: str | None = None
+    started_at: int | None = None
+    error: str | None = None
+
+
+class ReportKind(StrEnum):
+    ACCEPTED = "accepted"
+    RESULT = "result"
+
+
+class ReportRow(Row, frozen=True, kw_only=True):
+    """What is to be told on `res` of a durable command, until its PubAck; `place` orders."""
+
+    place: int = 0
+    command: str
+    kind: ReportKind
+    payload: bytes
+    trace: str | None = None
 
 
 class EventDraft(Row, frozen=True, kw_only=True):
@@ -207,7 +236,27 @@ class Tx(Protocol):
         """Nothing was done under this id: it may be used again."""
         ...
 
-    def unfinished_commands(self) -> list[CommandRow]: ...
+    def unfinished_commands(self) -> list[CommandRow]:
+        """Those that were begun and have no result."""
+        ...
+
+    def waiting_commands(self) -> list[CommandRow]:
+        """Those that were accepted and not begun, in the order of arrival."""
+        ...
+
+    def commands_before(self, place: int | None, limit: int) -> list[tuple[int, CommandRow]]:
+        """A page with each one's place, the last to arrive first."""
+        ...
+
+    def report(self, row: ReportRow) -> None:
+        """Puts a report into its outbox; one that waits there already stays as it is."""
+        ...
+
+    def reports(self, after_place: int, limit: int) -> list[ReportRow]: ...
+
+    def forget_report(self, place: int) -> None:
+        """Takes a report out of its outbox: it has its PubAck."""
+        ...
 
     def append_event(self, draft: EventDraft) -> OutboxRow | None:
         """Gives the event its seq and prev_seq and puts it into the outbox.
@@ -308,6 +357,10 @@ class Store(Protocol):
 
     def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:
         """`tell` is called on the loop with the events of each commit, in order."""
+        ...
+
+    def on_reported(self, tell: Callable[[], None]) -> None:
+        """`tell` is called on the loop after each commit with reports."""
         ...
 
     async def close(self) -> None: ...

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import CommandPhase, CommandRow, Store, Tx
 from wharfside_agent.services.lanes import Ticket
+from wharfside_agent.services.reports import result_report
+from wharfside_agent.services.shortage import insist
 from wharfside_protocol.codec import decode, encode, to_plain
 from wharfside_protocol.commands import CommandState
 from wharfside_protocol.digest import command_digest
@@ -33,10 +36,12 @@ class Call:
     """One command on its way through the agent.
 
     `interruptible`: it only waits now (for its lane, for an exit), so `cancel` may
-    end it; an act of the runtime is never cut off half way. `only_waits`: it has acted,
-    and what is left of it a next life can do. `handed_on`: that is so now. `outcome` is
-    what a repeat that joins waits for, from the moment that the first is in the book. A
-    read is never in the book: it has no digest.
+    end it; an act of the runtime is never cut off half way. Until it is `begun`, that
+    it was canceled (`cancel_asked`) is heeded when its turn comes. `only_waits`: it has
+    acted, and what is left of it a next life can do; `handed_on`: that is so now.
+    `outcome` is what a repeat that joins waits for, from the moment that the first is in
+    the book. A read is never in the book: it has no digest. `durable`: what becomes of it
+    is told on `res`, too.
     """
 
     command: Command
@@ -48,9 +53,13 @@ class Call:
     task: asyncio.Task[Result] | None = None
     outcome: asyncio.Future[Result] | None = None
     settled: bool = False
-    interruptible: bool = True
+    begun: bool = False
+    interruptible: bool = False
     only_waits: bool = False
     handed_on: bool = False
+    durable: bool = False
+    trace: str | None = None
+    cancel_asked: bool = False
     _book: Commands | None = field(default=None, repr=False)
 
     @property
@@ -86,6 +95,9 @@ class Commands:
         """`admit(op)` is asked before a new command is written down; it raises to refuse."""
         self._admit = admit
 
+    def now(self) -> int:
+        return self._clock.now()
+
     def new_call(self, command: Command) -> Call:
         return Call(command, self._clock.now(), _book=self)
 
@@ -97,25 +109,26 @@ class Commands:
             Busy: it is new, and the node cannot take it now.
         """
         call.digest = command_digest(call.command.op, call.command.args)
-        call.outcome = asyncio.get_running_loop().create_future()
         running = self._running.get(call.id)
         if running is not None:
             _same(call, running.command.op, running.digest)
             return running
-        self._running[call.id] = call
+        self.put(call)
         try:
             known = await self._store.transact(lambda tx: self._enter(tx, call))
             if known is None:
                 return call
             _same(call, known.op, known.digest)
-        except WharfsideError as error:
-            self._leave(call, self.failure(call, error.to_body()))
+        except Exception as error:
+            # Whatever the store says: an id that stayed in the book would never be answered.
+            self.leave(call, self.failure(call, told(error).to_body()))
             raise
-        stored = self._stored(known, call)
-        self._leave(call, stored)
+        stored = self.answer(known, call)
+        self.leave(call, stored)
         return stored
 
-    def _leave(self, call: Call, result: Result) -> None:
+    def leave(self, call: Call, result: Result) -> None:
+        """The id is free in the book; whoever joined gets `result`."""
         self._running.pop(call.id, None)
         if call.outcome is not None and not call.outcome.done():
             call.outcome.set_result(result)
@@ -124,10 +137,12 @@ class Commands:
         known = tx.command(call.id)
         if known is None:
             self._admit(call.command.op)
-            tx.save_command(self._row(call, CommandPhase.RUNNING))
+            tx.save_command(self.row(call, CommandPhase.RUNNING))
         return known
 
-    def _row(self, call: Call, phase: CommandPhase, result: Result | None = None) -> CommandRow:
+    def row(self, call: Call, phase: CommandPhase, result: Result | None = None) -> CommandRow:
+        """What the store keeps of `call` in this phase."""
+        container = call.command.args.get("container")
         return CommandRow(
             id=call.id,
             op=call.command.op,
@@ -136,18 +151,36 @@ class Commands:
             received_at=call.received_at,
             result=None if result is None else encode(result),
             finished_at=None if result is None else self._clock.now(),
+            durable=call.durable,
+            container=container if isinstance(container, str) else None,
+            command=encode(call.command) if phase is CommandPhase.ACCEPTED else None,
+            trace=call.trace,
+            started_at=call.started_at,
+            error=None if result is None or result.error is None else str(result.error.code),
         )
 
-    def _stored(self, known: CommandRow, call: Call) -> Result:
-        if known.result is None:
-            error = Canceled("a former life of the agent ended while this ran", stage="running")
+    def save_done(self, tx: Tx, call: Call, result: Result) -> None:
+        """The result, and with it the report of a durable command, in one transaction."""
+        row = self.row(call, CommandPhase.DONE, result)
+        tx.save_command(row)
+        if row.durable:
+            tx.report(result_report(row))
+
+    def answer(self, known: CommandRow, call: Call) -> Result:
+        """To a repeat: what the store has, or that its id is another's."""
+        try:
+            _same(call, known.op, known.digest)
+        except Conflict as error:
             return self.failure(call, error.to_body())
+        if known.result is None:
+            gone = Canceled("a former life of the agent ended while this ran", stage="running")
+            return self.failure(call, gone.to_body())
         return msgspec.structs.replace(decode(known.result, Result), replayed=True)
 
     def _settle(self, tx: Tx, call: Call, value: Record) -> None:
         call.result = self.success(call, value)
         call.settled = True
-        tx.save_command(self._row(call, CommandPhase.DONE, call.result))
+        self.save_done(tx, call, call.result)
 
     def go_down(self) -> None:
         """Whoever only waits is answered now: the next life finishes it, and knows the rest."""
@@ -159,16 +192,17 @@ class Commands:
     def _waits(self, call: Call) -> None:
         if self._going_down and call.outcome is not None:
             call.handed_on = True
-            self._leave(call, self.failure(call, going_down().to_body()))
+            self.leave(call, self.failure(call, going_down().to_body()))
 
     async def finish(self, call: Call, result: Result) -> None:
         """Stores the result, unless the change itself has done so, or a next life will."""
         try:
             if not call.settled and not (call.handed_on and _was_canceled(result)):
-                row = self._row(call, CommandPhase.DONE, result)
-                await self._store.transact(lambda tx: tx.save_command(row))
+                async for attempt in insist(f"result of {call.id}"):
+                    with attempt:
+                        await self._store.transact(lambda tx: self.save_done(tx, call, result))
         finally:
-            self._leave(call, result)
+            self.leave(call, result)
 
     async def adopt(self, command_id: str | None, *, op: str | None = None) -> Call | None:
         """A command that a former life left without a result, to be finished in this one.
@@ -183,18 +217,52 @@ class Commands:
             return None
         if row.op != op and (op is not None or row.op == "drain"):
             return None
-        command = Command(id=row.id, op=row.op, node=self._node)
-        call = Call(command, row.received_at, row.digest, interruptible=False, _book=self)
+        args = {} if row.container is None else {"container": row.container}
+        call = self.enter(row, Command(id=row.id, op=row.op, node=self._node, args=args))
+        call.begun = True
+        return call
+
+    def enter(self, row: CommandRow, command: Command) -> Call:
+        """A command of the store into the book: from now on a repeat joins it."""
+        call = Call(
+            command,
+            row.received_at,
+            row.digest,
+            started_at=row.started_at,
+            durable=row.durable,
+            trace=row.trace,
+            _book=self,
+        )
+        return self.put(call)
+
+    def put(self, call: Call) -> Call:
+        """`call` is the one that has its id."""
         call.outcome = asyncio.get_running_loop().create_future()
         self._running[call.id] = call
         return call
 
+    def running(self, command_id: str) -> Call | None:
+        return self._running.get(command_id)
+
+    async def begin(self, call: Call) -> None:
+        """A durable command leaves the queue: on the disk, so that it is never begun twice."""
+        call.started_at = self._clock.now()
+        row = self.row(call, CommandPhase.RUNNING)
+        await self._store.transact(lambda tx: tx.save_command(row), durable=True)
+
     async def turn_away(self, call: Call, result: Result) -> None:
         """Answers `busy` and keeps nothing: a repeat under the same id is a new try."""
         try:
-            await self._store.transact(lambda tx: tx.forget_command(call.id))
+            await self._store.transact(lambda tx: self._forget(tx, call, result))
         finally:
-            self._leave(call, result)
+            self.leave(call, result)
+
+    def _forget(self, tx: Tx, call: Call, result: Result) -> None:
+        """Unless it came over the mailbox too, just now: that one is acked."""
+        if call.durable:
+            self.save_done(tx, call, result)
+        else:
+            tx.forget_command(call.id)
 
     def success(self, call: Call, value: Record) -> Result:
         return self._result(call, ok=True, value=to_plain(value))
@@ -250,9 +318,16 @@ class Commands:
         if call is None:
             await self.state_of(command_id)
             return False
-        if call.task is None or not call.interruptible or call.settled:
+        if call.settled:
             return False
-        return call.task.cancel("canceled by command")
+        if not call.begun:
+            call.cancel_asked = True
+        elif not call.interruptible:
+            return False
+        if call.task is not None and call.interruptible:
+            call.cancel_asked = True
+            call.task.cancel("canceled by command")
+        return True
 
     async def close_unfinished(self) -> int:
         """Gives every command that a former life left running its error; how many.
@@ -264,7 +339,10 @@ class Commands:
         def change(tx: Tx) -> int:
             rows = [row for row in tx.unfinished_commands() if row.id not in adopted]
             for row in rows:
-                tx.save_command(self._abandoned(row))
+                done = self._abandoned(row)
+                tx.save_command(done)
+                if done.durable:
+                    tx.report(result_report(done))
             return len(rows)
 
         return await self._store.transact(change)
@@ -288,7 +366,11 @@ class Commands:
             ),
         )
         return msgspec.structs.replace(
-            row, phase=CommandPhase.DONE, result=encode(result), finished_at=now
+            row,
+            phase=CommandPhase.DONE,
+            result=encode(result),
+            finished_at=now,
+            error=str(error.code),
         )
 
 

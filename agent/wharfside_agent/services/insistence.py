@@ -36,7 +36,7 @@ class Insistence:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(_AGAIN),
             wait=_WAIT,
-            sleep=self._nap,
+            sleep=self.nap,
             before_sleep=lambda state: self._tell(lane, _error_of(state.outcome)),
         ):
             with attempt:
@@ -53,7 +53,8 @@ class Insistence:
         say = log.debug if isinstance(error, Offline) else log.warning
         say("event-not-published", lane=lane, error=repr(error))
 
-    async def _nap(self, seconds: float) -> None:
+    async def nap(self, seconds: float) -> None:
+        """Waits so long, or until the bus is back."""
         await asyncio.wait({self._bus_back}, timeout=seconds)
 
     def _wake(self) -> None:

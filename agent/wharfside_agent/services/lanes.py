@@ -36,14 +36,16 @@ class Lanes:
         self._slots = asyncio.Semaphore(width)
         self._depth = depth
 
-    async def enter(self, key: str) -> Ticket:
+    async def enter(self, key: str, *, patient: bool = False) -> Ticket:
         """Waits for the lane of `key`; the caller bounds the wait.
+
+        `patient`: also in a full one; the caller bounds how many there are of these.
 
         Raises:
             Busy: too many wait in it already.
         """
         lane = self._lanes.setdefault(key, _Lane())
-        if lane.waiting >= self._depth:
+        if lane.waiting >= self._depth and not patient:
             raise Busy(f"{self._depth} commands wait for {key}: try again later")
         lane.waiting += 1
         try:

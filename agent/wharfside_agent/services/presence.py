@@ -66,6 +66,7 @@ class Presence:
         self._tasks = tasks
         self._now = now
         self._draining = draining
+        self._mailbox: Callable[[], str | None] = lambda: None
         self._changed = asyncio.Event()
         self._down = False
         self._since: int | None = None
@@ -90,6 +91,10 @@ class Presence:
         """Something that presence tells has changed: a put follows soon."""
         self._changed.set()
 
+    def on_mailbox(self, state: Callable[[], str | None]) -> None:
+        """`state` tells how the mailbox is."""
+        self._mailbox = state
+
     def info(self) -> NodeInfo:
         """The node as it is now."""
         return msgspec.structs.replace(
@@ -99,6 +104,7 @@ class Presence:
             since_seq=self._since,
             containers=self._counts(),
             bus=self._bus.view(),
+            mailbox=self._mailbox(),
             **self._now(),
         )
 

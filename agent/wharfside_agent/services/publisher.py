@@ -72,8 +72,9 @@ class Publisher:
         self._spilled = False
         self._replayed_through = 0
         self._acked: Callable[[str], None] = lambda _lane: None
-        self._released = asyncio.Event()
-        self._released.set()
+        self.released = asyncio.Event()
+        """Nothing is published while it is not set: see `hold`."""
+        self.released.set()
 
     @property
     def no_stream(self) -> bool:
@@ -82,10 +83,10 @@ class Publisher:
 
     def hold(self) -> None:
         """Nothing is published until `release`: a copied store must not speak for its original."""
-        self._released.clear()
+        self.released.clear()
 
     def release(self) -> None:
-        self._released.set()
+        self.released.set()
 
     def on_idle(self, acked: Callable[[str], None]) -> None:
         """`acked(lane)` is called when all events of a lane have their PubAcks."""
@@ -124,7 +125,7 @@ class Publisher:
         self._take([row for row in rows if row.place > self._last_held])
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
-        await self._released.wait()
+        await self.released.wait()
         async for attempt in insist(f"start of lane {name}"):
             with attempt:
                 expected = await self._starts.expected(name, lane[0].last_acked)

@@ -21,8 +21,12 @@ def enter_trace(headers: Mapping[str, str]) -> None:
 
     What is not a traceparent is left out: it would go into the headers of events.
     """
+    _current.set(traceparent(headers))
+
+
+def traceparent(headers: Mapping[str, str]) -> str | None:
     found = headers.get(HEADER, "")
-    _current.set(found if _SHAPE.fullmatch(found) else None)
+    return found if _SHAPE.fullmatch(found) else None
 
 
 def current_trace() -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from wharfside_agent.errors import StartError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -62,7 +62,18 @@ CREATE TABLE lanes (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_TABLES,)
+_REPORTS = """
+CREATE TABLE reports (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    command TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    trace TEXT,
+    UNIQUE (command, kind)
+);
+"""
+
+MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS)
 """MIGRATIONS[n] makes schema n + 1 of schema n."""
 
 

@@ -19,6 +19,8 @@ from wharfside_agent.ports.store import (
     LaneRow,
     OutboxRow,
     ProcessRow,
+    ReportKind,
+    ReportRow,
     Row,
 )
 from wharfside_agent.store.room import (
@@ -35,6 +37,7 @@ from wharfside_protocol.times import from_timestamp, to_timestamp
 
 R = TypeVar("R", bound=Row)
 _encode = msgspec.msgpack.Encoder().encode
+_LAST = 2**63 - 1
 
 
 def _rows(cursor: sqlite3.Cursor, kind: type[R]) -> list[R]:
@@ -61,6 +64,7 @@ class SqliteTx:
         self._identity = identity
         self.room = dataclasses.replace(room)
         self.appended: list[OutboxRow] = []
+        self.reported = False
 
     def container(self, incarnation: str) -> ContainerRow | None:
         sql = "SELECT body FROM containers WHERE incarnation = ?"
@@ -124,8 +128,10 @@ class SqliteTx:
         return _row(self._db.execute(sql, (command_id,)), CommandRow)
 
     def save_command(self, row: CommandRow) -> None:
+        # Not REPLACE: that would give the row a new rowid, which is the order of arrival.
         self._db.execute(
-            "INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?)",
+            "INSERT INTO commands VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " phase = excluded.phase, finished_at = excluded.finished_at, body = excluded.body",
             (row.id, row.phase, row.finished_at, _encode(row)),
         )
 
@@ -135,6 +141,37 @@ class SqliteTx:
     def unfinished_commands(self) -> list[CommandRow]:
         sql = "SELECT body FROM commands WHERE phase = ?"
         return _rows(self._db.execute(sql, (CommandPhase.RUNNING,)), CommandRow)
+
+    def waiting_commands(self) -> list[CommandRow]:
+        sql = "SELECT body FROM commands WHERE phase = ? ORDER BY rowid"
+        return _rows(self._db.execute(sql, (CommandPhase.ACCEPTED,)), CommandRow)
+
+    def commands_before(self, place: int | None, limit: int) -> list[tuple[int, CommandRow]]:
+        sql = "SELECT rowid, body FROM commands WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
+        found = self._db.execute(sql, (_LAST if place is None else place, limit))
+        return [(at, msgspec.msgpack.decode(body, type=CommandRow)) for at, body in found]
+
+    def report(self, row: ReportRow) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO reports (command, kind, payload, trace) VALUES (?, ?, ?, ?)",
+            (row.command, row.kind, row.payload, row.trace),
+        )
+        self.reported = True
+
+    def reports(self, after_place: int, limit: int) -> list[ReportRow]:
+        sql = (
+            "SELECT place, command, kind, payload, trace FROM reports"
+            " WHERE place > ? ORDER BY place LIMIT ?"
+        )
+        return [
+            ReportRow(
+                place=place, command=command, kind=ReportKind(kind), payload=payload, trace=trace
+            )
+            for place, command, kind, payload, trace in self._db.execute(sql, (after_place, limit))
+        ]
+
+    def forget_report(self, place: int) -> None:
+        self._db.execute("DELETE FROM reports WHERE place = ?", (place,))
 
     def append_event(self, draft: EventDraft) -> OutboxRow | None:
         lane = draft.container or NODE_TOKEN

@@ -74,6 +74,7 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._tell: Callable[[Sequence[OutboxRow]], None] = lambda _rows: None
+        self._tell_reported: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._closed = False
         self._handed_over = 0
@@ -99,6 +100,9 @@ class SqliteStore:
 
     def on_appended(self, tell: Callable[[Sequence[OutboxRow]], None]) -> None:
         self._tell = tell
+
+    def on_reported(self, tell: Callable[[], None]) -> None:
+        self._tell_reported = tell
 
     async def transact(self, change: Callable[[Tx], T], *, durable: bool = False) -> T:
         if self._closed:
@@ -154,6 +158,8 @@ class SqliteStore:
             self._slow_until = ended + SLOW_FOR_S
         if tx.appended:
             self._tell(tx.appended)
+        if tx.reported:
+            self._tell_reported()
         return value
 
     async def close(self) -> None:
@@ -169,25 +175,25 @@ class SqliteStore:
         while going:
             batch, going = self._next_batch()
             self._checkpoint_if_due()
-            appended = self._commit_batch(batch)
-            self._loop.call_soon_threadsafe(self._deliver, batch, appended)
+            tx = self._commit_batch(batch)
+            self._loop.call_soon_threadsafe(self._deliver, batch, tx.appended, tx.reported)
         self._db.close()
 
-    def _commit_batch(self, batch: list[_Job]) -> list[OutboxRow]:
-        """What it appended to the outbox; nothing where it could not be committed."""
+    def _commit_batch(self, batch: list[_Job]) -> SqliteTx:
+        """Its transaction; an empty one where it could not be committed."""
         while True:
             tx = SqliteTx(self._db, self._identity, self._room)
             try:
                 self._commit(batch, tx)
                 self._room = tx.room
-                return tx.appended
+                return tx
             except sqlite3.Error as error:
                 try:
                     self._make_room_or_raise(error)
                 except (sqlite3.Error, DiskFull) as final:
                     for job in batch:
                         job.error = final
-                    return []
+                    return SqliteTx(self._db, self._identity, self._room)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
         batch: list[_Job] = []
@@ -241,7 +247,7 @@ class SqliteStore:
             job.error = error
         self._db.execute("RELEASE change")
 
-    def _deliver(self, batch: list[_Job], appended: list[OutboxRow]) -> None:
+    def _deliver(self, batch: list[_Job], appended: list[OutboxRow], reported: bool) -> None:
         self._handed_over -= len(batch)
         for job in batch:
             if job.future.done():
@@ -252,6 +258,8 @@ class SqliteStore:
                 job.future.set_exception(job.error)
         if appended:
             self._tell(appended)
+        if reported:
+            self._tell_reported()
 
 
 def _fold_in_the_log(db: sqlite3.Connection) -> None:

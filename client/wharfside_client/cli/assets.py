@@ -29,6 +29,9 @@ async def bootstrap(
         int | None,
         typer.Option("--replicas", min=1, max=5, help="Of each stream, in a cluster [3]"),
     ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make the lost mailboxes of all nodes again, too")
+    ] = False,
 ) -> int:
     """Make and update the streams and buckets; run it as often as you like.
 
@@ -36,6 +39,8 @@ async def bootstrap(
     """
     async with session.connect() as w:
         reports = await w.setup.bootstrap(replicas)
+        if repair:
+            reports += await w.setup.repair()
     return tell_assets(session, reports)
 
 

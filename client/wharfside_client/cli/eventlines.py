@@ -87,6 +87,12 @@ def _oom(data: Mapping[str, Any]) -> str:
     return killed if limit is None else f"{killed}, limit {words.size(limit)}"
 
 
+def _stopping(data: Mapping[str, Any]) -> str:
+    why = data.get("why", "command")
+    asked = "" if why == "command" else f", {why}"
+    return f"signal {data.get('signal', '?')}, grace {words.span(data.get('grace_s', 0.0))}{asked}"
+
+
 def _restarting(data: Mapping[str, Any]) -> str:
     delay = data.get("delay_s")
     soon = "" if delay is None else f" in {words.span(delay)}"
@@ -114,6 +120,7 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.REATTACHED: _started,
     EventType.EXITED: _exited,
     EventType.OOM: _oom,
+    EventType.STOPPING: _stopping,
     EventType.RESTARTING: _restarting,
     EventType.NOT_RESTARTING: _not_restarting,
     EventType.CREATE_FAILED: _failed,

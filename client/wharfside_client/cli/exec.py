@@ -8,7 +8,8 @@ import typer
 
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
-from wharfside_client.cli.flags import ProcessFlags
+from wharfside_client.cli.flags import LaneFlags, ProcessFlags
+from wharfside_client.cli.lane import or_posted, tell_made
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_process
 from wharfside_client.cli.targets import OneTarget
@@ -25,6 +26,7 @@ async def exec_(
     target: OneTarget,
     words: Words,
     process: ProcessFlags,
+    lane: LaneFlags,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
     limit: Annotated[
         float | None,
@@ -39,9 +41,14 @@ async def exec_(
     """Run a command in a running container; print its output, exit as it did."""
     spec = make_process(words, process)
     async with session.connect() as w:
-        done = await w.node(target.node).exec(
-            target.container, spec, id=id, wait=not detach, limit_s=limit, **session.options
+        options = lane.options(session.options)
+        working = w.node(target.node).exec(
+            target.container, spec, id=id, wait=not detach, limit_s=limit, **options
         )
+        done = await or_posted(working, lane)
+    if isinstance(done, dict):
+        tell_made(session, str(target), done)
+        return exitcodes.OK
     if session.output.json:
         session.output.document(done)
     elif detach:

@@ -31,10 +31,10 @@ _NOT_RUNNABLE = re.compile(
 
 def of_error(error: WharfsideError, *, runs: bool) -> int:
     """The status for `error`; `runs`: of a command that passes on a container's own."""
-    from wharfside_client.errors import ClientError, Unanswered
+    from wharfside_client.errors import ClientError, Pending, Unanswered
     from wharfside_protocol.errors import RuntimeFailed
 
-    if isinstance(error, ClientError | Unanswered):
+    if isinstance(error, ClientError | Unanswered | Pending):
         return OURS
     if not runs:
         return REFUSED

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wharfside_client.cli import parse
+
+if TYPE_CHECKING:
+    from wharfside_client.calls import Options
 
 PANEL = "Connection and output"
 
@@ -50,6 +53,29 @@ class Flags:
                 for name, value in mine.items()
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneFlags:
+    """Over which lane: what all changing commands share."""
+
+    durable: Annotated[
+        bool,
+        typer.Option("--durable", help="By the node's mailbox: kept while the node is away"),
+    ] = False
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="As --durable, and print the command's id at once"),
+    ] = False
+
+    def options(self, shared: Options) -> Options:
+        """Call options, with those that all commands share."""
+        options: Options = {**shared}
+        if self.durable or self.no_wait:
+            options["durable"] = True
+        if self.no_wait:
+            options["timeout_s"] = 0.0
+        return options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from wharfside_client.cli.session import Session
 from wharfside_protocol.errors import WharfsideError
 
 if TYPE_CHECKING:
+    from wharfside_client.calls import Options
     from wharfside_client.node import Node
     from wharfside_protocol.commands import CreateArgs, Output, WaitValue
 
@@ -20,14 +21,18 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_S = 5.0
 
 
-async def run_in_foreground(session: Session, node: Node, where: Target, args: CreateArgs) -> int:
+async def run_in_foreground(
+    session: Session, node: Node, where: Target, args: CreateArgs, options: Options
+) -> int:
     """Runs a container, waits for its end, prints its output and returns its exit code.
 
     The first SIGINT, SIGTERM or SIGHUP goes to the container, also when it comes before
     the container is there; the second one leaves it alone.
     """
     with _Signals() as signals:
-        working = asyncio.ensure_future(_make_and_wait(session, node, where, args, signals))
+        working = asyncio.ensure_future(
+            _make_and_wait(session, node, where, args, signals, options)
+        )
         signals.on_second(working.cancel)
         try:
             ended = await working
@@ -44,9 +49,14 @@ async def run_in_foreground(session: Session, node: Node, where: Target, args: C
 
 
 async def _make_and_wait(
-    session: Session, node: Node, where: Target, args: CreateArgs, signals: _Signals
+    session: Session,
+    node: Node,
+    where: Target,
+    args: CreateArgs,
+    signals: _Signals,
+    options: Options,
 ) -> WaitValue:
-    made = await node.run(args, **session.options)
+    made = await node.run(args, **options)
     forwarding = asyncio.create_task(_forward(session, node, where, signals))
     try:
         return await node.wait(where.container, incarnation=made.incarnation, output=True)

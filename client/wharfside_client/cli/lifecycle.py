@@ -8,7 +8,7 @@ import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
-from wharfside_client.cli.flags import LimitFlags
+from wharfside_client.cli.flags import LaneFlags, LimitFlags
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_limits
 from wharfside_client.cli.targets import Targets, each
@@ -33,14 +33,16 @@ def register(app: typer.Typer) -> None:
         command(app, name)(body)
 
 
-async def start(session: Session, targets: Targets) -> int:
+async def start(session: Session, targets: Targets, lane: LaneFlags) -> int:
     """Start created containers, or stopped ones once more."""
-    return await each(session, targets, lambda node, c: node.start(c, **session.options))
+    options = lane.options(session.options)
+    return await each(session, targets, lambda node, c: node.start(c, **options), lane=lane)
 
 
 async def stop(
     session: Session,
     targets: Targets,
+    lane: LaneFlags,
     grace: Annotated[
         float | None,
         typer.Option(
@@ -50,43 +52,53 @@ async def stop(
     signal: Annotated[str | None, typer.Option("--signal", metavar="SIGNAL")] = None,
 ) -> int:
     """Stop containers: their signal, the grace, then KILL."""
+    options = lane.options(session.options)
     return await each(
         session,
         targets,
-        lambda node, c: node.stop(c, signal=signal, grace_s=grace, **session.options),
+        lambda node, c: node.stop(c, signal=signal, grace_s=grace, **options),
+        lane=lane,
     )
 
 
 async def kill(
     session: Session,
     targets: Targets,
+    lane: LaneFlags,
     signal: Annotated[str, typer.Option("--signal", metavar="SIGNAL")] = "KILL",
     process: Annotated[str, typer.Option("--process", metavar="ID", help="An exec's")] = "init",
 ) -> int:
     """Send a signal, KILL where none is named."""
+    options = lane.options(session.options)
     return await each(
         session,
         targets,
-        lambda node, c: node.signal(c, signal.upper(), process=process, **session.options),
+        lambda node, c: node.signal(c, signal.upper(), process=process, **options),
+        lane=lane,
     )
 
 
-async def pause(session: Session, targets: Targets) -> int:
+async def pause(session: Session, targets: Targets, lane: LaneFlags) -> int:
     """Freeze containers."""
-    return await each(session, targets, lambda node, c: node.pause(c, **session.options))
+    options = lane.options(session.options)
+    return await each(session, targets, lambda node, c: node.pause(c, **options), lane=lane)
 
 
-async def resume(session: Session, targets: Targets) -> int:
+async def resume(session: Session, targets: Targets, lane: LaneFlags) -> int:
     """Thaw paused containers."""
-    return await each(session, targets, lambda node, c: node.resume(c, **session.options))
+    options = lane.options(session.options)
+    return await each(session, targets, lambda node, c: node.resume(c, **options), lane=lane)
 
 
-async def update(session: Session, targets: Targets, flags: LimitFlags) -> int:
+async def update(session: Session, targets: Targets, flags: LimitFlags, lane: LaneFlags) -> int:
     """Change limits of running containers."""
     limits = make_limits(flags)
     if limits is None:
         raise typer.BadParameter("name a limit to change, such as --memory 64m")
-    return await each(session, targets, lambda node, c: node.update(c, limits, **session.options))
+    options = lane.options(session.options)
+    return await each(
+        session, targets, lambda node, c: node.update(c, limits, **options), lane=lane
+    )
 
 
 async def wait(
@@ -115,9 +127,11 @@ async def wait(
 async def rm(
     session: Session,
     targets: Targets,
+    lane: LaneFlags,
     force: Annotated[bool, typer.Option("--force", "-f", help="Kill what still runs")] = False,
 ) -> int:
     """Delete containers."""
+    options = lane.options(session.options)
     return await each(
-        session, targets, lambda node, c: node.delete(c, force=force, **session.options)
+        session, targets, lambda node, c: node.delete(c, force=force, **options), lane=lane
     )

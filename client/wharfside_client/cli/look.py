@@ -118,6 +118,7 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
             f"{counts.created} created, {counts.stopped} stopped",
         ),
         ("bus", _bus(info.bus)),
+        ("mailbox", info.mailbox or "-"),
         ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
         *((f"ready {what}", how) for what, how in info.ready.items()),
     )

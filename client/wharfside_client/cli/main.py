@@ -8,6 +8,8 @@ import typer
 
 from wharfside_client.cli import (
     assets,
+    commands,
+    deadletters,
     drain,
     events,
     exec,
@@ -37,7 +39,8 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    for module in (run, exec, ps, lifecycle, look, events, nodes, resync, drain, assets):
+    modules = (run, exec, ps, lifecycle, look, events, commands, nodes, drain, resync, assets)
+    for module in (*modules, deadletters):
         module.register(app)
     return app
 

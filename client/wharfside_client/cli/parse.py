@@ -11,6 +11,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
 _FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -35,6 +36,13 @@ def name(text: str) -> str:
     """A node's or a container's name."""
     if not _NAME.fullmatch(text):
         raise ValueError(f"{text!r} is no name: use a-z, 0-9, '_' and '-', at most 63")
+    return text
+
+
+def command_id(text: str) -> str:
+    """The id of a command."""
+    if not _COMMAND_ID.fullmatch(text):
+        raise ValueError(f"{text!r} is no command id: 8 to 64 of A-Z, a-z, 0-9, '_' and '-'")
     return text
 
 

@@ -8,7 +8,8 @@ import typer
 
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
-from wharfside_client.cli.flags import LimitFlags, ProcessFlags, SpecFlags
+from wharfside_client.cli.flags import LaneFlags, LimitFlags, ProcessFlags, SpecFlags
+from wharfside_client.cli.lane import or_posted, tell_made
 from wharfside_client.cli.parse import Place
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_args, make_target
@@ -40,16 +41,16 @@ async def create(
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
+    lane: LaneFlags,
 ) -> None:
     """Create a container without starting it."""
     where = make_target(target, spec.name)
     args = make_args(where.container, words or (), spec, process, limits)
     async with session.connect() as w:
-        made = await w.node(where.node).create(args, **session.options)
-    if session.output.json:
-        session.output.document(made)
-    else:
-        session.output.line(str(where))
+        options = lane.options(session.options)
+        making = w.node(where.node).create(args, **options)
+        made = await or_posted(making, lane)
+    tell_made(session, str(where), made)
 
 
 async def run(
@@ -60,6 +61,7 @@ async def run(
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
+    lane: LaneFlags,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
     rm: Annotated[bool, typer.Option("--rm", help="Remove it when it has ended")] = False,
 ) -> int:
@@ -72,13 +74,11 @@ async def run(
     args = make_args(where.container, words or (), spec, process, limits, auto_remove=rm)
     async with session.connect() as w:
         node = w.node(where.node)
-        if not detach:
+        options = lane.options(session.options)
+        if not detach and not lane.no_wait:
             from wharfside_client.cli.foreground import run_in_foreground
 
-            return await run_in_foreground(session, node, where, args)
-        made = await node.run(args, **session.options)
-    if session.output.json:
-        session.output.document(made)
-    else:
-        session.output.line(str(where))
+            return await run_in_foreground(session, node, where, args, options)
+        made = await or_posted(node.run(args, **options), lane)
+    tell_made(session, str(where), made)
     return exitcodes.OK

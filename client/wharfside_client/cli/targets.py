@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.output import error_body
 from wharfside_client.cli.parse import Target
 from wharfside_client.cli.session import Session
@@ -73,11 +74,16 @@ class Outcomes:
         return self.status
 
 
-async def ask_each(session: Session, targets: Sequence[Target], call: Call) -> Outcomes:
-    """Calls each, at most AT_ONCE at a time."""
+async def ask_each(
+    session: Session, targets: Sequence[Target], call: Call, lane: LaneFlags | None = None
+) -> Outcomes:
+    """Calls each, at most AT_ONCE at a time. With --no-wait what is posted is a success."""
     import asyncio
 
+    from wharfside_client.errors import Pending
     from wharfside_protocol.errors import WharfsideError
+
+    no_wait = lane is not None and lane.no_wait
 
     turn = asyncio.Semaphore(AT_ONCE)
 
@@ -86,6 +92,8 @@ async def ask_each(session: Session, targets: Sequence[Target], call: Call) -> O
             try:
                 return Outcome(target, await call(w.node(target.node), target.container))
             except WharfsideError as error:
+                if no_wait and isinstance(error, Pending):
+                    return Outcome(target, {"command": error.details["command"]})
                 return Outcome(target, error=error)
 
     async with session.connect() as w:
@@ -97,13 +105,15 @@ async def each(
     targets: Sequence[Target],
     call: Call,
     tell: Callable[[Target, Any], str] = lambda target, _value: str(target),
+    lane: LaneFlags | None = None,
 ) -> int:
     """Calls each and prints a line of each success."""
-    outcomes = await ask_each(session, targets, call)
+    outcomes = await ask_each(session, targets, call, lane)
     if session.output.json:
         return tell_json(session, outcomes)
     for target, value in outcomes.found:
-        session.output.line(tell(target, value))
+        posted = lane is not None and lane.no_wait and isinstance(value, dict)
+        session.output.line(f"{target} {value['command']}" if posted else tell(target, value))
     return outcomes.tell_failures(session)
 
 

@@ -31,6 +31,10 @@ ROOTFS = ("--rootfs", "/x")
         (("events", "--type", "explode"), "exited"),
         (("wait", "--nope", "n1/web"), "--nope"),
         (("explode",), "explode"),
+        (("result", "n1"), "ID"),
+        (("result", "n1", "short"), "8 to 64"),
+        (("commands",), "NODE"),
+        (("dead-letters", "--resend", "0"), "--resend"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what_to_write(arguments: tuple[str, ...], told: str) -> None:

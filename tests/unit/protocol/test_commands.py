@@ -12,10 +12,15 @@ from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import Standing
 
-READS = ["ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result", "resync"]
+READS = [
+    *("ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result"),
+    *("commands", "resync"),
+]
 IN_A_LANE = ["create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"]
 CHANGES = [*IN_A_LANE, "signal", "drain", "undrain"]
-OF_NO_CONTAINER = {"ping", "info", "list", "result", "resync", "cancel", "drain", "undrain"}
+OF_NO_CONTAINER = {
+    *("ping", "info", "list", "result", "commands", "resync", "cancel", "drain", "undrain")
+}
 NEW_WORK = {"create", "start", "run", "exec"}
 
 CREATE_FIELDS = (

@@ -41,6 +41,7 @@ BAD_NAMES = [
         (S.live_events("n1"), "wharfside.v1.live.evt.n1.*.*"),
         (S.accepted("n1", "abcd1234"), "wharfside.v1.res.n1.abcd1234.accepted"),
         (S.result("n1", "abcd1234"), "wharfside.v1.res.n1.abcd1234.result"),
+        (S.live_results("n1", "abcd1234"), "wharfside.v1.live.res.n1.abcd1234.*"),
         (S.progress("n1", "abcd1234"), "wharfside.v1.progress.n1.abcd1234"),
         (S.live_nodes(), "wharfside.v1.kv.nodes.*"),
         (S.live_containers("n1"), "wharfside.v1.kv.containers.n1.*"),
