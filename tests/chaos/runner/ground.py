@@ -41,9 +41,11 @@ def make_ground(folder: Path) -> Iterator[Ground]:
         yield Ground(folder, server, rootfs)
 
 
-async def bootstrap(url: str) -> None:
+async def bootstrap(url: str, node: str) -> None:
+    """The streams, and the node's mailbox."""
     async with connect(url) as fleet:
         await fleet.setup.bootstrap()
+        await fleet.setup.add_node(node)
 
 
 class Watch:

@@ -125,7 +125,7 @@ class _Run:
             await self._end()
 
     async def _play(self) -> list[Event]:
-        await bootstrap(self._ground.server.url)
+        await bootstrap(self._ground.server.url, self._plan.node)
         await self._agent.start()
         async with connect(self._ground.server.url) as fleet:
             node = fleet.node(self._plan.node)
