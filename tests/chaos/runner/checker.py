@@ -45,6 +45,7 @@ def check(truth: Truth, events: Sequence[Event], records: Records) -> Verdict:
         *_gaps(told),
         *_doubles(told),
         *_effects(told, records.commands),
+        *_missed(told),
         *exits.findings(),
         *_unended(told),
         *_unsettled(records.commands),
@@ -118,6 +119,14 @@ def _effects(told: Iterable[Event], commands: Iterable[Command]) -> Iterator[Fin
                 yield Finding("lost", what, command.container)
 
 
+def _missed(told: Iterable[Event]) -> Iterator[Finding]:
+    """A change that only the relist found: its own event was lost before it was written."""
+    for event in told:
+        if event.type is T.EVENT_MISSED:
+            what = f"told by the relist alone: {event.data.get('message')}"
+            yield Finding("lost", what, str(event.container))
+
+
 def _unended(told: Iterable[Event]) -> Iterator[Finding]:
     """After the clearing away every story must have come to its end."""
     lives: dict[str | None, list[Event]] = defaultdict(list)
@@ -133,7 +142,10 @@ def _unsettled(commands: Iterable[Command]) -> Iterator[Finding]:
     """Every command has one result for ever, or never arrived."""
     for command in commands:
         who = f"{command.op} {command.id}"
-        if command.settled not in ("done", "not-found", None):
+        if command.kept and command.settled == "not-found":
+            what = f"{who} was taken by the mailbox, and the node knows nothing of it"
+            yield Finding("lost", what, command.container)
+        elif command.settled not in ("done", "not-found", None):
             yield Finding("stuck", f"{who} is {command.settled}", command.container)
         elif command.settled == "done" and command.outcome != "unanswered":
             if command.settled_ok != (command.outcome == "ok"):

@@ -20,7 +20,7 @@ from tests.chaos.runner.records import Command, Owner, Records
 
 from wharfside_client import Node, container, process
 from wharfside_client.calls import Options, new_command_id
-from wharfside_client.errors import ClientError
+from wharfside_client.errors import ClientError, Pending
 from wharfside_protocol.commands import CreateValue, ExecValue, WaitArgs, WaitValue
 from wharfside_protocol.errors import DeadlineExceeded, Unsupported, WharfsideError
 from wharfside_protocol.exits import ExitStatus
@@ -152,6 +152,7 @@ class Job:
             unanswered = isinstance(error, ClientError | DeadlineExceeded)
             command.outcome = "unanswered" if unanswered else str(error.code)
             command.message = error.message
+            command.kept = isinstance(error, Pending)
             command.answered_at = time.time_ns()
             if isinstance(error, Unsupported):
                 self.records.commands.remove(command)

@@ -25,6 +25,9 @@ STAYING = 25
 
 DURABLE_SHARE = 0.3
 CLEAR_S = 90.0
+KEPT_S = 160.0
+"""A letter that five agents took and died with is delivered for the fifth time by then."""
+
 QUIET_S = 30.0
 
 
@@ -108,7 +111,7 @@ class Orchestrator:
     async def _settle(self, command: Command) -> None:
         """What the node says of it now."""
         try:
-            state = await self._finished(command.id)
+            state = await self._finished(command.id, KEPT_S if command.kept else 0.0)
         except NotFound:
             command.settled = str(ErrorCode.NOT_FOUND)
             return
@@ -116,11 +119,20 @@ class Orchestrator:
         if state.result is not None:
             command.settled_ok = state.result.ok
 
-    async def _finished(self, id_: str) -> CommandState:
-        """Its state, once it is done; bounded: what is not done by then is stuck."""
-        end = time.monotonic() + QUIET_S
+    async def _finished(self, id_: str, unknown_s: float) -> CommandState:
+        """Its state, once it is done; bounded: what is not done by then is stuck.
+
+        One that the mailbox has taken may be unknown so long: it is on its way.
+        """
+        began = time.monotonic()
         while True:
-            state = await self._site.node.result(id_, unreachable_s=QUIET_S)
-            if state.state == "done" or time.monotonic() > end:
+            try:
+                state = await self._site.node.result(id_, unreachable_s=QUIET_S)
+            except NotFound:
+                if time.monotonic() > began + unknown_s:
+                    raise
+                await asyncio.sleep(0.5)
+                continue
+            if state.state == "done" or time.monotonic() > began + QUIET_S:
                 return state
             await asyncio.sleep(0.2)

@@ -11,7 +11,8 @@ class Command:
     """One command; times in nanoseconds of the wall clock.
 
     `outcome` is `ok`, the error's code, or `unanswered`; `settled` is what the node said of it
-    when all was quiet again: `done`, `not-found`, or a state that is no end.
+    when all was quiet again: `done`, `not-found`, or a state that is no end. `kept`: the
+    mailbox has taken it, so the node must know of it in the end.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Command:
     settled: str | None = None
     settled_ok: bool | None = None
     message: str = ""
+    kept: bool = False
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from tests.chaos.runner.records import Fault, Owner
+from tests.chaos.runner.records import Command, Fault, Owner
 from tests.chaos.runner.verdict import BAD
 from tests.unit.chaos.scenes import MARK, NAME, Scene, at, ended
 
@@ -31,6 +31,19 @@ def _again(scene: Scene, place: int) -> None:
     """The same thing told twice: another id, the next seq."""
     twin = msgspec.structs.replace(scene.events[place], event_id="other", seq=5, prev_seq=4)
     scene.events.append(twin)
+
+
+def _unread(scene: Scene) -> None:
+    scene.records.commands.append(
+        Command("d" * 8, "run", "c-2", at(0), answered_at=at(9), settled="not-found", kept=True)
+    )
+
+
+def _missed(scene: Scene) -> None:
+    last = scene.events.pop()
+    scene.tell("event-missed", 2.5, process="init", revision=4, message="an exit unseen")
+    scene.events[-1] = msgspec.structs.replace(scene.events[-1], seq=4, prev_seq=3)
+    scene.events.append(msgspec.structs.replace(last, seq=5, prev_seq=4))
 
 
 def _unanswered(scene: Scene, settled: str) -> None:
@@ -62,6 +75,8 @@ BENT: dict[str, tuple[str, Bend]] = {
     "a status unknown though all watched": ("lost", lambda s: _exit(s, code=None)),
     "an answer without its event": ("lost", lambda s: _drop(s, 1)),
     "a result forgotten": ("lost", lambda s: _settled(s, "not-found", None)),
+    "a letter that nobody ran": ("lost", _unread),
+    "a change that only the relist found": ("lost", _missed),
     "an OOM kill untold": ("lost", _hungry),
     "an exit told twice": ("doubled", lambda s: _again(s, 2)),
     "a delete told twice": ("doubled", lambda s: _again(s, 3)),
