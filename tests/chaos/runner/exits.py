@@ -1,13 +1,14 @@
 """Each end that the kernel saw against each `exited` that was told. Pure.
 
-A process and an event are matched by the mark (so by container and process id), and in order: the
-runs of a container follow one another. Where that is not enough, by the nearest time.
+A process and an event are matched by the mark (so by container and process id), and among the
+runs of a container by the pid that was told of the run, in order. Where that is not enough (an
+exec's pid is told by its start alone, a run may end before it tells its mark), by the nearest time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from tests.chaos.runner.records import Fault, Owner, Records
@@ -67,7 +68,7 @@ class ExitsCheck:
         if len(starts) < len(lives):
             what = f"{owner.process} ran {len(lives)} times, started was told {len(starts)} times"
             yield Finding("lost", what, owner.container)
-        for life, event in _matched(lives, exits):
+        for life, event in _matched(lives, exits, _pids_of_runs(starts)):
             if event is None and life is not None:
                 yield Finding("lost", f"the exit of {owner.process}: {life}", owner.container)
             elif event is not None:
@@ -173,11 +174,31 @@ def _first_of_runs(events: list[Event]) -> Iterator[Event]:
             yield event
 
 
-def _matched(lives: list[Life], exits: list[Event]) -> Iterator[tuple[Life | None, Event | None]]:
+def _pids_of_runs(starts: Sequence[Event]) -> dict[tuple[object, object], int]:
+    return {
+        (event.incarnation, event.run): event.data["pid"] for event in starts if "pid" in event.data
+    }
+
+
+def _matched(
+    lives: list[Life], exits: list[Event], pids: Mapping[tuple[object, object], int]
+) -> Iterator[tuple[Life | None, Event | None]]:
     if len(lives) == len(exits):
         yield from zip(lives, exits, strict=True)
         return
-    free = list(lives)
+    free, rest = list(lives), []
+    for event in exits:
+        pid = pids.get((event.incarnation, event.run))
+        same = next((life for life in free if life.pid == pid), None)
+        if same is None:
+            rest.append(event)
+        else:
+            free.remove(same)
+            yield same, event
+    yield from _by_time(free, rest)
+
+
+def _by_time(free: list[Life], exits: list[Event]) -> Iterator[tuple[Life | None, Event | None]]:
     for event in exits:
         at = from_timestamp(event.occurred_at)
         best = min(free, key=lambda life: abs((life.ended_at or 0) - at), default=None)

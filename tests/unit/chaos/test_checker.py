@@ -172,3 +172,44 @@ def test_the_runs_of_a_container_are_matched_in_their_order() -> None:
     verdict = scene.verdict()
     assert verdict.good, verdict.findings
     assert verdict.exits == 2
+
+
+def test_a_run_that_ended_before_it_could_tell_its_mark_takes_no_others_exit() -> None:
+    """Two runs, one of them unmarked; the other's end was told late, and as unknown."""
+    scene = Scene.good()
+    last = scene.events.pop()
+    started, exited = scene.events[1:3]
+    moment = to_timestamp(at(5))
+    scene.events[2] = msgspec.structs.replace(
+        exited,
+        occurred_at=moment,
+        observed_at=moment,
+        published_at=moment,
+        data=ended(None, at(5), unknown_because="nobody watched"),
+    )
+    scene.records.faults += [
+        Fault("agent-kill", at(1.5), at(4.9), pids=[7]),
+        Fault("monitor-kill", at(1.6), at(1.6), pids=[8], victims=[42]),
+    ]
+    for event, pid in ((started, {"pid": 50}), (exited, ended(0, at(6)))):
+        moment = to_timestamp(at(6))
+        scene.events.append(
+            msgspec.structs.replace(
+                event,
+                event_id=f"r{event.seq}",
+                run=2,
+                seq=2 + event.seq,
+                prev_seq=1 + event.seq,
+                revision=event.revision + 3,
+                cause="start-again",
+                occurred_at=moment,
+                observed_at=moment,
+                published_at=moment,
+                data=pid,
+            )
+        )
+    scene.events.append(msgspec.structs.replace(last, run=2, seq=6, prev_seq=5, revision=9))
+    scene.lines.append(f"exit - 50 0 0 {at(6)}")
+    verdict = scene.verdict()
+    assert verdict.good, verdict.findings
+    assert (verdict.unknown, verdict.unmarked) == (1, 1)
