@@ -10,6 +10,7 @@ from tests.chaos.runner.faults import PACES, Pace
 from tests.chaos.runner.ground import Ground, make_ground
 from tests.chaos.runner.kinds import KINDS
 from tests.chaos.runner.run import Plan, run_chaos
+from tests.chaos.runner.verdict import Verdict
 from tests.chaos.sabotage.acts import ACTS
 from tests.support.requirements import need
 
@@ -63,14 +64,23 @@ def test_every_act_is_here() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.act)
 def test_an_agent_that_is_broken_is_seen(ground: Ground, case: Case) -> None:
+    """Within three short runs: on a busy machine one alone may hurt nothing that shows."""
+    verdicts = []
+    for seed in (1, 2, 3):
+        verdicts.append(_verdict(ground, case, seed))
+        if verdicts[-1].count(case.expected):
+            return
+    pytest.fail("\n".join(verdict.table() for verdict in verdicts))
+
+
+def _verdict(ground: Ground, case: Case, seed: int) -> Verdict:
     plan = Plan(
         SECONDS,
-        seed=1,
+        seed,
         pace=case.pace,
-        node=case.act,
+        node=f"{case.act}-{seed}",
         kinds=tuple(kind for kind in KINDS if kind.name in case.kinds),
         steps=case.steps,
         module=("tests.chaos.sabotage", case.act),
     )
-    outcome = run_chaos(ground, plan)
-    assert outcome.verdict.count(case.expected) > 0, outcome.verdict.table()
+    return run_chaos(ground, plan).verdict

@@ -107,8 +107,9 @@ async def test_execs_that_end_with_init_are_each_told_and_before_it(site: Site) 
     await site.told.exit(name)
     await site.node.delete(name, force=True)
     await site.told.event(name, "deleted")
-    told = site.told.types(name)
-    assert told[-2:] == ["exited", "deleted"]
+    # on a busy machine the refusal of a late one may follow: init's exit names it as pending
+    inits = [each for each in site.told.types(name) if ":" not in each]
+    assert inits[-2:] == ["exited", "deleted"]
     for id_ in lasting:
         assert (await site.told.exit(name, id_)).exit_code == 137
     started = [e.process for e in site.told.of(name) if e.type == "exec-started"]

@@ -249,17 +249,21 @@ def _of_end(who: str, end: Event, before: Sequence[Event]) -> Iterator[str]:
         yield f"{who}: exited at {end.occurred_at}, started at {started[0].occurred_at}"
 
 
+_OF_EXECS = {T.EXEC_STARTED, T.EXITED, T.START_FAILED}
+"""One that was being launched when init ended is refused by its runtime, perhaps late."""
+
+
 def _of_aftermath(
     who: str, end: Event, before: Sequence[Event], after: Sequence[Event]
 ) -> Iterator[str]:
-    """After init's end only the exits that it names as pending, and the delete."""
+    """After init's end only what becomes of the execs that it names as pending, and the delete."""
     pending = set(end.data.get("execs_pending", []))
     running = {event.process for event in before if event.type is T.EXEC_STARTED}
     running -= {event.process for event in before if event.type is T.EXITED}
     if running - pending:
         yield f"{who}: execs {running - pending} still ran, and the exit does not name them"
     for event in after:
-        late_exec = event.type is T.EXITED and event.process in pending
+        late_exec = event.type in _OF_EXECS and event.process in pending
         if not late_exec and event.type not in _AFTER_END:
             yield f"{who}: {event.type} of {event.process} after it exited"
 
