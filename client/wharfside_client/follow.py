@@ -170,16 +170,18 @@ class Follower:
             raise self._made_anew(rung.seq) from error
 
     async def _catch_up(self) -> None:
-        """Reads one page after the cursor; again, where what has rung is not in it yet.
+        """Reads one page from the cursor on; again, where what has rung is not in it yet.
 
-        A replica that answers direct gets may lag behind the one that republished.
+        A replica that answers direct gets may lag behind the one that republished. The page
+        begins with the last one known: the stream may be another one since it was looked at.
         """
         self._unread = False
         page: Page = await self._retrying(
-            retry_if_result(lambda page: self.cursor.behind and not page.messages)
-        )(self._read_next)
+            retry_if_result(lambda page: self.cursor.behind and not self._brings_news(page))
+        )(self._read_on)
         self._unread = self._unread or page.pending > 0
         for message in page.messages:
+            self._compare(message)
             if self._source.contiguous and message.seq > self.cursor.last + 1:
                 raise self._expired(message.seq)
             if self.cursor.take(message.seq, from_timestamp(message.time)):
@@ -220,9 +222,12 @@ class Follower:
             retry_error_callback=_as_it_came,
         )
 
-    async def _read_next(self) -> Page:
+    def _brings_news(self, page: Page) -> bool:
+        return any(message.seq > self.cursor.last for message in page.messages)
+
+    async def _read_on(self) -> Page:
         source = self._source
-        return await read_page(self._bus, source.stream, source.subject, self.cursor.last + 1)
+        return await read_page(self._bus, source.stream, source.subject, self.cursor.last)
 
     async def _read_last_told(self) -> Page:
         source, last = self._source, self.cursor.last

@@ -73,6 +73,7 @@ async def test_posted_without_waiting_and_asked_for_later(site: Site, cli: Cli) 
 
 async def test_one_that_failed_exits_1(site: Site, cli: Cli) -> None:
     ran = await cli("stop", "--no-wait", f"n1/{site.name()}")
+    assert ran.code == 0, ran.err
     id_ = ran.out.split()[1]
     ran = await cli("result", "-w", "n1", id_)
     assert (ran.code, ran.out) == (1, f"stop {id_}: done\n")
