@@ -17,7 +17,14 @@ from tests.support.agent import AgentProcess
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
-from wharfside_protocol.commands import ContainerArgs, DeleteArgs, ExecArgs, StopArgs, UpdateArgs
+from wharfside_protocol.commands import (
+    ContainerArgs,
+    DeleteArgs,
+    ExecArgs,
+    SignalArgs,
+    StopArgs,
+    UpdateArgs,
+)
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.events import Event
@@ -79,7 +86,9 @@ AFTER = {
     Step.RERUN_RAISED: After("stopped", False, (*ENDED, "start-failed")),
     Step.RERUN_DONE: After("stopped", False, (*ENDED, "start-failed")),
     Step.RERUN_COMMITTED: After("running", True, (*ENDED, "started")),
+    Step.SIGNAL_INTENDED: After("stopped", True, ENDED),
     Step.UPDATE_COMMITTED: After("running", True, (*RUNS, "updated")),
+    Step.SIGNAL_SENT: After("stopped", True, ENDED),
     Step.UPDATE_DONE: After("running", True, (*RUNS, "updated")),
     Step.UPDATE_INTENDED: After("running", True, (*RUNS, "updated")),
 }
@@ -148,6 +157,7 @@ async def _scene(site: Site, step: Step, cues: Cues) -> Scene:
         "exit": ("", None),
         "freeze": ("pause", ContainerArgs(container=name)),
         "update": ("update", UpdateArgs(container=name, limits=Limits(pids=77))),
+        "signal": ("signal", SignalArgs(container=name, signal="KILL")),
         "stop": ("stop", StopArgs(container=name, grace_s=0)),
         "delete": ("delete", DeleteArgs(container=name)),
         "rerun": ("start", ContainerArgs(container=name)),

@@ -35,6 +35,8 @@ class Step(StrEnum):
     UPDATE_INTENDED = "update.intended"
     UPDATE_DONE = "update.done"
     UPDATE_COMMITTED = "update.committed"
+    SIGNAL_INTENDED = "signal.intended"
+    SIGNAL_SENT = "signal.sent"
     STOP_INTENDED = "stop.intended"
     STOP_SIGNALED = "stop.signaled"
     EXIT_SEEN = "exit.seen"
@@ -42,3 +44,11 @@ class Step(StrEnum):
     DELETE_INTENDED = "delete.intended"
     DELETE_DONE = "delete.done"
     DELETE_COMMITTED = "delete.committed"
+
+
+SIGNAL = "signal/"
+
+
+def signal_intent(command: str) -> str:
+    """The `op` of a signal's intent: several may be under way to one process."""
+    return f"{SIGNAL}{command}"

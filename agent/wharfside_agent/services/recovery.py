@@ -189,6 +189,7 @@ class Recovery:
         for process in live.handle.processes():
             live.processes[process.id].handle = process
         await self._unfinished.settle_execs(live, begun)
+        await self._unfinished.settle_signals(live, begun)
         _resolve_known(live)
         self._follow_execs(live)
         if live.row.state is ContainerState.STOPPED:

@@ -7,12 +7,13 @@ it under its id gets that, not the news that an agent died.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import structlog
 
 from wharfside_agent.core import lifecycle
+from wharfside_agent.core.journal import SIGNAL
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.errors import told
@@ -27,9 +28,9 @@ from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.updates import tell_updated, with_limits
 from wharfside_agent.services.views import create_value, standing, state_value
 from wharfside_protocol.commands import DeleteValue, WaitValue
-from wharfside_protocol.errors import Canceled, ErrorBody, ErrorCode, WharfsideError
+from wharfside_protocol.errors import Canceled, ErrorBody, ErrorCode, NotFound, WharfsideError
 from wharfside_protocol.events import EventType, Failed, Started
-from wharfside_protocol.states import ContainerState, ProcessState
+from wharfside_protocol.states import INIT, ContainerState, ProcessState
 
 log = structlog.get_logger(__name__)
 
@@ -143,6 +144,26 @@ class Unfinished:
 
             done = Input.PAUSE if state == "paused" else Input.RESUME
             await self._containers.advance(live, done, cause=intent.command, also=settle)
+
+    async def settle_signals(self, live: Live, begun: Begun) -> None:
+        """Nobody knows whether they were sent: they are, perhaps a second time."""
+        for (op, name), intent in begun.items():
+            if not op.startswith(SIGNAL):
+                continue
+            process = live.processes.get(name or INIT)
+            if process is not None and process.handle is not None and process.row.exit is None:
+                with suppress(NotFound):
+                    process.handle.signal(intent.signal or 0)
+            async with self._answering(await self._commands.adopt(intent.command)) as call:
+                await self._close_signal(live, intent, call)
+
+    async def _close_signal(self, live: Live, intent: Intent, call: Call | None) -> None:
+        def close(tx: Tx, row: ContainerRow) -> None:
+            tx.close_intent(intent.incarnation, intent.op, intent.process)
+            if call is not None:
+                call.settle(tx, state_value(row))
+
+        await self._containers.commit(live, also=close)
 
     async def settle_update(self, live: Live, intent: Intent) -> None:
         """Done again: the runtime may or may not have the limits, and to give them twice is once.
