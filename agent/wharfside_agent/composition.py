@@ -188,6 +188,7 @@ def compose(
         Insistence(bus),
         journal,
         settings.limits.mailbox,
+        admission.shortage,
         presence.changed,
     )
     presence.on_mailbox(lambda: mailroom.state)

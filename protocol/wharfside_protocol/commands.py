@@ -289,7 +289,7 @@ class Op:
         changes: stored under its id, replayed to a repeat.
         lane: runs in the container's lane, in order.
         instant: waits for nothing, so it is answered at once, however busy the node is.
-        new_work: refused while the node drains.
+        new_work: begins something: refused while the node drains, or is short of what it needs.
     """
 
     name: str

@@ -6,9 +6,13 @@ import asyncio
 
 from tests.chaos.boot import boot_anew
 from tests.integration.fifos import shell
-from tests.integration.world import Site, kill, start, stop
+from tests.integration.raw import new_id
+from tests.integration.world import Site, command, kill, restart, start, stop
 from tests.support.agent import AgentProcess
 
+from wharfside_agent.core.journal import Step
+from wharfside_agent.services.journal import KILL_AT_VARIABLE
+from wharfside_protocol.commands import SignalArgs
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
 
@@ -61,6 +65,31 @@ async def test_the_exit_is_told_and_then_the_policy_decides(
         assert (views[name].state, views[name].run) == (ContainerState.STOPPED, 1), name
     assert (await node.start(away)).run == 2
     await own.clear()
+    assert await stop(own_agent) == 0
+
+
+async def test_a_signal_that_was_never_sent_is_not_the_next_runs(
+    own: Site, own_agent: AgentProcess
+) -> None:
+    """Its agent died with it, then the machine; what a policy began anew is another process."""
+    await start(own_agent, **{KILL_AT_VARIABLE: str(Step.SIGNAL_INTENDED)})
+    name = await own.run(shell('trap "exit 9" USR1; while :; do sleep 0.1; done'), restart=ALWAYS)
+    signal = SignalArgs(container=name, signal="USR1")
+    id_ = new_id()
+    sending = asyncio.create_task(own.node.request("signal", signal, command_id=id_))
+    assert await asyncio.to_thread(own_agent.wait) == -9
+    await kill(own_agent)
+    folder = own_agent.folder
+    await asyncio.to_thread(boot_anew, folder / "state", folder / "run")
+    await start(own_agent)
+    assert not (await sending).ok
+    assert (await own.told.event(name, "started", nth=2)).run == 2
+    await restart(own_agent)
+    await own.told.event(name, "reattached")
+    beside = await own.node.exec(name, command("sleep 0.5"))
+    assert beside.exit is not None and beside.exit.exit_code == 0
+    await own.node.delete(name, force=True)
+    assert (await own.told.exit(name, nth=2)).exit_code == 137
     assert await stop(own_agent) == 0
 
 

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.processes import monitor_of, over, pid_of
+from tests.integration.client_kit import opened_bus
 from tests.integration.world import Site, World, kill, open_site, start, stop
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 
+from wharfside_client.jetstream import JetStream
+from wharfside_protocol.assets import CMD
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.times import from_timestamp
 
@@ -118,6 +121,44 @@ async def test_an_end_that_cannot_be_written_is_told_later(
         await site.node.delete(name)
         await site.told.event(name, "deleted")
         assert site.told.types(name) == ["created", "started", "exited", "deleted"]
+
+
+async def test_letters_wait_in_the_stream_while_the_disk_is_full(
+    world: World, small: AgentProcess
+) -> None:
+    """Fetched, they could not be stored: each try would be one of the few deliveries they have."""
+    async with running(world, small) as site:
+        await site.fleet.setup.add_node(small.name)
+        await eventually(lambda: _mailbox(site, "ok"), "it has its mailbox", within_s=20)
+        filler = fill(small)
+        await eventually(lambda: _is_full(site), "it is noticed", within_s=20)
+        paused = await asyncio.to_thread(small.wait_for_log, "mailbox-pauses")
+        assert paused["because"] == {"disk": "full"}
+        async with await site.node.post("run", site.spec(site.name())) as posted:
+            told = await consumer_of(site)
+            assert (told["num_pending"], told["num_ack_pending"]) == (1, 0)
+            filler.unlink()
+            assert (await posted.result(20)).ok
+        assert (await consumer_of(site))["num_redelivered"] == 0
+        await site.clear()
+
+
+async def consumer_of(site: Site) -> dict[str, int]:
+    async with opened_bus(site.world.server.url) as bus:
+        return await JetStream(bus).api(f"CONSUMER.INFO.{CMD}.{site.agent.name}")
+
+
+async def _mailbox(site: Site, state: str) -> bool:
+    return (await site.node.info()).mailbox == state
+
+
+async def _is_full(site: Site) -> bool:
+    """What is refused shows it, before anything else is written."""
+    try:
+        await site.node.run(site.spec(site.name()), timeout_s=0.5)
+    except Busy:
+        return await ready(site) == {"disk": "full"}
+    return False
 
 
 async def test_started_on_a_full_disk(world: World, small: AgentProcess) -> None:

@@ -83,6 +83,23 @@ async def test_stops_what_runs_and_takes_nothing_new(own: Site) -> None:
     assert await stop(own.agent) == 0
 
 
+async def test_a_letter_for_new_work_is_refused_for_good(own: Site) -> None:
+    """Whoever sent it may place it elsewhere; other letters are done as ever."""
+    await start(own.agent)
+    await own.fleet.setup.add_node(own.agent.name)
+    await own.node.drain(within_s=5)
+    name, id_ = own.name(), new_command_id()
+    async with own.node.posted(id_) as posted:
+        with pytest.raises(Draining, match="undrain"):
+            await own.node.run(own.spec(name), command_id=id_, durable=True, timeout_s=20)
+        assert not (await posted.result(20)).ok
+    await own.node.undrain()
+    with pytest.raises(Draining):  # the id has its result, by either way
+        await own.node.run(own.spec(name), command_id=id_)
+    assert await own.node.list(all=True) == []
+    assert await stop(own.agent) == 0
+
+
 async def test_ends_restart_policies(own: Site) -> None:
     """One that runs, and one that waits for its next run: neither comes back afterwards."""
     await start(own.agent)

@@ -97,7 +97,8 @@ class ProcessRow(Row, frozen=True, kw_only=True):
 class Intent(Row, frozen=True, kw_only=True):
     """Work on an incarnation that was begun and is neither finished nor undone.
 
-    `signal` and `grace_s` are those of a stop, `limits` those of an update.
+    `signal` and `grace_s` are those of a stop, `limits` those of an update. A signal is meant
+    for a process of its `run` alone.
     """
 
     incarnation: str
@@ -109,6 +110,7 @@ class Intent(Row, frozen=True, kw_only=True):
     signal: int | None = None
     grace_s: float | None = None
     limits: Limits | None = None
+    run: int | None = None
 
 
 class CommandPhase(StrEnum):

@@ -9,12 +9,10 @@ import structlog
 
 from wharfside_agent.errors import DiskFull, OutOfDescriptors
 from wharfside_agent.ports.store import Store
+from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import Busy
 
 log = structlog.get_logger(__name__)
-
-NEW_WORK = frozenset({"create", "run", "start", "exec"})
-"""Ops that begin something. Others go on, short of what there may be: they help out of it."""
 
 DESCRIPTORS_KEPT = 32
 """So many must be free: what runs may need them to come to its told end, or to be deleted."""
@@ -23,25 +21,30 @@ ROOM_EVERY_S = 1.0
 
 
 class Admission:
-    """Asked before a command is written down; a command that is known is never refused."""
+    """Asked before a command is written down; a command that is known is never refused.
+
+    Only new work is refused (Op.new_work): other ops help the node out of its shortage.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def check(self, op: str) -> None:
         """Raises Busy (DiskFull, OutOfDescriptors): nothing was done; it says what to do."""
-        if op not in NEW_WORK:
-            return
+        if OPS[op].new_work and (short := self.shortage()) is not None:
+            raise short
+
+    def shortage(self) -> Busy | None:
+        """Why the node can take no new work now."""
         if self._store.disk_full:
-            raise DiskFull
+            return DiskFull()
         if self._store.room.full:
-            raise Busy(
+            return Busy(
                 "as many events wait for the bus as the node keeps (outbox.max_events): "
                 "try again when its server, and the streams, are back",
                 outbox="full",
             )
-        if not descriptors_free(DESCRIPTORS_KEPT):
-            raise OutOfDescriptors
+        return None if descriptors_free(DESCRIPTORS_KEPT) else OutOfDescriptors()
 
     @property
     def ready(self) -> dict[str, str]:

@@ -25,7 +25,7 @@ from wharfside_agent.services.runner import Runner
 from wharfside_agent.services.trace import HEADER, enter_trace
 from wharfside_protocol.codec import decode
 from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, Command
-from wharfside_protocol.errors import Conflict, WharfsideError
+from wharfside_protocol.errors import Busy, Conflict, WharfsideError
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,8 @@ BATCH = 64
 """Letters fetched, and stored with one fsync, at once; as many as the consumer has out."""
 
 TROUBLE_S = 1.0
+SHORTAGE_S = 1.0
+"""Nothing tells that a disk has room again: looked for as often as the reserve is rebuilt."""
 AT_ONCE_S = 0.1
 
 KNOWN = "mailbox-known"
@@ -45,7 +47,9 @@ KNOWN = "mailbox-known"
 class Mailroom:
     """`run` is its one task; `resume` comes before it, and before rpc is served.
 
-    `limit` bounds what is accepted and not done: beyond it nothing is fetched.
+    `limit` bounds what is accepted and not done: beyond it nothing is fetched, nor while there
+    is a `shortage`. A letter that is fetched and cannot be stored has lost one of its few
+    deliveries; in the stream it waits for as long as it takes.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Mailroom:
         insistence: Insistence,
         journal: Journal,
         limit: int,
+        shortage: Callable[[], Busy | None],
         changed: Callable[[], None],
     ) -> None:
         self._mailbox = mailbox
@@ -71,6 +76,8 @@ class Mailroom:
         self._journal = journal
         self._room = limit
         self._freed = asyncio.Event()
+        self._shortage = shortage
+        self._short = False
         self._changed = changed
         self._known = False
         self._leaving = False
@@ -103,9 +110,8 @@ class Mailroom:
         """Until `close`."""
         while not self._leaving:
             try:
-                while self._room <= 0:
-                    self._freed.clear()
-                    await self._freed.wait()
+                if not await self._may_fetch():
+                    continue
                 letters = await self._fetch(min(self._room, BATCH))
                 if letters and not self._leaving:
                     await self._take(letters)
@@ -113,6 +119,19 @@ class Mailroom:
                 # What was not acked is delivered again.
                 log.error("mailbox-trouble", exc_info=error)
                 await asyncio.sleep(TROUBLE_S)
+
+    async def _may_fetch(self) -> bool:
+        """Waits for room; where the node is short of something, only a while, to be asked again."""
+        while self._room <= 0:
+            self._freed.clear()
+            await self._freed.wait()
+        short = self._shortage()
+        if (short is not None) != self._short:
+            self._short = short is not None
+            log.warning("mailbox-pauses" if short else "mailbox-goes-on", because=_facts(short))
+        if short is not None:
+            await asyncio.sleep(SHORTAGE_S)
+        return short is None
 
     async def _fetch(self, most: int) -> list[Letter]:
         async for attempt in AsyncRetrying(
@@ -173,6 +192,10 @@ class Mailroom:
     def _done(self, _outcome: object) -> None:
         self._room += 1
         self._freed.set()
+
+
+def _facts(short: Busy | None) -> dict[str, object]:
+    return {} if short is None else short.details
 
 
 async def _answer(letter: Letter, judged: Judged, verdict: Verdict) -> None:

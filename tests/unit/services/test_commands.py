@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from sqlite3 import OperationalError
+from typing import Any, TypeVar
 
 import pytest
 
+from wharfside_agent.errors import DiskFull
 from wharfside_agent.host import SystemClock
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands import Call, Commands
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.commands import Pong
@@ -15,6 +19,7 @@ from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound
 from wharfside_protocol.times import to_timestamp
 
+T = TypeVar("T")
 VALUE = Pong(node="n1", at=to_timestamp(0), epoch=1)
 
 
@@ -127,3 +132,45 @@ async def test_nothing_to_adopt(store: SqliteStore, id_: str | None) -> None:
     call = await accepted(book, asked(book))
     await book.finish(call, book.success(call, VALUE))
     assert await book_on(store).adopt(id_) is None
+
+
+class Troubled:
+    """The real store, whose next transactions fail as its disk does."""
+
+    def __init__(self, store: SqliteStore, *errors: Exception) -> None:
+        self._store = store
+        self.errors = list(errors)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def transact(self, change: Callable[[Tx], T], *, durable: bool = False) -> T:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await self._store.transact(change, durable=durable)
+
+
+async def test_a_command_that_the_store_does_not_take_leaves_its_id_free(
+    store: SqliteStore,
+) -> None:
+    """Else every repeat would join one that nobody answers."""
+    book = Commands(Troubled(store, OperationalError("disk I/O error")), SystemClock(), "n1")
+    first = asked(book)
+    with pytest.raises(OperationalError):
+        await book.accept(first)
+    assert first.outcome is not None and not first.outcome.result().ok
+    await accepted(book, asked(book))
+
+
+async def test_a_result_is_kept_before_it_is_answered(store: SqliteStore) -> None:
+    """What was answered and not kept would be answered otherwise to a repeat."""
+    troubled = Troubled(store)
+    book = Commands(troubled, SystemClock(), "n1")
+    call = await accepted(book, asked(book))
+    troubled.errors = [DiskFull(), DiskFull()]
+    assert call.outcome is not None
+    await book.finish(call, book.success(call, VALUE))
+    assert troubled.errors == []
+    assert call.outcome.result().ok
+    state = await book.state_of("command-1")
+    assert state.result is not None and state.result.ok
