@@ -83,7 +83,6 @@ async def _tell(node: Node, live: Live, process: LiveProcess, number: int, call:
         command=call.id,
         process=name,
         signal=number,
-        run=live.row.run,
     )
 
     def also(tx: Tx, _container: object) -> None:

@@ -97,8 +97,7 @@ class ProcessRow(Row, frozen=True, kw_only=True):
 class Intent(Row, frozen=True, kw_only=True):
     """Work on an incarnation that was begun and is neither finished nor undone.
 
-    `signal` and `grace_s` are those of a stop, `limits` those of an update. A signal is meant
-    for a process of its `run` alone.
+    `signal` and `grace_s` are those of a stop, `limits` those of an update.
     """
 
     incarnation: str
@@ -110,7 +109,6 @@ class Intent(Row, frozen=True, kw_only=True):
     signal: int | None = None
     grace_s: float | None = None
     limits: Limits | None = None
-    run: int | None = None
 
 
 class CommandPhase(StrEnum):
@@ -229,6 +227,10 @@ class Tx(Protocol):
     def save_intent(self, intent: Intent) -> None: ...
 
     def close_intent(self, incarnation: str, op: str, process: str | None = None) -> None: ...
+
+    def close_intents(self, incarnation: str, *, but: str | None = None) -> None:
+        """All of them: a delete, or another run (`but` its own), ends what was meant before it."""
+        ...
 
     def command(self, command_id: str) -> CommandRow | None: ...
 

@@ -169,8 +169,7 @@ class Endings:
 
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
-            for op in ("delete", "stop", "start", "freeze", "update", "rerun"):
-                tx.close_intent(live.row.incarnation, op)
+            tx.close_intents(live.row.incarnation)
             if also is not None:
                 also(tx, live.row)
 

@@ -105,7 +105,7 @@ class Recovery:
             elif live.row.state is ContainerState.CREATING:
                 await self._undo_create(live)
             elif self._store.identity.new_boot:
-                await self._after_boot(live, begun)
+                await self._after_boot(live)
             else:
                 await self._find_again(live, begun)
             if DELETE in begun:
@@ -139,9 +139,8 @@ class Recovery:
         await self._endings.after_exit(live)
         await self._restarts.resume(live)
 
-    async def _after_boot(self, live: Live, begun: Begun) -> None:
+    async def _after_boot(self, live: Live) -> None:
         """Everything of the old boot is over; its layer and logs stay until the delete."""
-        await self._unfinished.settle_signals(live, begun)
         if live.row.state is not ContainerState.STOPPED:
             await self._tell_lost(live, Input.REBOOT, ExitReason.NODE_REBOOT)
         _resolve_known(live)

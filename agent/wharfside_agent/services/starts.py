@@ -30,9 +30,6 @@ from wharfside_protocol.states import INIT, ProcessState
 EXECS_OVER_S = 20.0
 """The execs of a run are killed with it; their exits are told within this, or something hangs."""
 
-OF_ONE_RUN = ("start", "stop", "freeze")
-"""Intents that mean nothing to the next run."""
-
 
 class Starts:
     """Shared by the ops start and run, by restart policies and by recovery."""
@@ -181,8 +178,7 @@ class Starts:
         def keep(tx: Tx, raised: ContainerRow) -> None:
             tx.retire_run(row.incarnation, row.run, now)
             tx.save_process(init)
-            for op in OF_ONE_RUN:
-                tx.close_intent(raised.incarnation, op)
+            tx.close_intents(raised.incarnation, but="rerun")
 
         changes = {
             "run": run,

@@ -146,28 +146,20 @@ class Unfinished:
             await self._containers.advance(live, done, cause=intent.command, also=settle)
 
     async def settle_signals(self, live: Live, begun: Begun) -> None:
-        """Nobody knows whether they were sent: they are, perhaps a second time.
-
-        But never to a process of another run, nor is one answered as sent that no boot outlived.
-        """
+        """Nobody knows whether they were sent: they are, perhaps a second time."""
         for (op, name), intent in begun.items():
             if op.startswith(SIGNAL):
-                process = live.processes.get(name or INIT) if intent.run == live.row.run else None
-                await self._settle_signal(live, intent, process.handle if process else None)
+                process = live.processes.get(name or INIT)
+                if process is not None and process.handle is not None:
+                    with suppress(NotFound):
+                        process.handle.signal(intent.signal or 0)
+                await self._settle_signal(live, intent)
 
-    async def _settle_signal(self, live: Live, intent: Intent, handle: Process | None) -> None:
-        def close(tx: Tx, row: ContainerRow) -> None:
-            tx.close_intent(intent.incarnation, intent.op, intent.process)
-
-        if handle is None:
-            await self._containers.commit(live, also=close)
-            return
-        with suppress(NotFound):
-            handle.signal(intent.signal or 0)
+    async def _settle_signal(self, live: Live, intent: Intent) -> None:
         async with self._answering(await self._commands.adopt(intent.command)) as call:
 
             def settle(tx: Tx, row: ContainerRow) -> None:
-                close(tx, row)
+                tx.close_intent(intent.incarnation, intent.op, intent.process)
                 if call is not None:
                     call.settle(tx, state_value(row))
 

@@ -123,6 +123,10 @@ class SqliteTx:
             (incarnation, op, process or ""),
         )
 
+    def close_intents(self, incarnation: str, *, but: str | None = None) -> None:
+        sql = "DELETE FROM intents WHERE incarnation = ? AND op IS NOT ?"
+        self._db.execute(sql, (incarnation, but))
+
     def command(self, command_id: str) -> CommandRow | None:
         sql = "SELECT body FROM commands WHERE id = ?"
         return _row(self._db.execute(sql, (command_id,)), CommandRow)
@@ -301,8 +305,6 @@ class SqliteTx:
         old = "SELECT incarnation FROM containers WHERE deleted_at < ?"
         self._db.execute(f"DELETE FROM processes WHERE incarnation IN ({old})", (deleted_before,))
         self._db.execute("DELETE FROM processes WHERE exec_ended_at < ?", (deleted_before,))
-        living = "SELECT incarnation FROM containers WHERE deleted_at IS NULL"
-        self._db.execute(f"DELETE FROM intents WHERE incarnation NOT IN ({living})")
         gone = self._db.execute("DELETE FROM containers WHERE deleted_at < ?", (deleted_before,))
         done = self._db.execute("DELETE FROM commands WHERE finished_at < ?", (finished_before,))
         return gone.rowcount + done.rowcount
