@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from wharfside_agent import host
-from wharfside_agent.composition import Parts, compose
+from wharfside_agent.composition import Parts
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify
@@ -61,7 +61,7 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock)
         stack.push_async_callback(store.close)
-        parts = compose(settings, places, clock, store, machine, journal)
+        parts = Parts(settings, places, clock, store, machine, journal)
         stack.push_async_callback(parts.tasks.close)
         return await _live(settings, parts, clock)
 

@@ -1,12 +1,13 @@
-"""Makes every part of the agent, in order, and ties them together; runs none of them."""
+"""Makes every part of the agent and ties them together; runs none of them."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ulid import ULID
 
@@ -58,188 +59,280 @@ from wharfside_protocol.times import NANOSECONDS, to_timestamp
 from wharfside_protocol.views import NodeInfo
 
 
-@dataclass(frozen=True, slots=True)
 class Parts:
-    """What a life of the agent keeps in hand; the rest is held by these."""
+    """Each part of one life of the agent, made when it is first asked for, and once.
 
-    store: Store
-    bus: NatsBus
-    publisher: Publisher
-    reporter: Reporter
-    presence: Presence
-    projections: Projections
-    recovery: Recovery
-    heard: LastHeard
-    disconnects: Disconnects
-    relist: Relist
-    snapshots: Snapshots
-    dispatcher: Dispatcher
-    mailroom: Mailroom
-    commands: Commands
-    drain: Drain
-    going_down: asyncio.Future[None]
-    tasks: Tasks
+    A part names the others that it is given; nobody keeps an order by hand. Two parts that
+    need each other are tied in `_tie`.
+    """
 
+    def __init__(
+        self,
+        settings: Settings,
+        places: Places,
+        clock: host.SystemClock,
+        store: Store,
+        machine: Machine,
+        journal: Journal,
+    ) -> None:
+        self.settings = settings
+        self.places = places
+        self.clock = clock
+        self.store = store
+        self.machine = machine
+        self.journal = journal
+        self.name = settings.node.name
+        self.subjects = Subjects(settings.nats.prefix)
+        self.tasks = Tasks()
+        self.going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tie()
 
-def compose(
-    settings: Settings,
-    places: Places,
-    clock: host.SystemClock,
-    store: Store,
-    machine: Machine,
-    journal: Journal,
-) -> Parts:
-    name = settings.node.name
-    subjects = Subjects(settings.nats.prefix)
-    tasks = Tasks()
-    containers = Containers(store, clock)
-    commands = Commands(store, clock, name)
-    admission = Admission(store)
-    commands.admit_by(admission.check)
-    exits = ExitTeller(containers, tasks, clock, journal)
-    lanes = Lanes(settings.limits.lanes, settings.limits.lane_depth)
-    endings = Endings(containers, machine.runtime, lanes, clock, journal)
-    bus = _bus(settings, store)
-    heard = LastHeard(store, clock)
+    def _tie(self) -> None:
+        self.commands.admit_by(self.admission.check)
+        self.exits.then(self._after_exit)
+        if self.settings.runtime.on_monitor_lost == "stop":
+            self.exits.at_monitor_lost(self.endings.after_monitor)
+        self.drain.on_change(self.presence.changed)
+        self.publisher.on_idle(self._told)
+        self.presence.on_mailbox(lambda: self.mailroom.state)
 
-    def bundle_of(incarnation: str, run: int) -> str:
-        return str(RunPlace(places, incarnation, run).bundle)
+    async def _after_exit(self, live: Live) -> None:
+        await self.endings.after_exit(live)
+        await self.restarts.after_exit(live)
 
-    starts = Starts(store, containers, machine.runtime, exits, clock, journal, bundle_of)
-    restarts = Restarts(store, containers, starts, heard, lanes, clock, tasks)
-    disconnects = Disconnects(bus, heard, containers, endings, restarts, lanes, clock, tasks)
+    def _told(self, lane: str) -> None:
+        self.projections.acked(lane)
+        self.presence.changed()
 
-    async def after_exit(live: Live) -> None:
-        await endings.after_exit(live)
-        await restarts.after_exit(live)
+    def bundle_of(self, incarnation: str, run: int) -> str:
+        return str(RunPlace(self.places, incarnation, run).bundle)
 
-    exits.then(after_exit)
-    if settings.runtime.on_monitor_lost == "stop":
-        exits.at_monitor_lost(endings.after_monitor)
-    recognized_ns = int(settings.outbox.recognized_s * NANOSECONDS)
-    publisher = Publisher(store, bus, subjects, clock, tasks, recognized_ns)
-    reporter = Reporter(store, bus, subjects, journal)
-    projections = Projections(store, bus, clock)
-    drain = Drain(
-        store, containers, commands, endings, restarts, lanes, bus, subjects, clock, tasks
-    )
-    snapshots = Snapshots(store, clock, settings.snapshot.every_s)
-    relist = Relist(
-        store,
-        machine.ground,
-        containers,
-        exits,
-        lanes,
-        every_s=settings.relist.every_s,
-        patience_s=settings.relist.patience_s,
-    )
-    presence = Presence(
-        _node_info(settings, store, machine, clock),
-        bus,
-        subjects,
-        clock,
-        containers,
-        tasks,
-        lambda: {
-            "ready": _streams(publisher, reporter) | admission.ready,
-            "events_missed": relist.missed,
-            "orphans": relist.orphans,
-        },
-        lambda: drain.draining,
-    )
-    drain.on_change(presence.changed)
+    def cgroup_of(self, incarnation: str) -> str:
+        return container_cgroup(self.machine.delegated, incarnation)
 
-    def told(lane: str) -> None:
-        projections.acked(lane)
-        presence.changed()
+    # What runs here, and how it ends.
 
-    publisher.on_idle(told)
-    going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    node = Node(
-        store=store,
-        clock=clock,
-        runtime=machine.runtime,
-        containers=containers,
-        exits=exits,
-        endings=endings,
-        starts=starts,
-        restarts=restarts,
-        heard=heard,
-        commands=commands,
-        journal=journal,
-        drain=drain,
-        going_down=going_down,
-        projections=projections,
-        snapshots=snapshots,
-        info=presence.info,
-        cgroup_of=lambda incarnation: container_cgroup(machine.delegated, incarnation),
-        bundle_of=bundle_of,
-    )
-    runner = Runner(commands, lanes, clock, tasks, journal, HANDLERS, node, lambda: drain.draining)
-    intake = Intake(name, commands, HANDLERS)
-    dispatcher = Dispatcher(name, subjects, commands, intake, runner)
-    mailroom = Mailroom(
-        NatsMailbox(bus, name),
-        Acceptance(name, subjects, store, commands, intake),
-        intake,
-        commands,
-        runner,
-        store,
-        Insistence(bus),
-        journal,
-        settings.limits.mailbox,
-        admission.shortage,
-        presence.changed,
-    )
-    presence.on_mailbox(lambda: mailroom.state)
-    recovery = Recovery(
-        store,
-        machine.runtime,
-        containers,
-        exits,
-        endings,
-        starts,
-        restarts,
-        commands,
-        clock,
-        tasks,
-    )
-    return Parts(
-        store=store,
-        bus=bus,
-        publisher=publisher,
-        reporter=reporter,
-        presence=presence,
-        projections=projections,
-        recovery=recovery,
-        heard=heard,
-        disconnects=disconnects,
-        relist=relist,
-        snapshots=snapshots,
-        dispatcher=dispatcher,
-        mailroom=mailroom,
-        commands=commands,
-        drain=drain,
-        going_down=going_down,
-        tasks=tasks,
-    )
+    @cached_property
+    def containers(self) -> Containers:
+        return Containers(self.store, self.clock)
 
+    @cached_property
+    def lanes(self) -> Lanes:
+        return Lanes(self.settings.limits.lanes, self.settings.limits.lane_depth)
 
-def _streams(publisher: Publisher, reporter: Reporter) -> dict[str, str]:
-    return {"bus": "no-stream"} if publisher.no_stream or reporter.no_stream else {}
+    @cached_property
+    def exits(self) -> ExitTeller:
+        return ExitTeller(self.containers, self.tasks, self.clock, self.journal)
 
+    @cached_property
+    def endings(self) -> Endings:
+        return Endings(self.containers, self.machine.runtime, self.lanes, self.clock, self.journal)
 
-def _bus(settings: Settings, store: Store) -> NatsBus:
-    service = RpcService(
-        __version__,
-        settings.node.name,
-        store.identity.node_id,
-        tuple(HANDLERS),
-        tuple(op.name for op in OPS.values() if op.instant),
-        settings.limits.requests,
-        _overloaded(settings.node.name),
-    )
-    return NatsBus(bus_options(settings), service)
+    @cached_property
+    def starts(self) -> Starts:
+        return Starts(
+            self.store,
+            self.containers,
+            self.machine.runtime,
+            self.exits,
+            self.clock,
+            self.journal,
+            self.bundle_of,
+        )
+
+    @cached_property
+    def restarts(self) -> Restarts:
+        return Restarts(
+            self.store,
+            self.containers,
+            self.starts,
+            self.heard,
+            self.lanes,
+            self.clock,
+            self.tasks,
+        )
+
+    @cached_property
+    def heard(self) -> LastHeard:
+        return LastHeard(self.store, self.clock)
+
+    @cached_property
+    def disconnects(self) -> Disconnects:
+        return Disconnects(
+            self.bus,
+            self.heard,
+            self.containers,
+            self.endings,
+            self.restarts,
+            self.lanes,
+            self.clock,
+            self.tasks,
+        )
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        return Recovery(
+            self.store,
+            self.machine.runtime,
+            self.containers,
+            self.exits,
+            self.endings,
+            self.starts,
+            self.restarts,
+            self.commands,
+            self.clock,
+            self.tasks,
+        )
+
+    @cached_property
+    def relist(self) -> Relist:
+        return Relist(
+            self.store,
+            self.machine.ground,
+            self.containers,
+            self.exits,
+            self.lanes,
+            every_s=self.settings.relist.every_s,
+            patience_s=self.settings.relist.patience_s,
+        )
+
+    # Commands, from both ways in.
+
+    @cached_property
+    def admission(self) -> Admission:
+        return Admission(self.store)
+
+    @cached_property
+    def commands(self) -> Commands:
+        return Commands(self.store, self.clock, self.name)
+
+    @cached_property
+    def drain(self) -> Drain:
+        return Drain(
+            self.store,
+            self.containers,
+            self.commands,
+            self.endings,
+            self.restarts,
+            self.lanes,
+            self.bus,
+            self.subjects,
+            self.clock,
+            self.tasks,
+        )
+
+    @cached_property
+    def node(self) -> Node:
+        return Node(
+            store=self.store,
+            clock=self.clock,
+            runtime=self.machine.runtime,
+            containers=self.containers,
+            exits=self.exits,
+            endings=self.endings,
+            starts=self.starts,
+            restarts=self.restarts,
+            heard=self.heard,
+            commands=self.commands,
+            journal=self.journal,
+            drain=self.drain,
+            going_down=self.going_down,
+            projections=self.projections,
+            snapshots=self.snapshots,
+            info=self.presence.info,
+            cgroup_of=self.cgroup_of,
+            bundle_of=self.bundle_of,
+        )
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(
+            self.commands,
+            self.lanes,
+            self.clock,
+            self.tasks,
+            self.journal,
+            HANDLERS,
+            self.node,
+            lambda: self.drain.draining,
+        )
+
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(self.name, self.commands, HANDLERS)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        return Dispatcher(self.name, self.subjects, self.commands, self.intake, self.runner)
+
+    @cached_property
+    def mailroom(self) -> Mailroom:
+        return Mailroom(
+            NatsMailbox(self.bus, self.name),
+            Acceptance(self.name, self.subjects, self.store, self.commands, self.intake),
+            self.intake,
+            self.commands,
+            self.runner,
+            self.store,
+            Insistence(self.bus),
+            self.journal,
+            self.settings.limits.mailbox,
+            self.admission.shortage,
+            self.presence.changed,
+        )
+
+    # What is told, and where.
+
+    @cached_property
+    def bus(self) -> NatsBus:
+        service = RpcService(
+            __version__,
+            self.name,
+            self.store.identity.node_id,
+            tuple(HANDLERS),
+            tuple(op.name for op in OPS.values() if op.instant),
+            self.settings.limits.requests,
+            _overloaded(self.name),
+        )
+        return NatsBus(bus_options(self.settings), service)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        recognized_ns = int(self.settings.outbox.recognized_s * NANOSECONDS)
+        return Publisher(self.store, self.bus, self.subjects, self.clock, self.tasks, recognized_ns)
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        return Reporter(self.store, self.bus, self.subjects, self.journal)
+
+    @cached_property
+    def projections(self) -> Projections:
+        return Projections(self.store, self.bus, self.clock)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.store, self.clock, self.settings.snapshot.every_s)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(
+            _node_info(self.settings, self.store, self.machine, self.clock),
+            self.bus,
+            self.subjects,
+            self.clock,
+            self.containers,
+            self.tasks,
+            self._health,
+            lambda: self.drain.draining,
+        )
+
+    def _health(self) -> dict[str, Any]:
+        unheard = self.publisher.no_stream or self.reporter.no_stream
+        return {
+            "ready": ({"bus": "no-stream"} if unheard else {}) | self.admission.ready,
+            "events_missed": self.relist.missed,
+            "orphans": self.relist.orphans,
+        }
 
 
 def _overloaded(node: str) -> Callable[[Request], bytes]:

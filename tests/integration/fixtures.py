@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.integration.client_kit import opened_bus
 from tests.integration.gates import Gates
 from tests.integration.raw import Raw, open_raw
 from tests.integration.world import Site, World, make_world, open_site
 from tests.support.agent import AgentProcess
+from tests.support.nats_server import NatsServer
 from tests.support.requirements import need
 
+from wharfside_client import Wharfside
+from wharfside_client.bus import Bus
+
 NEEDED = ("root", "conmon", "crun", "runc", "busybox-static", "nats-server")
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    """A bus with everything set up and no node on it."""
+    async with opened_bus(nats_server.url) as bus:
+        await Wharfside(bus).setup.bootstrap()
+        yield bus
 
 
 @pytest.fixture(scope="module")

@@ -33,13 +33,6 @@ SUBJECT = Subjects().event("n1", "web", "started")
 
 
 @pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    async with opened_bus(nats_server.url) as bus:
-        await Wharfside(bus).setup.bootstrap()
-        yield bus
-
-
-@pytest.fixture
 def fleet(bus: Bus) -> Wharfside:
     return Wharfside(bus)
 

@@ -3,100 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 import pytest
-from tests.integration.client_kit import event, opened_bus, presence, publish_many
-from tests.integration.watching import Seen, place_of, word_of
+from tests.integration.client_kit import opened_bus, presence, publish_many
+from tests.integration.played_nodes import (
+    TIME,
+    TWO,
+    WEB,
+    deafen,
+    is_there,
+    put,
+    tell,
+    told,
+    watching,
+)
+from tests.integration.watching import Seen, place_of
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
 from wharfside_client import (
-    ContainerChanged,
     ContainerGone,
     NodeGone,
     NotSetUp,
     Place,
-    Resynced,
     Watch,
-    Wharfside,
 )
 from wharfside_client.bus import Bus
 from wharfside_client.jetstream import JetStream
 from wharfside_client.settings import ServerSettings
-from wharfside_protocol.assets import CONTAINERS_BUCKET, EVT, NODES_BUCKET, container_key, node_key
+from wharfside_protocol.assets import EVT, NODES_BUCKET, container_key, node_key
 from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import Event, EventType
-from wharfside_protocol.states import ContainerState
 from wharfside_protocol.subjects import Subjects
-from wharfside_protocol.views import ContainerProjection
 
 pytestmark = requires("nats-server")
-
-WEB = Place("n1", "web")
-ONE, TWO = "0" * 25 + "1", "0" * 25 + "2"
-TIME = "2026-01-31T09:00:00Z"
-
-
-@pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    async with opened_bus(nats_server.url) as bus:
-        await Wharfside(bus).setup.bootstrap()
-        yield bus
-
-
-def watching(bus: Bus, **others: Any) -> Watch:
-    return Watch(bus, Subjects(), **{"resync_s": 0.2, **others})
-
-
-def told(
-    number: int, type_: str, place: Place = WEB, incarnation: str = ONE, revision: int = 1
-) -> Event:
-    return msgspec.structs.replace(
-        event(number, node=place.node, container=place.container),
-        type=EventType(type_),
-        prev_seq=number - 1 or None,
-        incarnation=incarnation,
-        run=1,
-        revision=revision,
-        data={"pid": 7} if type_ in ("created", "started") else {},
-    )
-
-
-async def tell(bus: Bus, *events: Event) -> None:
-    for each in events:
-        subject = Subjects().event(each.node, each.container, each.type)
-        await JetStream(bus).publish(subject, encode(each))
-
-
-async def put(bus: Bus, seq: int, state: str, place: Place = WEB, incarnation: str = ONE) -> None:
-    view = ContainerProjection(
-        node=place.node,
-        container=place.container,
-        incarnation=incarnation,
-        run=1,
-        revision=1,
-        epoch=1,
-        seq=seq,
-        state=ContainerState(state),
-        at=TIME,
-    )
-    await JetStream(bus).publish(container_key(*place), encode(view))
-
-
-async def is_there(bus: Bus, node: str = "n1") -> None:
-    await JetStream(bus).publish(node_key(node), encode(presence(node)))
-
-
-async def deafen(bus: Bus, stream: str, source: str, bell: str | None) -> None:
-    """Takes the doorbell of a stream away, or puts it back."""
-    config = (await JetStream(bus).api(f"STREAM.INFO.{stream}"))["config"]
-    republish = {"src": source, "dest": bell} if bell else None
-    await JetStream(bus).api(f"STREAM.UPDATE.{stream}", {**config, "republish": republish})
 
 
 async def test_nothing_is_set_up(nats_server: NatsServer) -> None:
@@ -255,79 +197,6 @@ async def test_one_that_is_known_by_its_label_has_a_successor(
         assert isinstance(await seen.gone(WEB), ContainerGone)
 
 
-async def test_a_stream_that_was_made_anew(bus: Bus) -> None:
-    await is_there(bus)
-    await tell(bus, told(1, "created"), told(2, "started"))
-    await put(bus, 2, "running")
-    async with watching(bus) as watch:
-        seen = Seen(watch)
-        await seen.first()
-        await JetStream(bus).api(f"STREAM.DELETE.{EVT}")
-        await Wharfside(bus).setup.bootstrap()
-        await tell(bus, told(3, "exited"))
-        told_so = await seen.until(lambda each: isinstance(each, Resynced), "resynced")
-        assert isinstance(told_so, Resynced)
-        assert (told_so.seq, watch.seq) == (1, 1)
-        stopped = await seen.is_(WEB, "stopped")
-        assert stopped.old is not None
-        await tell(bus, told(4, "deleted"))
-        await seen.gone(WEB)
-
-
-async def test_a_stream_that_was_made_anew_and_has_grown_past_the_reader(
-    nats_server: NatsServer, bus: Bus
-) -> None:
-    """Its sequences alone look as if nothing had happened."""
-    await tell(bus, told(1, "created"))
-    async with watching(bus, resync_s=30) as watch:
-        seen = Seen(watch)
-        await seen.first()
-        await asyncio.to_thread(nats_server.restart)
-        async with opened_bus(nats_server.url) as other:
-            for tap in [tap for tap in bus.taps if ".live.evt." in tap.subject]:
-                await tap.close()
-            await JetStream(other).api(f"STREAM.DELETE.{EVT}")
-            await Wharfside(other).setup.bootstrap()
-            await tell(other, *(told(seq, "updated", revision=seq) for seq in (2, 3)))
-        await asyncio.to_thread(nats_server.restart)
-        item = await seen.until(lambda each: isinstance(each, Resynced), "resynced")
-        assert isinstance(item, Resynced)
-        assert "made anew" in item.because
-
-
-async def test_events_that_have_expired_while_the_reader_was_away(
-    nats_server: NatsServer, bus: Bus
-) -> None:
-    await tell(bus, told(1, "created"))
-    async with watching(bus, resync_s=30) as watch:
-        seen = Seen(watch)
-        await seen.first()
-        for tap in [tap for tap in bus.taps if ".live." in tap.subject]:
-            await tap.close()
-        others = (told(seq, "created", Place("n1", f"c{seq}")) for seq in range(1, 6))
-        await tell(bus, told(2, "started"), *others)
-        config = (await JetStream(bus).api(f"STREAM.INFO.{EVT}"))["config"]
-        await JetStream(bus).api(f"STREAM.UPDATE.{EVT}", {**config, "max_msgs": 2})
-        await put(bus, 2, "running")
-        await asyncio.to_thread(nats_server.restart)
-        item = await seen.until(lambda each: isinstance(each, Resynced), "resynced")
-        assert isinstance(item, Resynced)
-        assert "no longer has" in item.because
-        await seen.is_(WEB, "running")
-
-
-async def test_a_token_that_the_stream_has_forgotten(bus: Bus) -> None:
-    await tell(bus, *(told(seq, "created", Place("n1", f"c{seq}")) for seq in range(1, 6)))
-    config = (await JetStream(bus).api(f"STREAM.INFO.{EVT}"))["config"]
-    await JetStream(bus).api(f"STREAM.UPDATE.{EVT}", {**config, "max_msgs": 2})
-    async with watching(bus, since=1) as watch:
-        seen = Seen(watch)
-        await seen.first()
-        item = await seen.next()
-        assert isinstance(item, Resynced)
-        assert item.seq == 5
-
-
 async def test_a_node_that_falls_silent_is_told_by_a_timer(bus: Bus) -> None:
     """Nobody polls: one read of its key before it is told, and none before that."""
     await is_there(bus)
@@ -407,19 +276,3 @@ async def test_only_what_is_new_of_a_node_is_told(bus: Bus) -> None:
         item = await seen.node("n1", silent=False)
         assert item.new.info.state == "down"
         assert len(seen.items) == 2
-
-
-async def test_the_buckets_made_anew(bus: Bus) -> None:
-    """What no bucket and no node tells of any more is as it was last."""
-    await is_there(bus)
-    await tell(bus, told(1, "created"), told(2, "started"))
-    await put(bus, 2, "running")
-    async with watching(bus) as watch:
-        seen = Seen(watch)
-        await seen.first()
-        await JetStream(bus).api(f"STREAM.DELETE.KV_{CONTAINERS_BUCKET}")
-        await Wharfside(bus).setup.bootstrap()
-        await tell(bus, told(3, "paused"))
-        paused = await seen.is_(WEB, "paused")
-        assert isinstance(paused, ContainerChanged)
-        assert word_of(paused) == "paused"

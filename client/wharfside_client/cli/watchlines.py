@@ -48,9 +48,10 @@ class WatchLines:
                 self._line(_row(view))
             case ContainerGone(old=view):
                 self._line([_name(view), "deleted", exit_words(view.exit), "-", "-"])
-            case NodeChanged(new=node):
-                said = "silent" if node.silent else node.info.state
-                self._output.warn(f"node {node.node} is {said}")
+            case NodeChanged(old=before, new=node):
+                # Its mailbox or its labels may have changed, too: that is for scripts.
+                if before is None or _standing(before) != _standing(node):
+                    self._output.warn(f"node {node.node} is {_standing(node)}")
             case NodeGone(old=node):
                 self._output.warn(f"node {node.node} was removed")
             case Resynced(because=because):
@@ -121,6 +122,10 @@ def _name(view: ContainerProjection) -> str:
 
 def _node(node: WatchedNode) -> dict[str, Any]:
     return {"silent": node.silent, "seen_at": node.seen_at, "info": node.info}
+
+
+def _standing(node: WatchedNode) -> str:
+    return "silent" if node.silent else node.info.state
 
 
 def _event(change: ContainerChanged | ContainerGone) -> str | None:
