@@ -13,6 +13,7 @@ import msgspec
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.events import Snapshot
 from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.io_frames import BULK_WINDOW, Cells, Position, Window
 from wharfside_protocol.records import (
     CommandId,
     Counter,
@@ -23,7 +24,7 @@ from wharfside_protocol.records import (
     Seconds,
     Timestamp,
 )
-from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec, Signal
+from wharfside_protocol.specs import ContainerSpec, HostPath, Io, Limits, ProcessSpec, Signal
 from wharfside_protocol.states import INIT, ContainerState
 from wharfside_protocol.stats import Stats
 from wharfside_protocol.views import (
@@ -104,14 +105,37 @@ class CreateValue(StateValue, frozen=True, kw_only=True):
     bundle: str
 
 
+class Opening(Record, frozen=True, kw_only=True):
+    """The I/O session that the caller listens to already (io_frames.py).
+
+    `peer` is the token that its user may use, `session` one that it makes up; `window` is
+    how much it takes before it has acked.
+    """
+
+    peer: Name
+    session: Name
+    window: Window = BULK_WINDOW
+
+
+class TerminalSize(Record, frozen=True, kw_only=True):
+    rows: Cells
+    columns: Cells
+
+
 class ExecArgs(ContainerArgs, frozen=True, kw_only=True):
-    """With `wait`: answers when it has ended, with up to 64 KiB a stream."""
+    """With `wait`: answers when it has ended, with up to 64 KiB a stream.
+
+    With `open`: answers when it has begun; its output, its end and its code come in the
+    session, which is there before the program is, so nothing of a short one is missed.
+    """
 
     process: ProcessSpec
     io: Io = msgspec.field(default_factory=Io)
     exec: Name | None = None
     wait: bool = True
     timeout_s: Seconds | None = None
+    open: Opening | None = None
+    size: TerminalSize | None = None
 
 
 class Output(Record, frozen=True, kw_only=True):
@@ -123,11 +147,86 @@ class Output(Record, frozen=True, kw_only=True):
     stderr_truncated: bool = False
 
 
+class SessionView(Record, frozen=True, kw_only=True):
+    """An open session. `window`: what the node takes before it has acked; 0: no input.
+
+    `idle_s`: after so long without a frame either side holds the other for gone; half of
+    it, and a Ping is due.
+    """
+
+    peer: Name
+    session: Name
+    window: Counter
+    idle_s: Seconds
+    tty: bool = False
+
+
 class ExecValue(Standing, frozen=True, kw_only=True):
     process: Name
     pid: Counter | None = None
     exit: ExitStatus | None = None
     output: Output | None = None
+    session: SessionView | None = None
+
+
+class SessionValue(Standing, frozen=True, kw_only=True):
+    process: Name
+    session: SessionView
+
+
+class LogsArgs(InspectArgs, frozen=True, kw_only=True):
+    """A process's log, of all runs that are kept, or of one; down the session, then Eof.
+
+    Beginning at `position`, or with what was written `since`, or the last `tail` lines of
+    that; `follow`: on until the process is over (and, of init, not to be started again).
+    Ends with Exit where it is over, then with Eof.
+    """
+
+    process: Name = INIT
+    run: Counter | None = None
+    position: Position | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+    tail: Counter | None = None
+    follow: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    open: Opening
+
+
+class AttachArgs(ContainerArgs, frozen=True, kw_only=True):
+    """A running (or created) process's output from now on, or from `position`; its input.
+
+    One session at a time has `stdin`; `take` ends the one that has it.
+    """
+
+    process: Name = INIT
+    stdin: bool = False
+    output: bool = True
+    position: Position | None = None
+    take: bool = False
+    size: TerminalSize | None = None
+    open: Opening
+
+
+class ArchiveArgs(ContainerArgs, frozen=True, kw_only=True):
+    """`path` in the container, also a stopped one; a link in it never leads out of its root.
+
+    get-archive: a tar stream comes down, then Eof. put-archive: a tar stream goes up, to be
+    unpacked in the folder `path`, then Eof; when it is all there, Eof comes down.
+    """
+
+    path: HostPath
+    open: Opening
+
+
+class ArchiveValue(Standing, frozen=True, kw_only=True):
+    """`bytes`: the size of the files in it, for progress; of get-archive."""
+
+    session: SessionView
+    name: str
+    folder: bool
+    bytes: Counter = 0
 
 
 class WaitArgs(InspectArgs, frozen=True, kw_only=True):

@@ -95,12 +95,24 @@ class Network(Record, frozen=True, kw_only=True):
 
 
 class Io(Record, frozen=True, kw_only=True):
-    """How the process's streams are kept. `log` off, stdin, tty and fifo come with attach."""
+    """How the process's streams are kept.
+
+    `stdin`: it has one; it ends with the first session that writes to it (docker's StdinOnce),
+    or with `stdin_once` off never. `tty`: a terminal, whose input never ends. `log` off: what
+    no session reads is dropped. `fifo`: FIFOs on the node, beside all else. `ship`: the log
+    also goes into the stream WHARFSIDE_LOGS.
+    """
 
     stdin: bool = False
+    stdin_once: bool = True
     tty: bool = False
     log: bool = True
     fifo: bool = False
+    ship: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ship and not self.log:
+            raise Invalid("io: `ship` takes from the log, so it goes with `log`")
 
 
 class Restart(Record, frozen=True, kw_only=True):

@@ -112,6 +112,38 @@ class Subjects:
     def progress(self, node: str, command_id: str) -> str:
         return f"{self.prefix}.progress.{check_name(node, 'node')}.{check_command_id(command_id)}"
 
+    def io_up(self, node: str, peer: str, session: str) -> str:
+        """Frames to the node (io_frames.py)."""
+        return f"{self._session(node, peer, session)}.up"
+
+    def io_down(self, node: str, peer: str, session: str) -> str:
+        """Frames to the peer."""
+        return f"{self._session(node, peer, session)}.down"
+
+    def _session(self, node: str, peer: str, session: str) -> str:
+        peer, session = check_name(peer, "peer"), check_name(session, "session")
+        return f"{self.prefix}.io.{check_name(node, 'node')}.{peer}.{session}"
+
+    def io_up_of(self, node: str) -> str:
+        """What the peers of all sessions of `node` send."""
+        return f"{self.prefix}.io.{check_name(node, 'node')}.*.*.up"
+
+    def session_of(self, subject: str, node: str) -> tuple[str, str]:
+        """Peer and session in a subject below `io_up_of`.
+
+        Raises:
+            Invalid: it is none.
+        """
+        rest = subject.removeprefix(f"{self.prefix}.io.{node}.").split(".")
+        if len(rest) != 3 or rest[2] != "up":
+            raise Invalid(f"subject {subject!r} is no session of node {node}")
+        return check_name(rest[0], "peer"), check_name(rest[1], "session")
+
+    def log(self, node: str, container: str, process: str) -> str:
+        """A process's output, shipped."""
+        container, process = check_name(container, "container"), check_name(process, "process")
+        return f"{self.prefix}.log.{check_name(node, 'node')}.{container}.{process}"
+
     def live_nodes(self, node: str = "*") -> str:
         return f"{self.prefix}.kv.nodes.{node}"
 

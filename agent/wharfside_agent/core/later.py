@@ -26,6 +26,7 @@ def refuse_later_io(io: Io) -> None:
             "io.tty": io.tty,
             "io.fifo": io.fifo,
             "io.log": not io.log,
+            "io.ship": io.ship,
         }
     )
 

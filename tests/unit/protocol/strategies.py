@@ -59,10 +59,12 @@ def records(kind: type[Record]) -> st.SearchStrategy[Any]:
 
 
 def _agreeing(values: dict[str, Any]) -> dict[str, Any]:
-    """What is removed at its end is not started again (ContainerSpec)."""
+    """ContainerSpec: what is removed at its end is not started again. Io: `ship` needs `log`."""
     restart = values.get("restart")
     if values.get("auto_remove") and isinstance(restart, Restart) and restart.policy != "no":
         return values | {"auto_remove": False}
+    if values.get("ship"):
+        return values | {"log": True}
     return values
 
 

@@ -1,0 +1,78 @@
+"""What an I/O session carries: output that somebody reads, input that somebody takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.io_frames import Chunk, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Output, at most as much as was asked for; `position`: where the log goes on behind it."""
+
+    chunks: Sequence[Chunk]
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`count` bytes that are not there any more."""
+
+    count: int
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The process's end; nothing but the end of the source follows."""
+
+    process: str
+    incarnation: str
+    run: int
+    exit: ExitStatus
+
+
+class Source(Protocol):
+    """Where output comes from: a log, a ring, an archive. One reader."""
+
+    async def read(self, most: int) -> Piece | Missing | Over | None:
+        """The next, as soon as there is any; None: there is no more.
+
+        Called only when the peer has room for `most` bytes: a source is never ahead of it.
+
+        Raises:
+            WharfsideError: it ends here, and the peer is told why.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of everything; a `read` under way ends. Idempotent."""
+        ...
+
+
+class Sink(Protocol):
+    """Where input goes: a process's stdin, a terminal, an archive."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns once it is taken; until then the peer gets no more room.
+
+        Raises:
+            WharfsideError: nobody takes it any more; the peer is told why.
+        """
+        ...
+
+    async def eof(self) -> None:
+        """No more input comes."""
+        ...
+
+    async def resize(self, rows: int, columns: int) -> None: ...
+
+    async def signal(self, name: str) -> None: ...
+
+    def close(self) -> None:
+        """The session is over; idempotent."""
+        ...

@@ -1,0 +1,163 @@
+"""Frames of an I/O session, on `io.<node>.<peer>.<session>.{up,down}`; pure.
+
+`up` goes to the node, `down` to the peer; each direction is a stream of its own. What must
+not be lost is sequenced: `at` is the place of a frame in its direction, counted in bytes of
+data, and as in TCP a frame without data takes the place of one byte. So one number orders
+everything, finds every gap, and is all that a resumption needs.
+
+Down comes output, `Lost`, `Eof`, `Exit`; up comes input, `Eof`, `Resize`, `Signal`. The frames
+that are not sequenced (`Ack`, `Again`, `Ping`, `Reset`, `Close`) may be lost without harm.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from wharfside_protocol.errors import ErrorBody
+from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.records import Counter, Incarnation, Name, Record, Timestamp
+from wharfside_protocol.specs import Signal
+
+CHUNK_BYTES = 32 * 1024
+"""A frame of this much data is sent at once; the measured best of nats-py (nats.md)."""
+
+MAX_FRAME_BYTES = 128 * 1024
+"""No more data in one frame, so that a small window can hold one."""
+
+TTY_WINDOW = 64 * 1024
+BULK_WINDOW = 256 * 1024
+MAX_WINDOW = 4 * 1024 * 1024
+
+Window = Annotated[int, msgspec.Meta(ge=4096, le=MAX_WINDOW)]
+"""So many bytes may be on their way, not taken yet; also what the sender keeps to send again."""
+
+Cells = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""Rows or columns of a terminal; conmon takes no more (ctrl.c)."""
+
+
+class StreamName(StrEnum):
+    """`archive` is a tar stream (`get-archive`, `put-archive`); a tty has only `stdout`."""
+
+    STDIN = "stdin"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+    ARCHIVE = "archive"
+
+
+class Position(Record, frozen=True, kw_only=True):
+    """A place in a process's log: of which run, and how many bytes of the log before it.
+
+    It counts the log as the node keeps it, also what rotation has removed since.
+    """
+
+    run: Counter
+    offset: Counter
+
+
+class Chunk(Record, frozen=True, kw_only=True):
+    """Bytes of one stream. `time`: when they were read from the process, where that is known."""
+
+    stream: StreamName
+    data: Annotated[bytes, msgspec.Meta(max_length=MAX_FRAME_BYTES)]
+    time: Timestamp | None = None
+
+
+class Frame(Record, frozen=True, kw_only=True, tag_field="frame"):
+    """Any frame."""
+
+
+class Sequenced(Frame, frozen=True, kw_only=True):
+    """Has a place in its direction, and comes to the reader once and in order."""
+
+    at: Counter
+
+    @property
+    def length(self) -> int:
+        """How much of the sequence it takes."""
+        return 1
+
+    @property
+    def end(self) -> int:
+        """Where the next frame begins."""
+        return self.at + self.length
+
+
+class Data(Sequenced, frozen=True, kw_only=True, tag="data"):
+    """Output or input. `position`: where the log goes on behind it, for another session."""
+
+    chunks: Annotated[list[Chunk], msgspec.Meta(min_length=1, max_length=1024)]
+    position: Position | None = None
+
+    @property
+    def length(self) -> int:
+        # an empty chunk, too, must take a place: two frames of one place are one
+        return max(sum(len(chunk.data) for chunk in self.chunks), 1)
+
+
+class Lost(Sequenced, frozen=True, kw_only=True, tag="lost"):
+    """Output that is not here any more: `count` bytes of the log, or of what was buffered."""
+
+    count: Counter
+    position: Position | None = None
+
+
+class Eof(Sequenced, frozen=True, kw_only=True, tag="eof"):
+    """No more data in this direction; the other one goes on."""
+
+
+class Exit(Sequenced, frozen=True, kw_only=True, tag="exit"):
+    """The process ended, and all of its output came before this."""
+
+    process: Name
+    incarnation: Incarnation
+    run: Counter
+    exit: ExitStatus
+
+
+class Resize(Sequenced, frozen=True, kw_only=True, tag="resize"):
+    """The peer's window has so many cells."""
+
+    rows: Cells
+    columns: Cells
+
+
+class SignalFrame(Sequenced, frozen=True, kw_only=True, tag="signal"):
+    """A signal for the session's process."""
+
+    signal: Signal
+
+
+class Ack(Frame, frozen=True, kw_only=True, tag="ack"):
+    """Everything before `at` was taken; `window` bytes beyond it are welcome."""
+
+    at: Counter
+    window: Counter
+
+
+class Again(Frame, frozen=True, kw_only=True, tag="again"):
+    """`at` is expected, and something later came, or nothing: send from there again."""
+
+    at: Counter
+
+
+class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
+    """I am there; `at` is the end of what I have sent, `taken` of what I have had."""
+
+    at: Counter
+    taken: Counter
+
+
+class Reset(Frame, frozen=True, kw_only=True, tag="reset"):
+    """The session is over for this reason; what came so far is all."""
+
+    error: ErrorBody
+
+
+class Close(Frame, frozen=True, kw_only=True, tag="close"):
+    """The sender leaves and wants no more; the process is not touched."""
+
+
+AnyFrame = Data | Lost | Eof | Exit | Resize | SignalFrame | Ack | Again | Ping | Reset | Close
