@@ -126,7 +126,7 @@ class Posted:
                 return found
             left = end - time.monotonic()
             if left <= 0:
-                raise self._pending(timeout_s)
+                raise self.pending(timeout_s)
             try:
                 await asyncio.wait_for(self._bell.wait(), min(left, RESYNC_S))
             except TimeoutError:
@@ -173,7 +173,8 @@ class Posted:
                 command=self.id,
             )
 
-    def _pending(self, timeout_s: float) -> Pending:
+    def pending(self, timeout_s: float) -> Pending:
+        """The error that says that nothing is told yet, and where it can be asked for."""
         return Pending(
             f"{self.node} has told nothing of command {self.id} within {timeout_s:g} s; it is "
             f"kept for the node, up to its deadline: `wharfside result {self.node} {self.id}`",

@@ -13,8 +13,11 @@ from tests.integration.test_durable import has_mailbox
 from tests.integration.world import Site, World, open_site
 from tests.support.agent import AgentProcess
 
+from wharfside_client import Pending
+from wharfside_client.calls import new_command_id
 from wharfside_client.jetstream import JetStream
 from wharfside_protocol.assets import CMD
+from wharfside_protocol.commands import ContainerArgs
 
 Cli = Callable[..., Awaitable[Ran]]
 
@@ -69,6 +72,15 @@ async def test_posted_without_waiting_and_asked_for_later(site: Site, cli: Cli) 
     assert len(table) == 2
     assert table[1].split()[:5] == [started, "start", name, "done", "mailbox"]
     assert (await cli("cancel", "n1", started)).code == 1
+
+
+async def test_no_wait_is_the_same_whether_or_not_the_node_has_told_already(site: Site) -> None:
+    args, id_ = ContainerArgs(container=site.name()), new_command_id()
+    posted = await site.node.post("pause", args, command_id=id_)
+    async with posted:
+        assert not (await posted.result(30)).ok
+    with pytest.raises(Pending, match=id_):
+        await site.node.request("pause", args, command_id=id_, durable=True, timeout_s=0)
 
 
 async def test_one_that_failed_exits_1(site: Site, cli: Cli) -> None:
