@@ -35,8 +35,9 @@ class ExitStatus(Record, frozen=True, kw_only=True):
     `exit_code` is as the shell has it (128 + signal for a killed one), nil where it
     cannot be known, and then `unknown_because` says why. `signal` stands only where it
     is proven: conmon's exit file cannot tell exit(137) from SIGKILL, a wait status can.
-    `duration_us` and `cpu_us` are microseconds, `memory_peak_bytes` is the whole
-    container's.
+    `time_known` false: nobody watched it end; `exited_at` is when that was found, so it ended
+    then or before, and ran at most `duration_us`. `duration_us` and `cpu_us` are microseconds,
+    `memory_peak_bytes` is the whole container's.
     """
 
     exit_code: Counter | None = None
@@ -49,6 +50,7 @@ class ExitStatus(Record, frozen=True, kw_only=True):
     status_known: bool
     unknown_because: str | None = None
     exited_at: Timestamp
+    time_known: bool = True
     duration_us: Counter | None = None
     memory_peak_bytes: Counter | None = None
     cpu_us: Counter | None = None

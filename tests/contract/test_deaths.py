@@ -81,7 +81,7 @@ async def test_monitor_and_process_lost_unseen_is_unknown_and_says_why(real: Wor
     again = real.keep(await real.new_life().reattach(real.plans[container.id], [trace]))
     ended = await end_of(again.init)
     assert ended.source is StatusSource.NONE and ended.wait_status is None
-    assert ended.detail and ended.monitor_lost
+    assert ended.detail and ended.monitor_lost and not ended.time_known
     assert again.init.exit_fd == -1
 
 

@@ -25,6 +25,7 @@ class Ended:
         exit_file: conmon's decimal (128 + signal); None where it wrote none.
         source: the best of the witnesses above.
         exited_at: nanoseconds since the epoch, as near to the kernel's as known.
+        time_known: false: nobody watched, and it is when the end was found.
         timed_out: conmon's own timeout ended it.
         monitor_lost: conmon was gone before its process.
         detail: for the operator, where the status is not known.
@@ -34,6 +35,7 @@ class Ended:
     exit_file: int | None
     source: StatusSource
     exited_at: int
+    time_known: bool = True
     timed_out: bool = False
     monitor_lost: bool = False
     detail: str = ""
@@ -73,6 +75,7 @@ def interpret(
         status_known=code is not None,
         unknown_because=None if code is not None else ended.detail or "nobody saw the status",
         exited_at=to_timestamp(ended.exited_at),
+        time_known=ended.time_known,
         duration_us=_duration_us(started_at, ended.exited_at),
         memory_peak_bytes=memory_peak_bytes,
         cpu_us=cpu_us,

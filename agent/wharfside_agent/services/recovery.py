@@ -171,6 +171,7 @@ class Recovery:
             status_known=False,
             unknown_because=UNSEEN[reason],
             exited_at=to_timestamp(self._clock.now()),
+            time_known=False,
         )
         init = msgspec.structs.replace(live.init.row, state=ProcessState.EXITED, exit=status)
         await self._containers.advance(

@@ -71,6 +71,8 @@ class PidfdExitWatch:
         process_fd, parent = pidfd.open_pidfd(process)
         self._monitor, self._process = _Eye(monitor_fd), _Eye(process_fd)
         self._conmons_child = parent in (None, monitor.pid)
+        # A zombie is as good as gone: nobody here saw when that came to be.
+        self._found_over = process_fd < 0 or pidfd.is_over(process_fd)
         self._monitor.open(self._on_monitor)
         self._process.open(self._on_process)
         self._look()
@@ -99,7 +101,8 @@ class PidfdExitWatch:
         self._monitor.close()
 
     def _on_process(self) -> None:
-        self._seen_at = self._rules.now()
+        if not self._found_over:
+            self._seen_at = self._rules.now()
         self._look()
 
     def _on_monitor(self) -> None:

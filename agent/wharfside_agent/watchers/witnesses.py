@@ -57,6 +57,7 @@ def testimony(scene: Scene, file: ExitFile | None) -> Ended:
         exit_file=None if file is None or source is StatusSource.NONE else file.code,
         source=source,
         exited_at=_exited_at(scene, file),
+        time_known=file is not None or scene.seen_at is not None,
         timed_out=file is not None and file.code == MONITOR_TIMEOUT,
         monitor_lost=scene.monitor_lost or file is None,
         detail=_detail(scene, file) if source is StatusSource.NONE else "",

@@ -68,7 +68,9 @@ def _exited(data: Mapping[str, Any]) -> str:
         parts.append("oom-killed")
     elif data.get("reason") not in (None, "self"):
         parts.append(f"by {data['reason']}")
-    if (duration := data.get("duration_us")) is not None:
+    if not data.get("time_known", True):
+        parts.append("some time before")
+    elif (duration := data.get("duration_us")) is not None:
         parts.append(f"after {words.span(duration / 1e6)}")
     return ", ".join(parts)
 

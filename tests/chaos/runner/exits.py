@@ -116,7 +116,9 @@ class ExitsCheck:
 
     def _of_time(self, owner: Owner, life: Life, exited: Exited, where: str) -> Iterator[Finding]:
         late = abs(from_timestamp(exited.exited_at) - (life.ended_at or 0))
-        if self._unwatched(life):
+        if not exited.time_known:
+            if not self._nobody_could_know(life):
+                yield Finding("lost", f"{where}: the time of its end: {life}", owner.container)
             return
         self.late_ns = max(self.late_ns, late)
         if late > TIME_BOUND_NS:

@@ -190,6 +190,9 @@ class Faults:
         async with self._fault("monitor-kill") as fault:
             fault.pids, fault.victims = [monitor.pid], children
             with contextlib.suppress(psutil.NoSuchProcess):
+                # While it creates, what will be init is its runtime's child, not yet its own.
+                below = [each.pid for each in monitor.children(recursive=True)]
+                fault.victims = sorted({*children, *below})
                 monitor.kill()
 
     def _monitors(self) -> list[tuple[psutil.Process, list[int]]]:

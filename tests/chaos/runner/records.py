@@ -33,7 +33,7 @@ class Command:
 class Fault:
     """One thing that was hurt. `pids` are the processes that it ended or stopped.
 
-    `victims` are the children of a killed monitor: processes that nobody watched from then on.
+    `victims` are all below a killed monitor: processes that nobody watched from then on.
     """
 
     kind: str

@@ -51,7 +51,7 @@ def test_the_envelope_carries_what_the_design_says() -> None:
 
 
 def test_an_exit_carries_what_the_design_says() -> None:
-    assert set(Exited.__struct_fields__) == {*EXITED.split(), "unknown_because"}
+    assert set(Exited.__struct_fields__) == {*EXITED.split(), "unknown_because", "time_known"}
     assert EVENT_DATA[EventType.EXITED] is Exited
     assert set(ExitStatus.__struct_fields__) == set(Exited.__struct_fields__) - {"execs_pending"}
     assert {str(reason) for reason in ExitReason} == {

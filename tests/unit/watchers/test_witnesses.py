@@ -120,6 +120,21 @@ def test_a_zombie_whose_first_thread_ended_first_is_told_as_wait_tells_it() -> N
         child.wait()
 
 
+@pytest.mark.parametrize(
+    ("seen_at", "file", "at", "known"),
+    [
+        (5, None, 5, True),
+        (None, ExitFile(3, 4), 4, True),
+        (None, None, 1, False),
+    ],
+)
+def test_the_time_is_known_where_somebody_saw_it(
+    seen_at: int | None, file: ExitFile | None, at: int, known: bool
+) -> None:
+    told = weigh(replace(scene(), seen_at=seen_at), file)
+    assert (told.exited_at, told.time_known) == (at, known)
+
+
 def test_a_process_that_runs_is_no_zombie() -> None:
     fd = os.pidfd_open(os.getpid())
     assert pidfd.zombie_status(fd) is None
