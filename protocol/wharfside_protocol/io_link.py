@@ -40,12 +40,13 @@ class Link:
     Attributes:
         out: what this side sends; `add` to it what has room.
         into: what came; take it with `next` and `took`.
+        times: may be set anew once the other side has told its own.
     """
 
     def __init__(self, out: Outgoing, into: Incoming, times: Times, now: float) -> None:
         self.out = out
         self.into = into
-        self._times = times
+        self.times = times
         self._heard = now
         self._ticked = now
         self._ping_at = now + times.ping_s
@@ -94,22 +95,22 @@ class Link:
         A process that was stopped, or a machine that slept, must hear first what has come
         for it since.
         """
-        if now - self._ticked > self._times.ping_s + 1.0:
+        if now - self._ticked > self.times.ping_s + 1.0:
             self._heard = now
         self._ticked = now
-        return now - self._heard <= self._times.idle_s
+        return now - self._heard <= self.times.idle_s
 
     def next(self, now: float) -> Frame | None:
         """The next frame to be sent; None: none before `due`."""
         frame = self._next(now)
         if frame is not None:
-            self._ping_at = now + self._times.ping_s
+            self._ping_at = now + self.times.ping_s
         return frame
 
     @property
     def due(self) -> float:
         """Ask again for `next`, and `tick`, then: if nothing happens before."""
-        gone_at = self._heard + self._times.idle_s + 0.01
+        gone_at = self._heard + self.times.idle_s + 0.01
         again_at = self._again_at if self.out.wish is not None else math.inf
         return min(self._ping_at, self._probe_at, self._ack_at, again_at, gone_at)
 
@@ -145,7 +146,7 @@ class Link:
     def _pinged(self, now: float) -> Ping | None:
         """After all that is to be sent, so that it tells the end of that."""
         if self._probe_at <= now:
-            self._probe_s = min(2 * self._probe_s, self._times.ping_s)
+            self._probe_s = min(2 * self._probe_s, self.times.ping_s)
             self._probe_at = now + self._probe_s
         elif not self._ping and self._ping_at > now:
             return None
