@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 FLUSH_S = 2.0
 """On the way down the outbox gets so long to drain; the rest waits for the next life."""
 
+SESSIONS_S = 1.0
+"""On the way down the peers of sessions are told within so long."""
+
 WORK_S = 5.0
 """On the way down commands under way get so long to end."""
 
@@ -86,6 +89,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     log.info("mailbox-resumed", commands=waiting)
     subjects = Subjects(settings.nats.prefix)
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
+    await parts.sessions.start()
     await parts.presence.start()
     if held:
         parts.tasks.start(_release_when_alone(parts), "release")
@@ -152,6 +156,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     parts.mailroom.close()
     parts.commands.go_down()
     parts.going_down.set_result(None)
+    await parts.sessions.close(SESSIONS_S)
     await parts.bus.withdraw(WORK_S)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:

@@ -45,6 +45,7 @@ from wharfside_agent.services.relist import Relist
 from wharfside_agent.services.reporter import Reporter
 from wharfside_agent.services.restarts import Restarts
 from wharfside_agent.services.runner import Runner
+from wharfside_agent.services.sessions import Sessions
 from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
@@ -236,6 +237,7 @@ class Parts:
             commands=self.commands,
             journal=self.journal,
             drain=self.drain,
+            sessions=self.sessions,
             going_down=self.going_down,
             projections=self.projections,
             snapshots=self.snapshots,
@@ -279,6 +281,18 @@ class Parts:
             self.settings.limits.mailbox,
             self.admission.shortage,
             self.presence.changed,
+        )
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(
+            self.name,
+            self.bus,
+            self.subjects,
+            self.tasks,
+            most=self.settings.limits.sessions,
+            window=self.settings.sessions.window,
+            idle_s=self.settings.sessions.idle_s,
         )
 
     # What is told, and where.

@@ -11,6 +11,7 @@ import msgspec
 
 from wharfside_agent.errors import SettingsError
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.io_frames import BULK_WINDOW, Window
 from wharfside_protocol.records import Labels
 from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
 
@@ -87,12 +88,25 @@ class LimitSettings(Group, frozen=True, kw_only=True):
     """`lanes`: containers worked on at once. `requests`: commands under way at once.
 
     `mailbox`: durable commands accepted and not done; the others wait in the stream.
+    `sessions`: I/O sessions open at once, each with up to two windows of memory.
     """
 
     lanes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
     lane_depth: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
     requests: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
     mailbox: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+
+
+class SessionSettings(Group, frozen=True, kw_only=True):
+    """`idle_s`: a session whose peer was not heard for so long ends.
+
+    `window`: bytes on their way each way at most, though a peer may ask for more: over a
+    long line a session carries one window a round trip.
+    """
+
+    idle_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
+    window: Window = BULK_WINDOW
 
 
 class RelistSettings(Group, frozen=True, kw_only=True):
@@ -142,6 +156,7 @@ class Settings(Group, frozen=True, kw_only=True):
     paths: PathSettings = PathSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     limits: LimitSettings = LimitSettings()
+    sessions: SessionSettings = SessionSettings()
     relist: RelistSettings = RelistSettings()
     outbox: OutboxSettings = OutboxSettings()
     disk: DiskSettings = DiskSettings()

@@ -8,12 +8,13 @@ connection breaks is told at once; commands can be repeated under their id.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
 
 from wharfside_client.connection import Connection, Sink, Unsubscribe
-from wharfside_client.errors import ClientError, NoResponders, unanswered
+from wharfside_client.errors import ClientError, NoResponders, ServerUnreachable, unanswered
 from wharfside_client.inbox import Inbox
 from wharfside_client.messages import NO_RESPONDERS, Message
 from wharfside_client.settings import ServerSettings
@@ -43,12 +44,14 @@ class Bus:
     Attributes:
         taps: what is subscribed, whatever the connection.
         listeners: called after each reconnect or denial, when a subscriber must look again.
+        denials: called with what the server denies, and the subject in lower case.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.taps: set[Tap] = set()
         self.listeners: set[Callable[[], None]] = set()
+        self.denials: set[Callable[[str, str], None]] = set()
         self._inbox = Inbox(settings.inbox_prefix)
         self._connection = Connection(settings, self)
         self._up = asyncio.Event()
@@ -94,6 +97,11 @@ class Bus:
         """
         return await self._exchange(subject, data, timeout_s, None, many=True)
 
+    async def tell(self, subject: str, data: bytes) -> None:
+        """Publishes to whoever listens; without a connection it is lost."""
+        with contextlib.suppress(ServerUnreachable):
+            await self._connection.publish(subject, data, "", None)
+
     async def subscribe(self, subject: str, sink: Sink) -> Tap:
         """Hands each message on `subject` to `sink`, which must be quick and bounded.
 
@@ -123,6 +131,8 @@ class Bus:
             if what == "subscription" and tap.subject.lower() == subject.lower():
                 tap.denied = True
         self._inbox.deny(what, subject)
+        for listener in list(self.denials):
+            listener(what, subject.lower())
         self._tell_listeners()
 
     def _tell_listeners(self) -> None:

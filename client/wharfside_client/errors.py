@@ -72,6 +72,22 @@ class EventsLost(ClientError):
     fault = "events-lost"
 
 
+class SessionLost(ClientError):
+    """The node's agent, or its memory of this I/O session, is gone.
+
+    `details.taken`: so many bytes of input were taken; what was written beyond is not known
+    of. `details.position`: where the log goes on behind the last output that came.
+    """
+
+    fault = "session-lost"
+
+
+class SessionEnded(ClientError):
+    """The I/O session is over: nobody takes any more input."""
+
+    fault = "session-ended"
+
+
 class BadSettings(ClientError):
     """How to connect is not told well; nothing was sent."""
 

@@ -116,9 +116,9 @@ class Inbox:
         if what == "publish":
             for reply in list(self.waiting.values()):
                 if reply.asked.lower() == subject:
-                    reply.fail(_denied(what, reply.asked))
+                    reply.fail(denial(what, reply.asked))
         elif subject.startswith(self.prefix.lower()):
-            self.denied = _denied(what, self.prefix)
+            self.denied = denial(what, self.prefix)
             for reply in list(self.waiting.values()):
                 reply.fail(self.denied)
 
@@ -128,7 +128,8 @@ class Inbox:
             reply.fail(ServerUnreachable(why, subject=reply.asked))
 
 
-def _denied(what: str, subject: str) -> Denied:
+def denial(what: str, subject: str) -> Denied:
+    """The error of a `publish` or a `subscription` that the server denies."""
     advice = (
         "name yourself with --peer or WHARFSIDE_PEER as your account does"
         if what == "subscription"

@@ -10,6 +10,7 @@ from wharfside_client.calls import Options, make_command, send
 from wharfside_client.containers import ContainerOps
 from wharfside_client.durable import LONGEST_S, Posted, post
 from wharfside_client.errors import NodeUnreachable, NotSetUp
+from wharfside_client.session import Asked, Request, Resume, Session
 from wharfside_protocol.codec import convert
 from wharfside_protocol.commands import (
     OPS,
@@ -30,6 +31,7 @@ from wharfside_protocol.commands import (
 )
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
+from wharfside_protocol.io_frames import BULK_WINDOW
 from wharfside_protocol.records import Labels, Record
 from wharfside_protocol.subjects import check_name
 from wharfside_protocol.views import ContainerView, NodeInfo
@@ -40,6 +42,8 @@ LIST_PAGE = 500
 DRAIN_ANSWER_S = 30.0
 """What a drain takes beside the waiting: KILL after a grace, a restart of the agent."""
 COMMANDS_PAGE = 200
+RESUME_S = 30.0
+"""So long a session that goes on waits for an agent that is started again."""
 
 
 class Node(ContainerOps):
@@ -115,6 +119,41 @@ class Node(ContainerOps):
         if not isinstance(args, Record):
             args = convert(dict(args or {}), OPS[op].args)
         return await self._call(op, args, OPS[op].value, options)
+
+    def session(
+        self,
+        op: str,
+        args: Asked,
+        *,
+        window: int = BULK_WINDOW,
+        resume: bool | Resume = False,
+        **options: Unpack[Options],
+    ) -> Session:
+        """An I/O session that `op` opens, as a context to be iterated over and written to.
+
+        `args` are plain and without `open`, or a function from the `Opening` to the record.
+        `window`: so many bytes are kept here for a reader that is slow. `resume`: what to
+        open where the agent has died, for output that goes on behind a position: True for
+        the same op with `position` (`logs`, `attach`), or a function that tells.
+
+        `async with node.session("logs", {"container": "web"}) as s: async for item in s: ...`
+        """
+        request = Request(op, args)
+
+        async def call(op: str, made: Record) -> Record:
+            asked = options.copy()
+            options.pop("command_id", None)  # the first session's alone
+            options.setdefault("unreachable_s", RESUME_S)
+            return await self._call(op, made, OPS[op].value, asked)
+
+        return Session(
+            self._bus,
+            self.name,
+            request,
+            call,
+            window,
+            request.behind if resume is True else resume or None,
+        )
 
     async def ping(self, **options: Unpack[Options]) -> Pong:
         return await self._call("ping", NoArgs(), Pong, options)

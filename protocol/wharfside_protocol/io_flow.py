@@ -7,11 +7,13 @@ window, so whatever the bus loses within a session can be sent again. Both sides
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.io_frames import Ack, Again, Sequenced
+from wharfside_protocol.io_frames import CHUNK_BYTES, Ack, Data, Eof, Sequenced
+
+MAX_FRAMES = 1024
+"""So many may be on their way: of one byte each, a window's worth would be a thousand times it."""
 
 
 @dataclass
@@ -19,38 +21,67 @@ class Outgoing:
     """What this side sends.
 
     Attributes:
+        limit: no more is kept than this, however wide the other side's window is.
         window: the other side's, from its last ack.
         end: where the next frame begins.
+        sent: where the next frame to be sent begins, which may be one to be sent again.
         acked: everything before it was taken.
+        taken: so many bytes of data, of all frames that were acked.
+        over: its data ended with an Eof; a resize or a signal may follow.
+        wish: from here on the other side wants it again; see `rewind`.
     """
 
+    limit: int
     window: int
     end: int = 0
+    sent: int = 0
     acked: int = 0
+    taken: int = 0
+    over: bool = False
+    wish: int | None = None
     _kept: deque[Sequenced] = field(default_factory=deque)
+    _next: int = 0
 
     @property
     def room(self) -> int:
-        """So many bytes may be sent now; a frame without data may always be (`add`)."""
+        """So many bytes of data may be added now."""
+        if len(self._kept) >= MAX_FRAMES - 1:
+            return 0
         return max(self.acked + self.window - self.end, 0)
+
+    @property
+    def worth(self) -> int:
+        """With less room than this it is better to wait for an ack than to send crumbs."""
+        return max(min(CHUNK_BYTES, self.window // 4), 1)
+
+    @property
+    def full(self) -> bool:
+        """Not even a frame without data may be added; it needs no room otherwise."""
+        return len(self._kept) >= MAX_FRAMES
 
     @property
     def all_acked(self) -> bool:
         return self.acked == self.end
 
-    def add(self, frame: Sequenced) -> Sequenced:
-        """`frame`, whose place is `end`, kept until it is acked; now send it.
-
-        Frames without data are few (an end, an exit; resizes are made rare by who sends
-        them), so they need no room.
-        """
-        assert frame.at == self.end
+    def add(self, frame: Sequenced) -> None:
+        """Keeps `frame`, whose place is `end`, until it is acked; `next` gives it out."""
+        assert frame.at == self.end and not self.full
+        assert not (self.over and isinstance(frame, Data | Eof))
         self._kept.append(frame)
         self.end = frame.end
+        self.over = self.over or isinstance(frame, Eof)
+
+    def next(self) -> Sequenced | None:
+        """The next frame to be sent, or to be sent again."""
+        if self._next == len(self._kept):
+            return None
+        frame = self._kept[self._next]
+        self._next += 1
+        self.sent = frame.end
         return frame
 
-    def ack(self, ack: Ack) -> None:
-        """An older ack than the last changes nothing.
+    def ack(self, ack: Ack) -> bool:
+        """Whether it tells of anything new; one that is older than the last changes nothing.
 
         Raises:
             Invalid: the ack is for what was never sent.
@@ -58,20 +89,33 @@ class Outgoing:
         if ack.at > self.end:
             raise Invalid(f"ack of {ack.at}, but only {self.end} was sent")
         if ack.at < self.acked:
-            return
-        self.acked, self.window = ack.at, ack.window
+            return False
+        new = ack.at > self.acked
+        self.acked, self.window = ack.at, min(ack.window, self.limit)
         while self._kept and self._kept[0].end <= ack.at:
-            self._kept.popleft()
+            frame = self._kept.popleft()
+            self.taken += frame.length if isinstance(frame, Data) else 0
+            self._next = max(self._next - 1, 0)
+        return new
 
-    def again(self, at: int) -> Iterable[Sequenced]:
-        """What was sent from `at` on, once more.
+    def again(self, at: int) -> None:
+        """Everything from `at` on is wanted once more.
 
         Raises:
-            Invalid: `at` is acked already, or was never sent.
+            Invalid: it was never sent.
         """
-        if not self.acked <= at <= self.end:
-            raise Invalid(f"{at} is asked for again; kept is {self.acked} to {self.end}")
-        return [frame for frame in self._kept if frame.end > at]
+        if at > self.end:
+            raise Invalid(f"{at} is asked for again, but only {self.end} was sent")
+        self.wish = at
+
+    def rewind(self) -> None:
+        """Grants the wish: `next` goes on from there. A late one, of what is acked, is none."""
+        at, self.wish = self.wish, None
+        if at is None or at < self.acked:
+            return
+        while self._next and self._kept[self._next - 1].end > at:
+            self._next -= 1
+            self.sent = self._kept[self._next].at
 
 
 @dataclass
@@ -82,39 +126,55 @@ class Incoming:
         window: bytes welcome beyond what was taken.
         expected: where the next frame must begin.
         taken: the reader has had everything before it.
+        over: an Eof came, and no data may any more.
     """
 
     window: int
     expected: int = 0
     taken: int = 0
+    over: bool = False
     _told: int = 0
+    _waiting: deque[Sequenced] = field(default_factory=deque)
+    _frames: int = 0
 
     def accept(self, frame: Sequenced) -> bool:
-        """Whether it is the next one; False: a repeat, or one before it is missing (`again`).
+        """Whether it is the next one; False: a repeat, or one before it is missing.
 
         Raises:
-            Invalid: it does not end where a frame may, or passes the window.
+            Invalid: it is more than is welcome, or something after the end.
         """
         if frame.at != self.expected:
             return False
-        if frame.length > 1 and frame.end > self.taken + self.window:
+        if self.over and isinstance(frame, Data | Eof):
+            raise Invalid(f"data at {frame.at}, but the stream ended before it")
+        if len(self._waiting) >= MAX_FRAMES:
+            raise Invalid(f"more than {MAX_FRAMES} frames are not acked yet")
+        if isinstance(frame, Data) and frame.end > self.taken + self.window:
             raise Invalid(
                 f"data up to {frame.end}, but the window ends at {self.taken + self.window}"
             )
         self.expected = frame.end
+        self.over = self.over or isinstance(frame, Eof)
+        self._waiting.append(frame)
         return True
 
-    def missing(self, at: int) -> Again | None:
-        """What to ask for, where the other side's frames go up to `at`, or one begins there."""
-        return Again(at=self.expected) if at > self.expected else None
+    def next(self) -> Sequenced | None:
+        """The next frame for the reader; once it is done with it, `took`."""
+        return self._waiting[0] if self._waiting else None
 
-    def took(self, frame: Sequenced) -> None:
-        """The reader has had `frame`: its room is free."""
-        self.taken = frame.end
+    def took(self) -> bool:
+        """The reader has had what `next` gave; whether it is time for an ack."""
+        self.taken = self._waiting.popleft().end
+        self._frames += 1
+        quarter = self.taken - self._told >= max(self.window // 4, 1)
+        return quarter or self._frames >= MAX_FRAMES // 4
 
-    def ack(self, *, now: bool = False) -> Ack | None:
-        """An ack, where a quarter of the window was taken since the last, or it is wanted `now`."""
-        if not now and self.taken - self._told < self.window // 4:
-            return None
-        self._told = self.taken
+    @property
+    def untold(self) -> bool:
+        """Something was taken that no ack has told of."""
+        return self.taken > self._told
+
+    def ack(self) -> Ack:
+        """Tells how far the reader is."""
+        self._told, self._frames = self.taken, 0
         return Ack(at=self.taken, window=self.window)

@@ -2,8 +2,8 @@
 
 `up` goes to the node, `down` to the peer; each direction is a stream of its own. What must
 not be lost is sequenced: `at` is the place of a frame in its direction, counted in bytes of
-data, and as in TCP a frame without data takes the place of one byte. So one number orders
-everything, finds every gap, and is all that a resumption needs.
+data, and as in TCP a frame (or a chunk) without data takes the place of one byte. So one
+number orders everything, finds every gap, and is all that a resumption needs.
 
 Down comes output, `Lost`, `Eof`, `Exit`; up comes input, `Eof`, `Resize`, `Signal`. The frames
 that are not sequenced (`Ack`, `Again`, `Ping`, `Reset`, `Close`) may be lost without harm.
@@ -16,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 
+from wharfside_protocol.codec import decode_tagged
 from wharfside_protocol.errors import ErrorBody
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Counter, Incarnation, Name, Record, Timestamp
@@ -93,8 +94,8 @@ class Data(Sequenced, frozen=True, kw_only=True, tag="data"):
 
     @property
     def length(self) -> int:
-        # an empty chunk, too, must take a place: two frames of one place are one
-        return max(sum(len(chunk.data) for chunk in self.chunks), 1)
+        # an empty chunk, too: else two frames had one place, and a window held any number
+        return sum(max(len(chunk.data), 1) for chunk in self.chunks)
 
 
 class Lost(Sequenced, frozen=True, kw_only=True, tag="lost"):
@@ -144,10 +145,9 @@ class Again(Frame, frozen=True, kw_only=True, tag="again"):
 
 
 class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
-    """I am there; `at` is the end of what I have sent, `taken` of what I have had."""
+    """I am there, and have sent all before `at`: answer with an Again or an Ack."""
 
     at: Counter
-    taken: Counter
 
 
 class Reset(Frame, frozen=True, kw_only=True, tag="reset"):
@@ -160,4 +160,25 @@ class Close(Frame, frozen=True, kw_only=True, tag="close"):
     """The sender leaves and wants no more; the process is not touched."""
 
 
-AnyFrame = Data | Lost | Eof | Exit | Resize | SignalFrame | Ack | Again | Ping | Reset | Close
+UpFrame = Data | Eof | Resize | SignalFrame | Ack | Again | Ping | Reset | Close
+DownFrame = Data | Lost | Eof | Exit | Ack | Again | Ping | Reset | Close
+
+
+def up_frame(data: bytes) -> UpFrame:
+    """What a peer sent to the node.
+
+    Raises:
+        Invalid: it is no frame, or none that goes up.
+    """
+    frame: UpFrame = decode_tagged(data, UpFrame, "frame up")
+    return frame
+
+
+def down_frame(data: bytes) -> DownFrame:
+    """What the node sent to a peer.
+
+    Raises:
+        Invalid: it is no frame, or none that goes down.
+    """
+    frame: DownFrame = decode_tagged(data, DownFrame, "frame down")
+    return frame

@@ -18,6 +18,7 @@ from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.sessions import Sessions
 from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
 from wharfside_protocol.views import NodeInfo
@@ -37,6 +38,7 @@ class Node:
     commands: Commands
     journal: Journal
     drain: Drain
+    sessions: Sessions
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]

@@ -76,3 +76,16 @@ class Sink(Protocol):
     def close(self) -> None:
         """The session is over; idempotent."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What goes through a session, which closes both at its end.
+
+    Without `sink` nothing goes up; with `input` off only resizes and signals do.
+    """
+
+    source: Source
+    sink: Sink | None = None
+    input: bool = True
+    tty: bool = False

@@ -1,0 +1,216 @@
+"""One I/O session: what a source gives goes down, what the peer sends up goes into a sink.
+
+At zero credit the source is not read, and what the sink has not taken is not acked: so a
+session holds two windows of memory at most, and a slow end on either side slows the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from wharfside_agent.errors import told
+from wharfside_agent.ports.io import Carried, Missing, Over, Piece, Sink
+from wharfside_protocol.codec import encode
+from wharfside_protocol.commands import Opening, SessionView
+from wharfside_protocol.errors import DeadlineExceeded, Invalid, WharfsideError
+from wharfside_protocol.io_flow import Incoming, Outgoing
+from wharfside_protocol.io_frames import (
+    CHUNK_BYTES,
+    Close,
+    Data,
+    Eof,
+    Exit,
+    Frame,
+    Lost,
+    Reset,
+    Resize,
+    Sequenced,
+    SignalFrame,
+    StreamName,
+    up_frame,
+)
+from wharfside_protocol.io_link import Link, Times
+
+log = structlog.get_logger(__name__)
+
+CLOSE_S = 5.0
+"""What a source or sink may take to let go."""
+
+_INPUT = (StreamName.STDIN, StreamName.ARCHIVE)
+
+Tell = Callable[[bytes], Awaitable[None]]
+"""Publishes to the peer; what is lost is asked for again."""
+
+
+class Session:
+    """`run` is its life.
+
+    Attributes:
+        view: what the peer is answered.
+        over: done at the end, with what the peer is told of it: None where all went well.
+    """
+
+    def __init__(
+        self, opening: Opening, carried: Carried, tell: Tell, idle_s: float, window: int
+    ) -> None:
+        takes = window if carried.sink is not None and carried.input else 0
+        self.view = SessionView(
+            peer=opening.peer,
+            session=opening.session,
+            window=takes,
+            idle_s=idle_s,
+            tty=carried.tty,
+        )
+        self._loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[WharfsideError | None] = self._loop.create_future()
+        self._carried = carried
+        self._tell = tell
+        keep = min(opening.window, window)
+        times = Times(idle_s=idle_s, ping_s=idle_s / 2)
+        self._link = Link(Outgoing(keep, keep), Incoming(takes), times, self._loop.time())
+        self._to_send = asyncio.Event()
+        self._acked = asyncio.Event()
+        self._came = asyncio.Event()
+
+    def received(self, data: bytes) -> None:
+        """Takes a message of the peer; whatever is wrong with it ends the session."""
+        try:
+            frame = up_frame(data)
+            if isinstance(frame, Close | Reset):
+                self.end(None)
+                return
+            self._check(frame)
+            self._link.received(frame, self._loop.time())
+        except Invalid as error:
+            self.end(error)
+        for event in (self._to_send, self._acked, self._came):
+            event.set()
+
+    def reconnected(self) -> None:
+        """The bus was away: what was on its way may be lost."""
+        self._link.reconnected(self._loop.time())
+        self._to_send.set()
+
+    def end(self, error: WharfsideError | None) -> None:
+        """The session is over; the peer is told of an `error`. The first reason counts."""
+        if not self.over.done():
+            self.over.set_result(error)
+
+    async def run(self) -> None:
+        """Carries until it is over, then lets go of source and sink."""
+        pumps = [self._send(), self._give()]
+        if self._carried.sink is not None:
+            pumps.append(self._take(self._carried.sink))
+        tasks = [asyncio.create_task(self._guarded(pump)) for pump in pumps]
+        try:
+            await asyncio.wait({self.over})
+        finally:
+            self.end(None)
+            self._carried.source.close()
+            if self._carried.sink is not None:
+                self._carried.sink.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CLOSE_S)
+        await self._say_why()
+
+    async def _guarded(self, pump: Awaitable[None]) -> None:
+        try:
+            await pump
+        except WharfsideError as error:
+            self.end(error)
+        except Exception as error:
+            log.error("session-failed", session=self.view.session, exc_info=error)
+            self.end(told(error))
+
+    async def _say_why(self) -> None:
+        if (error := self.over.result()) is not None:
+            await self._flush()
+            await self._tell(encode(Reset(error=error.to_body())))
+
+    async def _send(self) -> None:
+        """Whatever is to be sent, in one place, so that it goes in order."""
+        while True:
+            self._to_send.clear()
+            if not self._link.tick(self._loop.time()):
+                raise DeadlineExceeded(
+                    f"nothing heard of the peer for {self.view.idle_s:g} s: open another session",
+                    session="gone",
+                )
+            await self._flush()
+            if self._link.out.over and self._link.out.all_acked:
+                self.end(None)
+            timer = self._loop.call_at(self._link.due, self._to_send.set)
+            await self._to_send.wait()
+            timer.cancel()
+
+    async def _flush(self) -> None:
+        while (frame := self._link.next(self._loop.time())) is not None:
+            await self._tell(encode(frame))
+
+    async def _give(self) -> None:
+        """From the source to the peer, as far as it has room."""
+        out = self._link.out
+        while True:
+            while out.room < out.worth:
+                self._acked.clear()
+                await self._acked.wait()
+            item = await self._carried.source.read(min(out.room, CHUNK_BYTES))
+            out.add(_frame_of(item, out.end))
+            self._to_send.set()
+            if item is None:
+                return
+
+    async def _take(self, sink: Sink) -> None:
+        """From the peer to the sink, which may take its time."""
+        into = self._link.into
+        while True:
+            while (frame := into.next()) is None:
+                self._came.clear()
+                await self._came.wait()
+            await _pass_on(frame, sink)
+            self._link.took(self._loop.time())
+            self._to_send.set()
+
+    def _check(self, frame: Frame) -> None:
+        if isinstance(frame, Sequenced) and self._carried.sink is None:
+            raise Invalid("this session only gives output: nothing is sent up")
+        if isinstance(frame, Eof) and not self._carried.input:
+            raise Invalid("this session takes no input, so its input does not end")
+        if isinstance(frame, Data) and any(each.stream not in _INPUT for each in frame.chunks):
+            raise Invalid("input is of the stream `stdin` or `archive`")
+
+
+def _frame_of(item: Piece | Missing | Over | None, at: int) -> Sequenced:
+    match item:
+        case Piece():
+            return Data(at=at, chunks=list(item.chunks), position=item.position)
+        case Missing():
+            return Lost(at=at, count=item.count, position=item.position)
+        case Over():
+            return Exit(
+                at=at,
+                process=item.process,
+                incarnation=item.incarnation,
+                run=item.run,
+                exit=item.exit,
+            )
+        case None:
+            return Eof(at=at)
+
+
+async def _pass_on(frame: Sequenced, sink: Sink) -> None:
+    match frame:
+        case Data(chunks=[chunk]):
+            await sink.write(chunk.data)
+        case Data():
+            await sink.write(b"".join(chunk.data for chunk in frame.chunks))
+        case Eof():
+            await sink.eof()
+        case Resize():
+            await sink.resize(frame.rows, frame.columns)
+        case SignalFrame():
+            await sink.signal(frame.signal)

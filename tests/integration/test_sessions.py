@@ -1,0 +1,190 @@
+"""I/O sessions over a real server, both ends real: what goes in comes out, and the end of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.integration.bounds import bounded
+from tests.integration.session_kit import (
+    EXIT,
+    OVER,
+    Pipe,
+    PlayedNode,
+    Script,
+    output,
+    piece,
+    played_node,
+    session,
+)
+from tests.support.nats_server import NatsServer
+from tests.support.requirements import requires
+
+from wharfside_agent.ports.io import Missing
+from wharfside_client import Wharfside, connect
+from wharfside_client.errors import SessionEnded
+from wharfside_client.session import Session
+from wharfside_protocol.errors import Busy, Invalid, RuntimeFailed, WrongState
+from wharfside_protocol.io_frames import Chunk, Exit, Lost, Position, StreamName
+
+pytestmark = requires("nats-server")
+
+
+@pytest.fixture
+async def fleet(nats_server: NatsServer) -> AsyncIterator[Wharfside]:
+    async with connect(nats_server.url) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+async def node(nats_server: NatsServer) -> AsyncIterator[PlayedNode]:
+    async with played_node(nats_server.url) as node:
+        yield node
+
+
+async def test_output_comes_in_order_with_its_losses_and_its_exit(
+    fleet: Wharfside, node: PlayedNode
+) -> None:
+    place = Position(run=1, offset=42)
+    source = Script(piece(b"one", behind=3), Missing(39, place), piece(b"two"), OVER, None)
+    node.carries("talk", source)
+    async with session(fleet, "talk") as talk:
+        first, lost, second, exit_ = [item async for item in talk]
+        assert talk.position == place
+        assert (talk.view.window, talk.view.tty) == (0, False)
+    assert first == Chunk(stream=StreamName.STDOUT, data=b"one")
+    assert isinstance(lost, Lost) and lost.count == 39
+    assert isinstance(second, Chunk) and second.data == b"two"
+    assert isinstance(exit_, Exit) and exit_.exit == EXIT and exit_.process == "init"
+    await node.ended()
+    assert source.closed.is_set()
+
+
+async def test_input_goes_in_and_its_end_is_only_its_own(
+    fleet: Wharfside, node: PlayedNode
+) -> None:
+    pipe = Pipe()
+    node.carries("cat", pipe, pipe)
+    async with session(fleet, "cat") as cat:
+        await cat.write(b"hello ")
+        await cat.write(b"there")
+        await cat.resize(24, 80)
+        await cat.signal("INT")
+        await cat.end()
+        await cat.signal("TERM")
+        assert await output(cat) == b"hello there"
+    assert pipe.calls == [("resize", 24, 80), ("signal", "INT"), ("signal", "TERM")]
+
+
+async def test_what_is_no_input_is_refused_here_already(fleet: Wharfside, node: PlayedNode) -> None:
+    node.carries("talk", Script())
+    async with session(fleet, "talk") as talk:
+        with pytest.raises(WrongState, match="stdin"):
+            await talk.write(b"x")
+        with pytest.raises(WrongState, match="stdin"):
+            await talk.end()
+
+
+async def test_who_writes_to_what_is_over_is_told(fleet: Wharfside, node: PlayedNode) -> None:
+    node.carries("short", Script(OVER, None), Pipe())
+    async with session(fleet, "short") as short:
+        assert [type(item) for item in [each async for each in short]] == [Exit]
+        with pytest.raises(SessionEnded):
+            await short.write(b"x")
+
+
+async def test_leaving_ends_it_on_the_node(fleet: Wharfside, node: PlayedNode) -> None:
+    source = Script(piece(b"first"))
+    node.carries("talk", source)
+    async with session(fleet, "talk") as talk:
+        await anext(talk)
+    await bounded(source.closed.wait(), "the source is closed")
+    await node.ended()
+    assert node.opened[0].over.result() is None
+
+
+async def test_a_canceled_reader_leaves_too(fleet: Wharfside, node: PlayedNode) -> None:
+    source, reading = Script(piece(b"first")), asyncio.Event()
+    node.carries("talk", source)
+
+    async def read() -> None:
+        async with session(fleet, "talk") as talk:
+            async for _ in talk:
+                reading.set()
+
+    task = asyncio.create_task(read())
+    await bounded(reading.wait(), "the first output")
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    await bounded(source.closed.wait(), "the source is closed")
+
+
+class Broken(Script):
+    async def read(self, most: int) -> None:
+        raise RuntimeFailed("the log cannot be read")
+
+
+async def test_why_a_source_ends_is_told_after_what_it_gave(
+    fleet: Wharfside, node: PlayedNode
+) -> None:
+    source = Script(piece(b"first"))
+    node.carries("talk", source)
+    async with session(fleet, "talk") as talk:
+        assert isinstance(first := await anext(talk), Chunk) and first.data == b"first"
+        node.opened[0].end(RuntimeFailed("its disk is gone"))
+        with pytest.raises(RuntimeFailed, match="its disk is gone"):
+            await anext(talk)
+    node.carries("broken", Broken())
+    async with session(fleet, "broken") as broken:
+        with pytest.raises(RuntimeFailed, match="cannot be read"):
+            await anext(broken)
+
+
+async def test_what_cannot_be_opened_leaves_nothing(fleet: Wharfside, node: PlayedNode) -> None:
+    with pytest.raises(Invalid, match="nothing to carry"):
+        async with session(fleet, "nothing"):
+            pass
+
+    async def fail() -> None:
+        raise RuntimeFailed("no such terminal")
+
+    node.carry["fails"] = fail  # type: ignore[assignment]
+    with pytest.raises(RuntimeFailed, match="no such terminal"):
+        async with session(fleet, "fails"):
+            pass
+    assert len(node.sessions) == 0
+
+
+async def test_a_session_more_than_there_may_be_is_busy(nats_server: NatsServer) -> None:
+    async with connect(nats_server.url) as fleet, played_node(nats_server.url, most=2) as node:
+        for name in ("a", "b", "c"):
+            node.carries(name, Script())
+        async with session(fleet, "a"), session(fleet, "b"):
+            with pytest.raises(Busy, match=r"limits\.sessions"):
+                async with session(fleet, "c", timeout_s=0.3):
+                    pass
+        await node.ended()
+        async with session(fleet, "c"):
+            pass
+
+
+async def poured(into: Session, data: bytes) -> None:
+    await into.write(data)
+    await into.end()
+
+
+async def test_many_bytes_both_ways_at_once_are_the_same(
+    fleet: Wharfside, node: PlayedNode
+) -> None:
+    data = random.Random(7).randbytes(8 * 1024 * 1024)
+    pipe = Pipe()
+    node.carries("cat", pipe, pipe)
+    async with session(fleet, "cat") as cat:
+        pouring = asyncio.create_task(poured(cat, data))
+        back = await bounded(output(cat), "all of it back")
+        await pouring
+    assert hashlib.sha256(back).digest() == hashlib.sha256(data).digest()
