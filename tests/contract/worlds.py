@@ -14,7 +14,8 @@ from ulid import ULID
 from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_agent.core.exit_status import shell_code
 from wharfside_agent.core.placement import Places
-from wharfside_agent.ports.runtime import Container, Process, RunPlan, Runtime
+from wharfside_agent.ports.io import Piece, Source
+from wharfside_agent.ports.runtime import PLAIN_IO, Container, Process, RunPlan, Runtime
 from wharfside_agent.ports.watcher import Ended, Exits, MonitorGone, OomCounters
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.driver import Driver
@@ -26,7 +27,9 @@ from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_agent.watchers.stats import CgroupStats
 from wharfside_protocol.exits import StatusSource
-from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec, Source
+from wharfside_protocol.io_frames import StreamName
+from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
+from wharfside_protocol.specs import Source as FileSource
 
 BOUND_SECONDS = 20.0
 """Every wait of the suite; the virtual machine of tests/cgroup2 is ten times slower."""
@@ -62,28 +65,31 @@ class World:
         limits: Limits | None = None,
         env: tuple[str, ...] = (),
         readonly: bool = False,
+        io: Io = PLAIN_IO,
         incarnation: str | None = None,
         run: int = 1,
     ) -> RunPlan:
         """A plan of a new incarnation, or of a further run of one."""
         spec = ContainerSpec(
-            source=Source(rootfs=str(self.rootfs), readonly=readonly),
+            source=FileSource(rootfs=str(self.rootfs), readonly=readonly),
             process=ProcessSpec(args=list(args), env=list(env)),
-            io=Io(),
+            io=io,
             limits=limits,
         )
         return RunPlan("c1", incarnation or str(ULID()), run, spec, self.name)
 
-    async def create(self, *args: str, limits: Limits | None = None) -> Container:
-        return await self.create_as(self.plan(*args, limits=limits))
+    async def create(
+        self, *args: str, limits: Limits | None = None, io: Io = PLAIN_IO
+    ) -> Container:
+        return await self.create_as(self.plan(*args, limits=limits, io=io))
 
     async def create_as(self, plan: RunPlan) -> Container:
         container = self.keep(await bounded(self.runtime.create(plan)))
         self.plans[container.id] = plan
         return container
 
-    async def run(self, *args: str, limits: Limits | None = None) -> Container:
-        container = await self.create(*args, limits=limits)
+    async def run(self, *args: str, limits: Limits | None = None, io: Io = PLAIN_IO) -> Container:
+        container = await self.create(*args, limits=limits, io=io)
         await bounded(container.start())
         return container
 
@@ -149,6 +155,16 @@ def assert_ended(ended: Ended, wait_status: int) -> None:
 def code_of(ended: Ended) -> int | None:
     """The code of an exec that may be over before anyone could open a pidfd of it."""
     return ended.exit_file if ended.wait_status is None else shell_code(ended.wait_status)
+
+
+async def unlogged(source: Source) -> tuple[bytes, bytes]:
+    """stdout and stderr to the source's end."""
+    texts = {StreamName.STDOUT: b"", StreamName.STDERR: b""}
+    while (piece := await bounded(source.read(1 << 20))) is not None:
+        assert isinstance(piece, Piece)
+        for chunk in piece.chunks:
+            texts[chunk.stream] += chunk.data
+    return texts[StreamName.STDOUT], texts[StreamName.STDERR]
 
 
 async def next_oom(container: Container) -> OomCounters:

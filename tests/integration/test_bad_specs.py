@@ -69,10 +69,8 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 LATER: dict[str, dict[str, Any]] = {
-    "io.stdin": {"io": {"stdin": True}},
-    "io.tty": {"io": {"tty": True}},
     "io.fifo": {"io": {"fifo": True}},
-    "io.log": {"io": {"log": False}},
+    "io.ship": {"io": {"ship": True}},
     "checkpointable": {"checkpointable": True},
 }
 

@@ -22,10 +22,7 @@ def refuse_later_io(io: Io) -> None:
     """Raises Unsupported: the streams are wanted in a way that this version cannot give."""
     _refuse(
         {
-            "io.stdin": io.stdin,
-            "io.tty": io.tty,
             "io.fifo": io.fifo,
-            "io.log": not io.log,
             "io.ship": io.ship,
         }
     )

@@ -10,8 +10,9 @@ from typing import Any
 from wharfside_agent.core import oci_defaults as defaults
 from wharfside_agent.core.resources import UNIFIED_FILES, CgroupVersion, to_resources
 from wharfside_agent.core.seccomp import profile_for
+from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.specs import ContainerSpec, Limits, Mount, Network, ProcessSpec, User
+from wharfside_protocol.specs import ContainerSpec, Io, Limits, Mount, Network, ProcessSpec, User
 
 Config = dict[str, Any]
 
@@ -53,7 +54,7 @@ def from_rootfs(spec: ContainerSpec, facts: RunFacts) -> Config:
     limits, machine = spec.limits or Limits(), facts.machine
     return {
         "ociVersion": defaults.OCI_VERSION,
-        "process": _new_process(spec.process, hostname, machine),
+        "process": _with_terminal(_new_process(spec.process, hostname, machine), spec.io),
         "root": {"path": facts.rootfs, "readonly": spec.source.readonly},
         "hostname": hostname,
         "mounts": _plain(defaults.MOUNTS) + [_bind(mount) for mount in spec.mounts],
@@ -94,15 +95,27 @@ def from_bundle(config: Mapping[str, Any], spec: ContainerSpec, facts: RunFacts)
     return ours
 
 
-def exec_process(init: Mapping[str, Any], spec: ProcessSpec) -> Config:
-    """The OCI process of an exec: init's, but for what `spec` gives."""
-    return _merged_process(init, spec)
+def exec_process(
+    init: Mapping[str, Any], spec: ProcessSpec, io: Io, size: TerminalSize | None = None
+) -> Config:
+    """The OCI process of an exec: init's, but for what `spec` gives, and its terminal."""
+    return _with_terminal(_merged_process(init, spec), io, size)
+
+
+def _with_terminal(process: Config, io: Io, size: TerminalSize | None = None) -> Config:
+    """Programs want a TERM with a terminal; xterm, as docker, where nobody gave one."""
+    ours = {**process, "terminal": io.tty}
+    ours.pop("consoleSize", None)
+    if io.tty:
+        ours["env"] = _merged_env(["TERM=xterm"], process.get("env") or [])
+    if io.tty and size is not None:
+        ours["consoleSize"] = {"height": size.rows, "width": size.columns}
+    return ours
 
 
 def _new_process(spec: ProcessSpec, hostname: str, machine: Machine) -> Config:
     hard = min(defaults.NOFILE_HARD, machine.nofile_hard)
     return {
-        "terminal": False,
         "user": _user(spec.user or User()),
         "args": list(spec.args),
         "env": _merged_env([defaults.PATH, f"HOSTNAME={hostname}"], spec.env),
@@ -121,12 +134,14 @@ def _bundle_process(theirs: Config | None, spec: ContainerSpec, facts: RunFacts)
     if theirs is None and spec.process is None:
         raise Invalid("neither config.json nor the spec has a process", field="process")
     if theirs is None and spec.process is not None:
-        return _new_process(spec.process, spec.hostname or facts.container, facts.machine)
-    return _merged_process(theirs or {}, spec.process)
+        ours = _new_process(spec.process, spec.hostname or facts.container, facts.machine)
+    else:
+        ours = _merged_process(theirs or {}, spec.process)
+    return _with_terminal(ours, spec.io)
 
 
 def _merged_process(theirs: Mapping[str, Any], spec: ProcessSpec | None) -> Config:
-    merged = {**theirs, "terminal": False}
+    merged = dict(theirs)
     if spec is None:
         return merged
     merged["args"] = list(spec.args)

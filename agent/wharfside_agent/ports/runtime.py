@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from wharfside_agent.ports.io import Source
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
-from wharfside_protocol.commands import Output
-from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
+from wharfside_protocol.commands import Output, TerminalSize
+from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.stats import Stats
 from wharfside_protocol.views import RuntimeInfo
 
@@ -37,8 +38,79 @@ class ProcessTrace:
     monitor: ProcessIdentity
 
 
+PLAIN_IO = Io()
+"""No input, and output into the log."""
+
+
 class NotExited(Exception):
     """`exit_status` was asked of a process that still runs."""
+
+
+class Streams(Protocol):
+    """containerd's IO and Console: a process's input, terminal, and output without a log.
+
+    Nothing is opened before it is needed: the monitor withholds a process's end from a client
+    that does not read. Input is one user's at a time; who that is, others decide.
+    """
+
+    @property
+    def io(self) -> Io: ...
+
+    @property
+    def takes_input(self) -> bool:
+        """It was made with stdin or a terminal."""
+        ...
+
+    @property
+    def input_over(self) -> bool:
+        """No input can come any more: it has none, or it has had its end."""
+        ...
+
+    def open_input(self) -> None:
+        """From now on `write` may be called. Idempotent.
+
+        Raises:
+            WrongState: it takes no input, or no more.
+            RuntimeFailed: the process is over, or its monitor is gone.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Input; returns once it is taken. A call that is canceled has written a part of it.
+
+        What comes after the process's end is dropped.
+
+        Raises:
+            WrongState: stdin has had its end, or the monitor is gone.
+        """
+        ...
+
+    def end_input(self) -> None:
+        """The user of the input is done with it, or gone.
+
+        The process then reads the end of its stdin, after all that was written; but a terminal,
+        or stdin without `stdin_once`, waits for the next user. Idempotent.
+        """
+        ...
+
+    async def resize(self, rows: int, columns: int) -> None:
+        """The terminal's size; its programs get SIGWINCH.
+
+        Raises:
+            Unsupported: it has no terminal.
+            RuntimeFailed: the monitor is gone or hangs.
+        """
+        ...
+
+    def unlogged(self, *, whole: bool = False) -> Source:
+        """The output of a process without a log: from now on, or all that is still kept.
+
+        It ends with the monitor's last word; the process's end is not in it.
+
+        Raises:
+            Unsupported: it has a log.
+        """
+        ...
 
 
 class Process(Protocol):
@@ -68,6 +140,9 @@ class Process(Protocol):
 
     @property
     def watch(self) -> ExitWatch: ...
+
+    @property
+    def streams(self) -> Streams: ...
 
     def exit_status(self) -> Ended:
         """How it ended.
@@ -143,8 +218,10 @@ class Container(Protocol):
         """
         ...
 
-    async def exec(self, exec_id: str, spec: ProcessSpec) -> Process:
-        """One more process in the running container.
+    async def exec(
+        self, exec_id: str, spec: ProcessSpec, io: Io = PLAIN_IO, size: TerminalSize | None = None
+    ) -> Process:
+        """One more process in the running container; a terminal has its `size` from the start.
 
         Raises:
             RuntimeFailed, Invalid: nothing was started.

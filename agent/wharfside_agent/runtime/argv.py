@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wharfside_protocol.specs import Io
+
 
 @dataclass(frozen=True, slots=True)
 class OciBinary:
@@ -41,28 +43,58 @@ class MonitorDir:
         """The OCI process of an exec, as handed to the runtime."""
         return self.folder / "process.json"
 
+    @property
+    def io(self) -> Path:
+        """How an exec's streams are kept, for a later life of the agent."""
+        return self.folder / "io.json"
+
+    @property
+    def input_mark(self) -> Path:
+        """There once a connection was made whose end is the end of stdin."""
+        return self.folder / "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """A process's streams; `log` is the file, where there is one."""
+
+    io: Io
+    log: Path
+
 
 def conmon_create(
-    conmon: Path, oci: OciBinary, runtime_id: str, bundle: Path, monitor: MonitorDir, log: Path
+    conmon: Path,
+    oci: OciBinary,
+    runtime_id: str,
+    bundle: Path,
+    monitor: MonitorDir,
+    streams: Streams,
 ) -> list[str]:
     """conmon watching a new container (conmon(8))."""
-    return _conmon(conmon, oci, runtime_id, bundle, monitor, log)
+    return _conmon(conmon, oci, runtime_id, bundle, monitor, streams)
 
 
 def conmon_exec(
-    conmon: Path, oci: OciBinary, runtime_id: str, monitor: MonitorDir, log: Path
+    conmon: Path, oci: OciBinary, runtime_id: str, monitor: MonitorDir, streams: Streams
 ) -> list[str]:
     """conmon watching one more process in a running container.
 
     Its bundle is the process's own monitor folder: conmon makes its attach socket and
-    control FIFO there, and in the container's they would replace those of init.
+    control FIFO there, and in the container's they would replace those of init. Without a log
+    it waits for a client before the process is made: nothing else would keep its first output.
     """
-    argv = _conmon(conmon, oci, runtime_id, monitor.folder, monitor, log)
-    return [*argv, "--exec", "--exec-process-spec", str(monitor.process_spec)]
+    argv = _conmon(conmon, oci, runtime_id, monitor.folder, monitor, streams)
+    attach = [] if streams.io.log else ["--exec-attach"]
+    return [*argv, "--exec", "--exec-process-spec", str(monitor.process_spec), *attach]
 
 
 def _conmon(
-    conmon: Path, oci: OciBinary, runtime_id: str, bundle: Path, monitor: MonitorDir, log: Path
+    conmon: Path,
+    oci: OciBinary,
+    runtime_id: str,
+    bundle: Path,
+    monitor: MonitorDir,
+    streams: Streams,
 ) -> list[str]:
     return [
         str(conmon),
@@ -80,8 +112,18 @@ def _conmon(
         # The exit is told from the page cache, which outlives every process; the fsync
         # would only stand between a container's end and its event.
         "--no-sync-log",
-        f"--log-path=k8s-file:{log}",
+        f"--log-path=k8s-file:{streams.log}" if streams.io.log else "--log-path=off",
+        *_input(streams.io),
     ]
+
+
+def _input(io: Io) -> list[str]:
+    """A terminal's input has no end; nor has stdin, unless it is given to one client alone."""
+    if io.tty:
+        return ["--terminal", "--leave-stdin-open"]
+    if not io.stdin:
+        return []
+    return ["--stdin"] if io.stdin_once else ["--stdin", "--leave-stdin-open"]
 
 
 def start(oci: OciBinary, runtime_id: str) -> list[str]:

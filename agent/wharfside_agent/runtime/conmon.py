@@ -33,21 +33,32 @@ class Launched:
 
 
 async def launch(
-    argv: list[str], monitor: MonitorDir, what: str, settle: Callable[[int], None]
+    argv: list[str],
+    monitor: MonitorDir,
+    what: str,
+    settle: Callable[[int], None],
+    attach: Callable[[], None] | None = None,
 ) -> Launched:
     """Runs conmon and waits until its runtime has made the process.
 
     `settle` puts conmon's first pid where it belongs before conmon forks anything: it
     waits for a byte on its start pipe until then. Its working folder is its own: older
-    ones write a file `oom` there.
+    ones write a file `oom` there. `attach` (with `--exec-attach`) connects to its attach socket,
+    once that is there and before the process is.
 
     Raises:
         RuntimeFailed: in the runtime's own words, or conmon's; `what` begins the message.
     """
     with ExitStack() as owned, spawn.scratches("conmon") as (words,):
-        report, child = _start(argv, monitor.folder, words.fd, settle, owned)
+        pipes = _Pipes(owned, attach is not None)
+        child = _start(argv, monitor.folder, words.fd, pipes)
+        settle(child)
+        pipes.go()
         try:
-            line = await _read_line(report)
+            if attach is not None and await _read_line(pipes.listens):
+                attach()
+                pipes.go()
+            line = await _read_line(pipes.report)
         except TimeoutError as error:
             raise RuntimeFailed(f"{what}: conmon said nothing for {LAUNCH_SECONDS} s") from error
         finally:
@@ -72,30 +83,44 @@ async def _reap(monitor: MonitorDir) -> None:
         os.close(pidfd)
 
 
-def _start(
-    argv: list[str], cwd: Path, words: int, settle: Callable[[int], None], owned: ExitStack
-) -> tuple[int, int]:
-    """conmon, blocked on its start pipe until it is settled, then let go."""
-    report, sync = _sync_pipe()
-    owned.callback(os.close, report)
-    start, go = os.pipe2(os.O_CLOEXEC)
-    owned.callback(os.close, go)
-    try:
-        os.set_blocking(report, False)
-        for fd in (sync, start):
+class _Pipes:
+    """Ours to conmon. Closed by `owned`; conmon's ends as soon as it has them.
+
+    `report` is the sync pipe, `listens` the attach pipe (-1 without).
+    """
+
+    def __init__(self, owned: ExitStack, attach: bool) -> None:
+        self.report, sync = _sync_pipe()
+        owned.callback(os.close, self.report)
+        start, self._go = os.pipe2(os.O_CLOEXEC)
+        owned.callback(os.close, self._go)
+        self.theirs = {"_OCI_SYNCPIPE": sync, "_OCI_STARTPIPE": start}
+        self.listens = -1
+        if attach:
+            self.listens, self.theirs["_OCI_ATTACHPIPE"] = os.pipe2(os.O_CLOEXEC)
+            owned.callback(os.close, self.listens)
+            os.set_blocking(self.listens, False)
+        os.set_blocking(self.report, False)
+        for fd in self.theirs.values():
             os.set_inheritable(fd, True)
-        child = spawn.start(
-            argv,
-            stderr=words,
-            cwd=cwd,
-            environment={"_OCI_SYNCPIPE": str(sync), "_OCI_STARTPIPE": str(start)},
-        )
+
+    def go(self) -> None:
+        """conmon waits for a byte, for one more where somebody attaches first."""
+        with suppress(BrokenPipeError):  # it failed, and says why on its sync pipe
+            os.write(self._go, b"\0")
+
+    def handed_over(self) -> None:
+        for fd in self.theirs.values():
+            os.close(fd)
+
+
+def _start(argv: list[str], cwd: Path, words: int, pipes: _Pipes) -> int:
+    """conmon, blocked on its start pipe."""
+    environment = {name: str(fd) for name, fd in pipes.theirs.items()}
+    try:
+        return spawn.start(argv, stderr=words, cwd=cwd, environment=environment)
     finally:
-        os.close(sync)
-        os.close(start)
-    settle(child)
-    os.write(go, b"\0")
-    return report, child
+        pipes.handed_over()
 
 
 def _sync_pipe() -> tuple[int, int]:

@@ -14,7 +14,7 @@ import msgspec
 from wharfside_agent.core.oci_config import exec_process
 from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.resources import to_resources
-from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
+from wharfside_agent.ports.runtime import PLAIN_IO, ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
@@ -24,8 +24,10 @@ from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_exec, find_exec, monitor_over
 from wharfside_agent.runtime.process import RunProcess
+from wharfside_agent.runtime.streams import RunStreams
+from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import NotFound
-from wharfside_protocol.specs import Limits, ProcessSpec
+from wharfside_protocol.specs import Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.stats import Stats
 
@@ -41,6 +43,7 @@ class RunContainer:
         self._place = place
         self._cgroup = kit.cgroup(place)
         self._commands = OciCommands(oci, place.runtime_id)
+        self._io = plan.spec.io
         self._limits = plan.spec.limits or Limits()
         self._processes: dict[str, RunProcess] = {}
         self._oom = kit.ooms.arm(self._cgroup, seen_oom_kills)
@@ -69,7 +72,33 @@ class RunContainer:
         return list(self._processes.values())
 
     def add(self, trace: ProcessTrace) -> RunProcess:
-        """Watches a process that is there, or was; init comes first."""
+        """Watches a process that is there, or was, from an earlier life; init comes first."""
+        streams = self.streams(trace.process)
+        process = self._watched(trace, streams)
+        streams.resume()
+        return process
+
+    def launched(self, process: str, launched: Launched, streams: RunStreams) -> RunProcess:
+        """The same for one that was just made."""
+        trace = ProcessTrace(process, identify(launched.pid), identify(launched.monitor))
+        return self._watched(trace, streams)
+
+    def streams(self, process: str, io: Io | None = None) -> RunStreams:
+        """Of a process, also one that is still to be made; an exec's `io` is on disk, then."""
+        monitor = MonitorDir(self._place.monitor_dir(process))
+        folder = monitor.folder
+        if process == INIT:
+            io, folder = self._io, self._place.bundle
+        elif io is None:
+            io = msgspec.json.decode(monitor.io.read_bytes(), type=Io)
+
+        def exit_fd() -> int:
+            known = self._processes.get(process)
+            return -1 if known is None else known.exit_fd
+
+        return RunStreams(io, folder, monitor.input_mark, exit_fd)
+
+    def _watched(self, trace: ProcessTrace, streams: RunStreams) -> RunProcess:
         monitor = MonitorDir(self._place.monitor_dir(trace.process))
         process = RunProcess(
             container=self,
@@ -77,14 +106,10 @@ class RunContainer:
             watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
             log=self._place.log(trace.process),
             spec=self._spec_of(trace.process, monitor),
+            streams=streams,
         )
         self._processes[trace.process] = process
         return process
-
-    def launched(self, process: str, launched: Launched) -> RunProcess:
-        """The same for one that was just made."""
-        trace = ProcessTrace(process, identify(launched.pid), identify(launched.monitor))
-        return self.add(trace)
 
     def forget(self, process: str) -> None:
         """Drops an ended exec and its monitor's folder: they may come by the thousand."""
@@ -115,19 +140,31 @@ class RunContainer:
         await self._commands.start()
         return self.init
 
-    async def exec(self, exec_id: str, spec: ProcessSpec) -> RunProcess:
+    async def exec(
+        self, exec_id: str, spec: ProcessSpec, io: Io = PLAIN_IO, size: TerminalSize | None = None
+    ) -> RunProcess:
         monitor = MonitorDir(self._place.monitor_dir(exec_id))
         monitor.persist.mkdir(parents=True)
-        process = exec_process(self.init.spec, spec)
+        process = exec_process(self.init.spec, spec, io, size)
         monitor.process_spec.write_bytes(msgspec.json.encode(process))
-        log = self._place.log(exec_id)
-        words = argv.conmon_exec(self._kit.conmon, self._oci, self.id, monitor, log)
+        monitor.io.write_bytes(msgspec.json.encode(io))
+        streams = self.streams(exec_id, io)
         try:
-            launched = await launch(words, monitor, f"{self._oci.name} exec", self._kit.settle)
+            launched = await self._launch_exec(exec_id, monitor, streams)
+            streams.settle()
         except BaseException:
+            streams.close()
             await self._clear_exec(monitor)
             raise
-        return self.launched(exec_id, launched)
+        return self.launched(exec_id, launched, streams)
+
+    async def _launch_exec(
+        self, exec_id: str, monitor: MonitorDir, streams: RunStreams
+    ) -> Launched:
+        kept = argv.Streams(streams.io, self._place.log(exec_id))
+        words = argv.conmon_exec(self._kit.conmon, self._oci, self.id, monitor, kept)
+        what, attach = f"{self._oci.name} exec", None if streams.io.log else streams.begin
+        return await launch(words, monitor, what, self._kit.settle, attach)
 
     async def _clear_exec(self, monitor: MonitorDir) -> None:
         await end_exec(monitor, self._kit.programs(self._oci))

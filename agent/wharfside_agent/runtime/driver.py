@@ -42,9 +42,11 @@ class Driver:
         place, oci = self._place(plan), self._probed.binary(plan.runtime)
         await self._prepared(plan, place)
         try:
-            launched = await self._launch(oci, place)
+            launched = await self._launch(oci, plan, place)
             container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
-            container.launched(INIT, launched)
+            streams = container.streams(INIT)
+            container.launched(INIT, launched, streams)
+            streams.begin()
         except BaseException:
             await asyncio.shield(self._undo_new(plan))
             raise
@@ -103,10 +105,11 @@ class Driver:
                 f"cannot make the folders of {place.runtime_id}: {error}"
             ) from error
 
-    async def _launch(self, oci: OciBinary, place: RunPlace) -> Launched:
+    async def _launch(self, oci: OciBinary, plan: RunPlan, place: RunPlace) -> Launched:
         monitor = MonitorDir(place.monitor_dir(INIT))
+        streams = argv.Streams(plan.spec.io, place.log(INIT))
         words = argv.conmon_create(
-            self._kit.conmon, oci, place.runtime_id, place.bundle, monitor, place.log(INIT)
+            self._kit.conmon, oci, place.runtime_id, place.bundle, monitor, streams
         )
         return await launch(words, monitor, f"{oci.name} create", self._kit.settle)
 

@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 
 from wharfside_agent.core.exit_status import Ended
-from wharfside_agent.ports.runtime import NotExited, ProcessTrace, RunPlan
+from wharfside_agent.ports.runtime import PLAIN_IO, NotExited, ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import MonitorGone, OomCounters
 from wharfside_agent.runtime.fake_machine import FakeBody, FakeMachine, FakeProcess
-from wharfside_protocol.commands import Output
+from wharfside_agent.runtime.fake_streams import FakeStreams
+from wharfside_protocol.commands import Output, TerminalSize
 from wharfside_protocol.errors import Invalid, NotFound, RuntimeFailed, Unsupported
 from wharfside_protocol.exits import StatusSource
-from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
+from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.stats import CpuStats, MemoryStats, PidsStats, Stats
 from wharfside_protocol.times import to_timestamp
@@ -48,7 +49,7 @@ class FakeRuntime:
 
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> FakeContainer:
         assert plan.spec.process is not None
-        init = self.machine.process(plan.spec.process.args, init=True)
+        init = self.machine.process(plan.spec.process.args, plan.spec.io, init=True)
         body = FakeBody(plan.spec.limits or Limits(), {INIT: init})
         self.machine.bodies[_id(plan)] = body
         return FakeContainer(self.machine, _id(plan), body, seen_oom_kills)
@@ -114,9 +115,13 @@ class FakeContainer:
         self.body.processes[INIT].run()
         return self.init
 
-    async def exec(self, exec_id: str, spec: ProcessSpec) -> FakeHandle:
+    async def exec(
+        self, exec_id: str, spec: ProcessSpec, io: Io = PLAIN_IO, size: TerminalSize | None = None
+    ) -> FakeHandle:
         self._require("running", "exec")
-        process = self._machine.process(spec.args, init=False)
+        process = self._machine.process(spec.args, io, init=False)
+        if size is not None:
+            process.size = (size.rows, size.columns)
         self.body.processes[exec_id] = process
         self.body.processes[INIT].dependents.append(process)
         handle = self._processes[exec_id] = FakeHandle(self, exec_id, process)
@@ -198,6 +203,7 @@ class FakeHandle:
         self.body = body
         self._gone_told = not body.watched
         self._ring = asyncio.Event()
+        self._streams = FakeStreams(body)
         self._exit_fd = -1 if body.wait_status is not None else os.eventfd(0)
         body.doorbells.append(self._rung)
 
@@ -228,6 +234,10 @@ class FakeHandle:
     @property
     def watch(self) -> FakeHandle:
         return self
+
+    @property
+    def streams(self) -> FakeStreams:
+        return self._streams
 
     @property
     def ended(self) -> Ended | None:
@@ -276,6 +286,7 @@ class FakeHandle:
             self.close()
 
     def close(self) -> None:
+        self._streams.close()
         if self._exit_fd >= 0:
             os.close(self._exit_fd)
             self._exit_fd = -1

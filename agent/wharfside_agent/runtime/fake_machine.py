@@ -17,10 +17,11 @@ from wharfside_agent.core.exit_status import Ended
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.exits import StatusSource
-from wharfside_protocol.specs import Limits
+from wharfside_protocol.io_frames import StreamName
+from wharfside_protocol.specs import Io, Limits
 
 _SHELL = ("sh", "-c")
-_PROGRAMS = frozenset({"sh", "sleep", "tail", "echo", "true", "false"})
+_PROGRAMS = frozenset({"sh", "sleep", "tail", "echo", "true", "false", "cat", "stty"})
 _NOT_EXECUTABLE = "not-executable"
 
 
@@ -39,6 +40,12 @@ class FakeProcess:
     traps: dict[int, int] = field(default_factory=dict)
     doorbells: list[Callable[[], None]] = field(default_factory=list)
     dependents: list[FakeProcess] = field(default_factory=list)
+    io: Io = field(default_factory=Io)
+    size: tuple[int, int] = (0, 0)
+    stdin: bytes = b""
+    stdin_over: bool = False
+    started: bool = False
+    taps: list[Callable[[StreamName, bytes], None]] = field(default_factory=list)
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -78,9 +85,45 @@ class FakeProcess:
         elif number == signal.SIGKILL or not self.init:
             self.end(number)
 
+    def feed(self, data: bytes) -> None:
+        """Into its stdin, which `cat` reads."""
+        self.stdin += data
+        self._cat()
+
+    def feed_end(self) -> None:
+        self.stdin_over = True
+        self._cat()
+
+    def _cat(self) -> None:
+        if not self.started or Path(self.args[0]).name != "cat" or self.wait_status is not None:
+            return
+        data, self.stdin = self.stdin, b""
+        if data:
+            self._print(StreamName.STDOUT, data)
+        if self.stdin_over:
+            self.end(0)
+
+    def _print(self, stream: StreamName, data: bytes) -> None:
+        """Into the log, and to whoever is attached."""
+        if not self.io.log:
+            pass
+        elif stream is StreamName.STDOUT:
+            self.stdout += data
+        else:
+            self.stderr += data
+        for tap in list(self.taps):
+            tap(stream, data)
+
     def run(self) -> None:
-        """Lets the program do what it does at once; `sleep` and `tail` go on."""
+        """Lets the program do what it does at once; `sleep`, `tail` and `cat` go on."""
+        self.started = True
         words = [Path(self.args[0]).name, *self.args[1:]]
+        if words[0] == "cat":
+            self.stdin_over |= not (self.io.stdin or self.io.tty)
+            self._cat()
+            return
+        if words == ["stty", "size"] and self.io.tty:
+            self._print(StreamName.STDOUT, b"%d %d\r\n" % self.size)
         if words[0] in ("sleep", "tail"):
             return
         if tuple(words[:2]) != _SHELL:
@@ -97,9 +140,9 @@ class FakeProcess:
             case ["exit", code]:
                 self.end(int(code) << 8)
             case ["echo", *words, ">&2"]:
-                self.stderr += " ".join(words).encode() + b"\n"
+                self._print(StreamName.STDERR, " ".join(words).encode() + b"\n")
             case ["echo", *words]:
-                self.stdout += " ".join(words).encode() + b"\n"
+                self._print(StreamName.STDOUT, " ".join(words).encode() + b"\n")
             case ["kill", number, "$$"]:
                 self.signal(int(number.removeprefix("-")))
             case ["trap", *words, name]:
@@ -138,7 +181,7 @@ class FakeMachine:
     bodies: dict[str, FakeBody] = field(default_factory=dict)
     last_pid: int = 1000
 
-    def process(self, args: Sequence[str], *, init: bool) -> FakeProcess:
+    def process(self, args: Sequence[str], io: Io, *, init: bool) -> FakeProcess:
         """Raises RuntimeFailed: no such program, in the way of the runtimes."""
         name = Path(args[0]).name
         if name == _NOT_EXECUTABLE:
@@ -146,4 +189,4 @@ class FakeMachine:
         if name not in _PROGRAMS:
             raise RuntimeFailed(f"fake: {args[0]}: not found", exit_code=127)
         self.last_pid += 2
-        return FakeProcess(self.last_pid, list(args), init)
+        return FakeProcess(self.last_pid, list(args), init, io=io)

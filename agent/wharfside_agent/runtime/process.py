@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wharfside_agent.core.log_lines import Heads
 from wharfside_agent.ports.runtime import NotExited, ProcessTrace
 from wharfside_agent.ports.watcher import Ended, ExitWatch
+from wharfside_agent.runtime.streams import RunStreams
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.states import INIT
@@ -33,12 +34,14 @@ class RunProcess:
         watch: ExitWatch,
         log: Path,
         spec: Callable[[], Mapping[str, Any]],
+        streams: RunStreams,
     ) -> None:
         self._container = container
         self._trace = trace
         self._watch = watch
         self._log = log
         self._spec = spec
+        self._streams = streams
 
     @property
     def id(self) -> str:
@@ -67,6 +70,10 @@ class RunProcess:
     @property
     def watch(self) -> ExitWatch:
         return self._watch
+
+    @property
+    def streams(self) -> RunStreams:
+        return self._streams
 
     def exit_status(self) -> Ended:
         ended = self._watch.ended
@@ -99,4 +106,5 @@ class RunProcess:
             self._container.forget(self.id)
 
     def close(self) -> None:
+        self._streams.close()
         self._watch.close()

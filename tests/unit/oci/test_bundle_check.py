@@ -218,10 +218,8 @@ def test_no_process_anywhere(roots, check):
 @pytest.mark.parametrize(
     ("field", "wish"),
     [
-        ("io.stdin", {"io": Io(stdin=True)}),
-        ("io.tty", {"io": Io(tty=True)}),
         ("io.fifo", {"io": Io(fifo=True)}),
-        ("io.log", {"io": Io(log=False)}),
+        ("io.ship", {"io": Io(ship=True)}),
         ("checkpointable", {"checkpointable": True}),
     ],
 )

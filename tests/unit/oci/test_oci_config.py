@@ -16,9 +16,11 @@ from wharfside_agent.core.oci_config import (
     from_rootfs,
 )
 from wharfside_agent.core.seccomp import profile_for
+from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.specs import (
     ContainerSpec,
+    Io,
     Limits,
     Mount,
     Network,
@@ -259,7 +261,7 @@ def test_nulls_of_the_caller_are_as_if_left_out():
 
 def test_an_exec_inherits_what_it_does_not_give():
     init = rootfs_spec(process=ProcessSpec(args=["init"], env=["A=1"], cwd="/srv"))["process"]
-    added = exec_process(init, ProcessSpec(args=["id"]))
+    added = exec_process(init, ProcessSpec(args=["id"]), Io())
     assert added == {**init, "args": ["id"]}
     assert init["args"] == ["init"]
 
@@ -267,11 +269,31 @@ def test_an_exec_inherits_what_it_does_not_give():
 def test_an_exec_gives_its_own():
     init = rootfs_spec()["process"]
     spec = ProcessSpec(args=["id"], env=["B=2"], cwd="/tmp", user=User(uid=3, gid=4))
-    added = exec_process(init, spec)
+    added = exec_process(init, spec, Io())
     assert added["env"] == [*init["env"], "B=2"]
     assert (added["cwd"], added["user"]) == ("/tmp", {"uid": 3, "gid": 4})
     assert added["noNewPrivileges"] is True and added["terminal"] is False
     assert added["capabilities"] == init["capabilities"]
+
+
+def test_a_terminal_is_the_callers_choice_and_brings_a_term():
+    init = rootfs_spec()["process"] | {"terminal": True, "consoleSize": {"height": 1, "width": 1}}
+    spec, size = ProcessSpec(args=["sh"]), TerminalSize(rows=24, columns=80)
+    plain = exec_process(init, spec, Io(), size)
+    assert plain["terminal"] is False and "consoleSize" not in plain
+    assert not [entry for entry in plain["env"] if entry.startswith("TERM=")]
+    added = exec_process(init, spec, Io(tty=True), size)
+    assert (added["terminal"], added["consoleSize"]) == (True, {"height": 24, "width": 80})
+    assert "TERM=xterm" in added["env"]
+    own = exec_process(init, ProcessSpec(args=["sh"], env=["TERM=vt100"]), Io(tty=True))
+    assert [entry for entry in own["env"] if entry.startswith("TERM=")] == ["TERM=vt100"]
+
+
+def test_inits_terminal():
+    made = rootfs_spec(io=Io(tty=True))["process"]
+    assert made["terminal"] is True and "TERM=xterm" in made["env"]
+    theirs = bundle_config(io=Io(tty=True))["process"]
+    assert theirs["terminal"] is True and "TERM=xterm" in theirs["env"]
 
 
 variables = st.lists(st.tuples(st.sampled_from("ABC"), st.text("xy=", max_size=3)))
@@ -281,6 +303,6 @@ variables = st.lists(st.tuples(st.sampled_from("ABC"), st.text("xy=", max_size=3
 def test_env_is_a_map_of_which_the_last_word_wins(before, after):
     init = {"args": ["x"], "cwd": "/", "env": [f"{name}={value}" for name, value in before]}
     spec = ProcessSpec(args=["x"], env=[f"{name}={value}" for name, value in after])
-    merged = exec_process(init, spec)["env"]
+    merged = exec_process(init, spec, Io())["env"]
     assert dict(entry.split("=", 1) for entry in merged) == dict(before) | dict(after)
     assert len(merged) == len({entry.split("=", 1)[0] for entry in merged})

@@ -1,0 +1,143 @@
+"""The client of conmon's attach socket: a process's input, and its output where there is no log.
+
+SOCK_SEQPACKET at `attach` in conmon's bundle. Each packet from it is one read of the process's
+output behind a byte that names the stream; each packet to it is input, as it is. The end of our
+sending side is the end of the process's stdin, unless conmon has `--leave-stdin-open`
+(conmon, conn_sock.c). A client must go on receiving then: conmon forgets to close stdin for one
+whose output it could not write (terminate_remote_sock looks at what it has just freed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from wharfside_protocol.errors import RuntimeFailed
+from wharfside_protocol.io_frames import StreamName
+
+PACKET_BYTES = 32 * 1024
+"""conmon reads no more of a packet, and drops the rest (CONN_SOCK_BUF_SIZE)."""
+
+RECEIVE_BYTES = 16 * 1024
+"""conmon sends at most 8193 (STDIO_BUF_SIZE and the stream's byte)."""
+
+PACKETS_AT_ONCE = 32
+"""Then the loop has its turn: a quarter of a megabyte, under a millisecond."""
+
+STREAMS = {2: StreamName.STDOUT, 3: StreamName.STDERR}
+
+Take = Callable[[StreamName, bytes], None]
+
+
+class AttachSocket:
+    """One connection. All calls on the loop.
+
+    What comes is received at once, whoever wants it: a client that does not read withholds the
+    process's log and its exit.
+    """
+
+    def __init__(self, folder: Path, take: Take | None, gone: Callable[[], None]) -> None:
+        """Connects. `take` None: what comes is dropped, since the log has it.
+
+        `gone` is called once conmon has left, after all that it sent was taken.
+
+        Raises:
+            RuntimeFailed: nobody listens in `folder`: the process or its conmon is over.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._socket = _connected(folder)
+        self._take = take
+        self._gone = gone
+        self._waiting: asyncio.Future[None] | None = None
+        self._loop.add_reader(self._socket, self._receive)
+
+    async def send(self, data: bytes) -> None:
+        """Returns once the kernel has it: as much as conmon, the process and 200 KB take.
+
+        A call that is canceled has sent whole packets, or none. One at a time.
+
+        Raises:
+            BrokenPipeError: conmon is gone, or this was closed.
+        """
+        for start in range(0, len(data), PACKET_BYTES):
+            packet = data[start : start + PACKET_BYTES]
+            while not self._sent(packet):
+                await self._writable()
+
+    def end_input(self) -> None:
+        """No more is sent; what comes is taken still, to conmon's end.
+
+        What was sent gets to the process first.
+        """
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Idempotent; a `send` under way fails. What was sent gets to the process."""
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove_reader(self._socket)
+        if self._waiting is not None:
+            self._loop.remove_writer(self._socket)
+            _resolve(self._waiting)
+        self._socket.close()
+
+    def _sent(self, packet: bytes) -> bool:
+        try:
+            self._socket.send(packet)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise BrokenPipeError(str(error)) from error
+        return True
+
+    async def _writable(self) -> None:
+        self._waiting = self._loop.create_future()
+        self._loop.add_writer(self._socket, _resolve, self._waiting)
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+            if self._socket.fileno() >= 0:
+                self._loop.remove_writer(self._socket)
+
+    def _receive(self) -> None:
+        for _ in range(PACKETS_AT_ONCE):
+            try:
+                packet = self._socket.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self.close()
+                self._gone()
+                return
+            if self._take is not None and packet[0] in STREAMS:
+                self._take(STREAMS[packet[0]], packet[1:])
+
+
+def _connected(folder: Path) -> socket.socket:
+    """By way of the folder's descriptor: a socket's address has room for 107 bytes."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        parent = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        try:
+            client.connect(f"/proc/self/fd/{parent}/attach")
+        finally:
+            os.close(parent)
+    except OSError as error:
+        client.close()
+        raise RuntimeFailed(
+            f"cannot attach at {folder}: {error.strerror}: the process or its conmon is over"
+        ) from error
+    return client
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
