@@ -9,6 +9,7 @@ import typer
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import LaneFlags, LimitFlags, ProcessFlags, SpecFlags
+from wharfside_client.cli.ioflags import LogFlags, TtyFlags, make_io
 from wharfside_client.cli.lane import or_posted, tell_made
 from wharfside_client.cli.parse import Place
 from wharfside_client.cli.session import Session
@@ -41,11 +42,14 @@ async def create(
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
+    streams: TtyFlags,
+    log: LogFlags,
     lane: LaneFlags,
 ) -> None:
     """Create a container without starting it."""
     where = make_target(target, spec.name)
-    args = make_args(where.container, words or (), spec, process, limits)
+    io = make_io(streams, log, once=True)
+    args = make_args(where.container, words or (), spec, process, limits, io=io)
     async with session.connect() as w:
         options = lane.options(session.options)
         making = w.node(where.node).create(args, **options)
@@ -61,6 +65,8 @@ async def run(
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
+    streams: TtyFlags,
+    log: LogFlags,
     lane: LaneFlags,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
     rm: Annotated[bool, typer.Option("--rm", help="Remove it when it has ended")] = False,
@@ -71,7 +77,9 @@ async def run(
     the node refused, the command cannot be run, there is no such command.
     """
     where = make_target(target, spec.name)
-    args = make_args(where.container, words or (), spec, process, limits, auto_remove=rm)
+    # as docker: stdin of what nobody is attached to stays open for whoever comes
+    io = make_io(streams, log, once=not detach)
+    args = make_args(where.container, words or (), spec, process, limits, io=io, auto_remove=rm)
     async with session.connect() as w:
         node = w.node(where.node)
         options = lane.options(session.options)

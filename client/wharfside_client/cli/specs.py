@@ -13,7 +13,7 @@ from wharfside_client.cli.parse import Place, Target
 
 if TYPE_CHECKING:
     from wharfside_protocol.commands import CreateArgs
-    from wharfside_protocol.specs import Limits, ProcessSpec, Restart, User
+    from wharfside_protocol.specs import Io, Limits, ProcessSpec, Restart, User
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ def make_args(
     process: ProcessFlags,
     limits: LimitFlags,
     *,
+    io: Io,
     auto_remove: bool = False,
 ) -> CreateArgs:
     """What `create` and `run` take.
@@ -66,6 +67,7 @@ def make_args(
         user=_user(process),
         mounts=[Mount(source=s, target=t, readonly=ro) for s, t, ro in spec.volume or ()],
         limits=make_limits(limits),
+        io=io,
         labels=dict(spec.label or ()),
         auto_remove=auto_remove,
         **{key: value for key, value in others.items() if value is not None},
