@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pyte
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
+from tests.support.eventually import eventually
 
 TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 READ_BYTES = 65536
@@ -74,6 +75,16 @@ class Screen:
     @property
     def modes(self) -> list[int | list[bytes | int]]:
         return termios.tcgetattr(self.theirs)
+
+    @property
+    def is_raw(self) -> bool:
+        flags = self.modes[3]
+        assert isinstance(flags, int)
+        return not flags & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+    async def made_raw(self) -> None:
+        """Until what is typed goes through as it is."""
+        await eventually(lambda: self.is_raw, "raw mode", within_s=BOUND_S)
 
     async def start(self, script: str, *arguments: str, env: Mapping[str, str]) -> None:
         """Runs Python source in it."""

@@ -15,7 +15,7 @@ import select
 import stat
 from collections.abc import Callable
 
-from wharfside_client.cli.errors import LocalFailed, ReaderGone
+from wharfside_client.cli.errors import LocalFailed
 
 READ_BYTES = 32 * 1024
 
@@ -61,31 +61,36 @@ class Output:
             LocalFailed: `fd` is not open.
         """
         self._fd = _own(fd, os.O_WRONLY)
+        self._blocks = os.get_blocking(self._fd)
         # poll's promise for a pipe that may block: so much can be written
-        self._most = READ_BYTES if not os.get_blocking(self._fd) else select.PIPE_BUF
+        self._most = select.PIPE_BUF if self._blocks else READ_BYTES
 
     async def write(self, data: bytes) -> None:
         """Returns when all of it is written.
 
         Raises:
-            ReaderGone: nobody reads it any more.
+            BrokenPipeError: nobody reads it any more.
             LocalFailed: it cannot be written, as on a full disk.
         """
-        loop = asyncio.get_running_loop()
         left = memoryview(data)
         while left:
-            await _ready(self._fd, loop.add_writer, loop.remove_writer)
+            if self._blocks:
+                await self._room()
             try:
                 left = left[os.write(self._fd, left[: self._most]) :]
             except BlockingIOError:
-                continue
-            except BrokenPipeError as error:
-                raise ReaderGone("nobody reads this output any more") from error
+                await self._room()
+            except BrokenPipeError:
+                raise  # ends the command in silence, as for every program
             except OSError as error:
                 raise LocalFailed(f"output cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         os.close(self._fd)
+
+    async def _room(self) -> None:
+        loop = asyncio.get_running_loop()
+        await _ready(self._fd, loop.add_writer, loop.remove_writer)
 
 
 def _own(fd: int, access: int) -> int:

@@ -15,9 +15,3 @@ class LocalFailed(ClientError):
     """This process's own stdin, stdout or stderr cannot be used."""
 
     fault = "local-io"
-
-
-class ReaderGone(LocalFailed):
-    """Nobody reads our output any more, as after `| head`."""
-
-    fault = "reader-gone"

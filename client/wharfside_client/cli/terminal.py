@@ -8,7 +8,6 @@ import os
 import signal
 import termios
 import tty
-from collections.abc import Callable
 from typing import Self
 
 from wharfside_client.cli.errors import NoTerminal
@@ -16,9 +15,6 @@ from wharfside_protocol.commands import TerminalSize
 
 MOST_CELLS = 1000
 """The protocol's bound (io_frames.Cells)."""
-
-ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
-"""In raw mode none of them comes from a key."""
 
 
 def size_of(fd: int) -> TerminalSize | None:
@@ -33,16 +29,14 @@ def size_of(fd: int) -> TerminalSize | None:
 
 
 class RawTerminal:
-    """Raw mode while it is open; put back whatever ends it, but for SIGKILL.
+    """Raw mode while it is open, within `Signals`: so whatever ends it, but for SIGKILL, leads
+    through here and puts it back.
 
-    A signal that ends a process is told to `ended` instead, so that the way out leads
-    through here. One that stops it (SIGSTOP) lets the shell change the mode: once it goes on,
-    the terminal is made raw again.
+    SIGSTOP lets the shell change the mode: once it goes on, the terminal is made raw again.
     """
 
-    def __init__(self, fd: int, ended: Callable[[signal.Signals], None]) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._ended = ended
         self._resized = asyncio.Event()
         self._before: list[int | list[bytes | int]] = []
 
@@ -56,8 +50,6 @@ class RawTerminal:
         except termios.error as error:
             raise NoTerminal(f"descriptor {self._fd} is no terminal") from error
         loop = asyncio.get_running_loop()
-        for number in ENDS:
-            loop.add_signal_handler(number, self._ended, number)
         loop.add_signal_handler(signal.SIGWINCH, self._resized.set)
         loop.add_signal_handler(signal.SIGCONT, self._continue)
         self._make_raw()
@@ -67,7 +59,7 @@ class RawTerminal:
         with contextlib.suppress(termios.error):  # it was closed (SIGHUP)
             termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
         loop = asyncio.get_running_loop()
-        for number in (*ENDS, signal.SIGWINCH, signal.SIGCONT):
+        for number in (signal.SIGWINCH, signal.SIGCONT):
             loop.remove_signal_handler(number)
 
     async def resized(self) -> TerminalSize | None:

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.bounds import bounded
 
 from wharfside_client.cli.descriptors import Input, Output
-from wharfside_client.cli.errors import LocalFailed, ReaderGone
+from wharfside_client.cli.errors import LocalFailed
 
 BIG = os.urandom(300_000)  # more than a pipe or a terminal holds
 
@@ -102,7 +102,7 @@ async def test_the_end_of_a_pipe_is_told_to_both_sides(stack: ExitStack) -> None
     out = stack.enter_context(closing(Output(writing)))
     os.close(reading)
     os.close(writing)
-    with pytest.raises(ReaderGone):
+    with pytest.raises(BrokenPipeError):
         await bounded(out.write(b"x"), "the refusal")
 
 

@@ -7,22 +7,18 @@ import signal
 import termios
 
 import pytest
-from tests.support.screen import Screen, open_screen
+from tests.support.screen import open_screen
 
 from wharfside_client.cli.errors import NoTerminal
 from wharfside_client.cli.terminal import RawTerminal, size_of
 
 HOLDER = """
 import asyncio, os, sys
-from wharfside_client.cli.terminal import RawTerminal, size_of
+from wharfside_client.cli.signals import Signals
+from wharfside_client.cli.terminal import RawTerminal
 
 async def main(what):
-    over = asyncio.Event()
-    told = []
-    def ended(number):
-        told.append(number)
-        over.set()
-    with RawTerminal(0, ended) as terminal:
+    with Signals(proxy=False) as signals, RawTerminal(0) as terminal:
         os.write(1, b"raw\\r\\n")
         if what == "crash":
             raise RuntimeError("a fault of ours")
@@ -30,20 +26,22 @@ async def main(what):
             while True:
                 size = await terminal.resized()
                 os.write(1, b"%d rows\\r\\n" % size.rows)
-        await over.wait()
-    raise SystemExit(128 + told[0])
+        number = await signals.left
+    raise SystemExit(128 + number)
 
 asyncio.run(main(sys.argv[1]))
 """
 
 
-def is_raw(screen: Screen) -> bool:
-    return not int(screen.modes[3]) & (termios.ICANON | termios.ECHO | termios.ISIG)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("end", "status"),
-    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130), (None, 1)],
+    [
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+        (signal.SIGINT, 130),
+        (signal.SIGQUIT, 131),
+        (None, 1),
+    ],
 )
 async def test_the_terminal_is_as_it_was_whatever_ends_it(
     end: signal.Signals | None, status: int
@@ -53,7 +51,7 @@ async def test_the_terminal_is_as_it_was_whatever_ends_it(
         before = screen.modes
         await screen.shows("raw")
         if end is not None:
-            assert is_raw(screen)
+            assert screen.is_raw
             assert screen.process is not None
             screen.process.send_signal(end)
         assert await screen.ended() == status, screen.framed()
@@ -70,11 +68,11 @@ async def test_a_new_size_is_told_and_a_stopped_one_is_made_raw_again() -> None:
         termios.tcsetattr(screen.theirs, termios.TCSANOW, before)
         screen.resize(30, 100)
         await screen.shows("30 rows")
-        assert not is_raw(screen)
+        assert not screen.is_raw
         assert screen.process is not None
         screen.process.send_signal(signal.SIGCONT)
         await screen.until(lambda: screen.text.count("30 rows") == 2, "the size once more")
-        assert is_raw(screen)
+        assert screen.is_raw
 
 
 async def test_what_is_no_terminal_has_no_size_and_is_refused() -> None:
@@ -86,7 +84,7 @@ async def test_what_is_no_terminal_has_no_size_and_is_refused() -> None:
         termios.tcsetwinsize(theirs, (2000, 80))
         size = size_of(theirs)
         assert size is not None and (size.rows, size.columns) == (1000, 80)
-        with pytest.raises(NoTerminal), RawTerminal(reading, print):
+        with pytest.raises(NoTerminal), RawTerminal(reading):
             pass
     finally:
         for fd in (reading, writing, ours, theirs):
