@@ -8,12 +8,14 @@ import typer
 
 from wharfside_client.cli import (
     assets,
+    attach,
     commands,
     deadletters,
     drain,
     events,
     exec,
     lifecycle,
+    logs,
     look,
     nodes,
     ps,
@@ -39,8 +41,8 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    modules = (run, exec, ps, lifecycle, look, events, commands, nodes, drain, resync, assets)
-    for module in (*modules, deadletters):
+    modules = (run, exec, attach, logs, ps, lifecycle, look, events, commands, nodes)
+    for module in (*modules, drain, resync, assets, deadletters):
         module.register(app)
     return app
 
