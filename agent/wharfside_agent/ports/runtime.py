@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
 from wharfside_protocol.commands import Output
 from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
-from wharfside_protocol.stats import Stats
+from wharfside_protocol.stats import Stats, Usage
 from wharfside_protocol.views import RuntimeInfo
 
 
@@ -173,6 +173,10 @@ class Container(Protocol):
 
     def stats(self) -> Stats:
         """Raises NotFound: its cgroup is gone."""
+        ...
+
+    def usage(self) -> Usage | None:
+        """Its figures for a live table; None where the cgroup is gone."""
         ...
 
     def cpu_us(self) -> int | None:

@@ -23,6 +23,7 @@ from wharfside_client.cli import (
     run,
 )
 from wharfside_client.cli.command import root
+from wharfside_client.cli.top import command as top
 
 HELP = """Drive the container nodes of a fleet over NATS.
 
@@ -41,7 +42,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    modules = (run, exec, attach, logs, ps, lifecycle, look, events, commands, nodes)
+    modules = (run, exec, attach, logs, ps, top, lifecycle, look, events, commands, nodes)
     for module in (*modules, drain, resync, assets, deadletters):
         module.register(app)
     return app

@@ -174,3 +174,12 @@ def restart(text: str) -> tuple[str, int | None]:
     if not known or (colon and not (policy == "on-failure" and times.isdecimal())):
         raise ValueError(f"{text!r}: write no, always, unless-stopped or on-failure[:times]")
     return policy, int(times) if colon else None
+
+
+def top_sort(text: str) -> str:
+    """A column of `top`."""
+    from wharfside_client.cli.top.board import Sort
+
+    if text not in list(Sort):
+        raise ValueError(f"{text!r} is no column to sort by; there are: {', '.join(Sort)}")
+    return text
