@@ -142,7 +142,7 @@ NODES: Sequence[Cell[NodeRow]] = (
     Cell("psi", "PSI%", lambda r, _n, s: stalls(r.figures, narrow=s), 14, 8),
     Cell("cpus", "CPUS", lambda r, _n, _s: str(r.node.info.cpus or "-"), 7, 4),
     Cell("state", "STATE", lambda r, _n, _s: r.standing, 10, 8, right=False),
-    Cell("running", "RUNNING", lambda r, _n, _s: f"{r.running}/{r.total}", 9, 7),
+    Cell("running", "RUNNING", lambda r, _n, _s: f"{r.running}/{r.total}", 7),
     Cell(
         "seen",
         "LAST SEEN",

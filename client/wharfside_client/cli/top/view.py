@@ -40,7 +40,7 @@ SORT_KEYS = {
     "g": Sort.AGE,
     "e": Sort.EVENT,
 }
-HELP = "sort n c m p i(psi) r s g(age) e  / filter  a all  space pause  tab nodes  q quit"
+HELP = "sort: n c m p i(PSI) r s g(age) e  / filter  a all  space pause  tab  q quit"
 _TINTS = {"paused": "yellow", "stopping": "yellow", "restarting": "yellow", "stopped": "red"}
 
 
@@ -58,7 +58,7 @@ class Top(App[WharfsideError | None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "quit", show=False, priority=False),
-        Binding("slash", "filter", show=False),
+        Binding("slash", "filter", show=False, priority=True),
         Binding("escape", "clear", show=False),
         Binding("space", "pause", show=False),
         Binding("a", "all", show=False),
@@ -78,14 +78,22 @@ class Top(App[WharfsideError | None]):
         self._fleet: Table[NodeRow] = Table(
             NODES, lambda row: row.node.node, _node_tint, id="nodes"
         )
-        self._containers: Table[Row] = Table(CONTAINERS, lambda row: row.place, _tint, id="containers")
+        self._containers: Table[Row] = Table(
+            CONTAINERS, lambda row: row.place, _tint, id="containers"
+        )
+
+        self._entry = Input(
+            id="filter", placeholder="part of a name, NODE/ or KEY=VALUE", compact=True
+        )
+        self._status = Static(id="status", markup=False)
+        self._detail = Static(id="detail", markup=False)
 
     def compose(self) -> ComposeResult:
-        yield Static(id="status", markup=False)
+        yield self._status
         yield self._fleet
         yield self._containers
-        yield Input(id="filter", placeholder="part of a name, NODE/ or KEY=VALUE", compact=True)
-        yield Static(id="detail", markup=False)
+        yield self._entry
+        yield self._detail
         yield Static(HELP, id="keys", markup=False)
 
     def on_mount(self) -> None:
@@ -140,10 +148,9 @@ class Top(App[WharfsideError | None]):
 
     def _tell(self) -> None:
         """The lines of words: above, and below."""
-        self.query_one("#status", Static).update(clean(self._status()))
+        self._status.update(clean(self._words()))
         row = self._containers.current
-        text = "" if row is None else detail(row, time.time_ns())
-        self.query_one("#detail", Static).update(text)
+        self._detail.update("" if row is None else detail(row, time.time_ns()))
 
     def on_table_moved(self) -> None:
         self._tell()
@@ -155,6 +162,10 @@ class Top(App[WharfsideError | None]):
         if isinstance(message.row, NodeRow):
             self._filter_by(f"{message.row.node.node}/")
             self._containers.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the filter a slash is a slash."""
+        return action != "filter" or self.focused is not self._entry
 
     def action_sort(self, column: str) -> None:
         self._look = self._look.by(Sort(column))
@@ -171,10 +182,9 @@ class Top(App[WharfsideError | None]):
         self._paint()
 
     def action_filter(self) -> None:
-        entry = self.query_one("#filter", Input)
-        entry.value = self._look.filter
-        entry.display = True
-        entry.focus()
+        self._entry.value = self._look.filter
+        self._entry.display = True
+        self.screen.set_focus(self._entry)  # at once: the next key is its own already
 
     def action_clear(self) -> None:
         self._filter_by("")
@@ -192,10 +202,10 @@ class Top(App[WharfsideError | None]):
             self._paint()
 
     def _leave_filter(self) -> None:
-        self.query_one("#filter", Input).display = False
+        self._entry.display = False
         self._containers.focus()
 
-    def _status(self) -> str:
+    def _words(self) -> str:
         """What is shown of what, in which order; and what is wrong first."""
         board, look = self._board, self._look
         order = f"{'-' if look.reverse else ''}{look.sort}"
