@@ -18,7 +18,7 @@ from textual.strip import Strip
 from wharfside_client.cli.top.columns import Cell, Layout, R, lay_out
 
 HEAD, CURSOR = Style(bold=True, reverse=True), Style(reverse=True)
-SORTED = Style(bold=True)
+SORTED_HEAD, SORTED = Style(color="cyan"), Style(bold=True)
 
 
 class Table(ScrollView, Generic[R], can_focus=True):
@@ -93,7 +93,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         if y == 0:
-            return self._strip(self._layout.head(), HEAD, Style())
+            return self._strip(self._layout.head(), HEAD, SORTED_HEAD)
         at = y - 1 + self.scroll_offset.y
         if at >= len(self.rows):
             return Strip.blank(self.size.width)

@@ -40,7 +40,13 @@ SORT_KEYS = {
     "g": Sort.AGE,
     "e": Sort.EVENT,
 }
-HELP = "sort: n c m p i(PSI) r s g(age) e  / filter  a all  space pause  tab  q quit"
+KEYS = "sort: n c m p i(PSI) r s g(age) e  / filter  a all  space pause  tab  q quit"
+KEYS_IN_FULL = (
+    "n name  c CPU  m memory  p pids  i PSI  r restarts  s state  g age  e last event  "
+    "/ filter  a all  space pause  tab, enter a node's own  q quit"
+)
+NAMED = 3
+"""So many nodes are named where something is wrong with them."""
 _TINTS = {"paused": "yellow", "stopping": "yellow", "restarting": "yellow", "stopped": "red"}
 
 
@@ -87,6 +93,7 @@ class Top(App[WharfsideError | None]):
         )
         self._status = Static(id="status", markup=False)
         self._detail = Static(id="detail", markup=False)
+        self._keys = Static(id="keys", markup=False)
 
     def compose(self) -> ComposeResult:
         yield self._status
@@ -94,7 +101,7 @@ class Top(App[WharfsideError | None]):
         yield self._containers
         yield self._entry
         yield self._detail
-        yield Static(HELP, id="keys", markup=False)
+        yield self._keys
 
     def on_mount(self) -> None:
         self._containers.focus()
@@ -150,6 +157,7 @@ class Top(App[WharfsideError | None]):
         """The lines of words: above, and below."""
         self._status.update(clean(self._words()))
         row = self._containers.current
+        self._keys.update(KEYS if self.size.width < len(KEYS_IN_FULL) else KEYS_IN_FULL)
         self._detail.update("" if row is None else detail(row, time.time_ns()))
 
     def on_table_moved(self) -> None:
@@ -211,7 +219,9 @@ class Top(App[WharfsideError | None]):
         order = f"{'-' if look.reverse else ''}{look.sort}"
         parts = ["PAUSED"] if self._kept is not None else []
         if self._feed.missing:
-            parts.append(f"no figures of {', '.join(sorted(self._feed.missing))}")
+            named = sorted(self._feed.missing)
+            more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            parts.append(f"no figures of {', '.join(named[:NAMED])}{more}")
         if self._feed.cut:
             parts.append(f"{self._feed.cut} too many to ask")
         up = sum(node.standing == "up" for node in board.nodes)
