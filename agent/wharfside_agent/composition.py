@@ -242,6 +242,7 @@ class Parts:
             projections=self.projections,
             snapshots=self.snapshots,
             info=self.presence.info,
+            machine_usage=self.machine.usage,
             cgroup_of=self.cgroup_of,
             bundle_of=self.bundle_of,
         )

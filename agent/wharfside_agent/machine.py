@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,20 +24,25 @@ from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_agent.watchers.ooms import CgroupOoms
-from wharfside_agent.watchers.stats import CgroupStats
+from wharfside_agent.watchers.stats import CgroupStats, read_machine
 from wharfside_agent.watchers.subreaper import become_subreaper
 from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.stats import Usage
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`delegated` is the cgroup path below which everything of this node lies."""
+    """`delegated` is the cgroup path below which everything of this node lies.
+
+    `usage` reads the figures of the machine as a whole.
+    """
 
     runtime: Runtime
     ground: Ground
     delegated: str
+    usage: Callable[[], Usage]
 
 
 def delegated_here(settings: Settings) -> tuple[CgroupMounts, str]:
@@ -79,4 +85,4 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         stats=CgroupStats(),
     )
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
-    return Machine(Driver(kit, probed), ground, delegated)
+    return Machine(Driver(kit, probed), ground, delegated, read_machine)

@@ -38,11 +38,16 @@ class WatchedNode:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All of the fleet, complete up to the event `seq` of the stream; always the first item."""
+    """All of the fleet, complete up to the event `seq` of the stream; always the first item.
+
+    `last`: the last event of each container, also of those that change nothing of it (`oom`,
+    an exec); none where the stream has forgotten it.
+    """
 
     seq: int
     nodes: Mapping[str, WatchedNode] = field(default_factory=dict)
     containers: Mapping[Place, ContainerProjection] = field(default_factory=dict)
+    last: Mapping[Place, Event] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from wharfside_protocol.commands import (
 )
 from wharfside_protocol.errors import DeadlineExceeded
 from wharfside_protocol.records import Record
-from wharfside_protocol.specs import Limits, ProcessSpec
+from wharfside_protocol.specs import Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.views import ContainerDetails, ProcessView
 
@@ -67,6 +67,7 @@ class ContainerOps:
         id: str | None = None,
         wait: bool = True,
         limit_s: float | None = None,
+        io: Io | None = None,
         **options: Unpack[Options],
     ) -> ExecValue:
         """Runs a process in a running container.
@@ -76,7 +77,14 @@ class ContainerOps:
         """
         if wait and not options.get("durable"):
             options.setdefault("timeout_s", EXEC_S)
-        args = ExecArgs(container=container, process=process, exec=id, wait=wait, timeout_s=limit_s)
+        args = ExecArgs(
+            container=container,
+            process=process,
+            io=io or Io(),
+            exec=id,
+            wait=wait,
+            timeout_s=limit_s,
+        )
         return await self._call("exec", args, ExecValue, options)
 
     async def signal(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
+from msgspec.structs import replace
+
 from wharfside_client.bus import Bus
 from wharfside_client.calls import Options, make_command, send
 from wharfside_client.containers import ContainerOps
@@ -28,6 +30,8 @@ from wharfside_protocol.commands import (
     NoArgs,
     Pong,
     UndrainValue,
+    UsageArgs,
+    UsageValue,
 )
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
@@ -44,6 +48,7 @@ DRAIN_ANSWER_S = 30.0
 COMMANDS_PAGE = 200
 RESUME_S = 30.0
 """So long a session that goes on waits for an agent that is started again."""
+USAGE_PAGE = 500
 
 
 class Node(ContainerOps):
@@ -174,6 +179,29 @@ class Node(ContainerOps):
             after = page.next
             if after is None:
                 return found
+
+    async def usage(
+        self,
+        containers: Sequence[str] | None = None,
+        *,
+        labels: Labels | None = None,
+        **options: Unpack[Options],
+    ) -> UsageValue:
+        """The node's own figures and those of many containers, for a live table.
+
+        Of all that live where `containers` is left out; whoever does not live is not told.
+        """
+        named = None if containers is None else list(containers[:USAGE_PAGE])
+        args = UsageArgs(containers=named, labels=labels or {}, limit=USAGE_PAGE)
+        value = await self._call("usage", args, UsageValue, options)
+        found, rest = list(value.containers), list(containers or ())[USAGE_PAGE:]
+        while rest or value.next is not None:
+            args = replace(args, after=value.next)
+            if value.next is None:
+                args, rest = replace(args, containers=rest[:USAGE_PAGE]), rest[USAGE_PAGE:]
+            value = await self._call("usage", args, UsageValue, options)
+            found += value.containers
+        return replace(value, containers=found)
 
     async def result(self, command: str, **options: Unpack[Options]) -> CommandState:
         """What became of a command; of a durable one also from the stream, without its node."""

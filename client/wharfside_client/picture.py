@@ -28,6 +28,7 @@ from wharfside_client.folding import (
     fold_event,
     fold_projection,
     needs_history,
+    stamp,
 )
 from wharfside_protocol.events import Event
 from wharfside_protocol.states import ContainerState
@@ -74,12 +75,18 @@ class Picture:
         self._entries: dict[Place, Entry] = {}
         self._graves: dict[Place, None] = {}
         self._containers: dict[Place, ContainerProjection] = {}
+        self._last: dict[Place, Event] = {}
         self._nodes: dict[str, WatchedNode] = {}
 
     @property
     def state(self) -> State:
         """A view that goes with the picture; `copied` for one that stays."""
-        return State(self.seq, MappingProxyType(self._nodes), MappingProxyType(self._containers))
+        return State(
+            self.seq,
+            MappingProxyType(self._nodes),
+            MappingProxyType(self._containers),
+            MappingProxyType(self._last),
+        )
 
     def entry(self, place: Place) -> Entry:
         return self._entries.get(place, Entry())
@@ -96,7 +103,16 @@ class Picture:
         if event.container is None or not self._wanted.wanted(event):
             return []
         place = Place(event.node, event.container)
-        return self._set(place, fold_event(self.entry(place), event, seq), now_s)
+        changes = self._set(place, fold_event(self.entry(place), event, seq), now_s)
+        self.remember({place: event})
+        return changes
+
+    def remember(self, events: Mapping[Place, Event]) -> None:
+        """Last events of containers that are there; an older one changes nothing."""
+        for place, event in events.items():
+            known = self._last.get(place)
+            if place in self._containers and (known is None or stamp(known) <= stamp(event)):
+                self._last[place] = event
 
     def projection(self, told: ContainerProjection, now_s: float) -> list[ContainerChange]:
         place = Place(told.node, told.container)
@@ -164,6 +180,7 @@ class Picture:
             self._graves.pop(place, None)
         else:
             self._containers.pop(place, None)
+            self._last.pop(place, None)
             self._bury(place)
         return changes
 
@@ -174,13 +191,13 @@ class Picture:
             self._drop(next(iter(self._graves)))
 
     def _drop(self, place: Place) -> None:
-        for known in (self._entries, self._graves, self._containers, self.ahead):
+        for known in (self._entries, self._graves, self._containers, self._last, self.ahead):
             known.pop(place, None)
 
 
 def copied(state: State) -> State:
     """`state` as it is now, for somebody who keeps it."""
-    return State(state.seq, dict(state.nodes), dict(state.containers))
+    return State(state.seq, dict(state.nodes), dict(state.containers), dict(state.last))
 
 
 def _said(info: NodeInfo) -> NodeInfo:

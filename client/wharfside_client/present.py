@@ -39,6 +39,7 @@ class Present:
         events, nodes_at, containers_at: where to follow on in the stream and the buckets.
         nodes: each node's presence with the server's time of it.
         views: deleted ones are among them, as far as they are remembered.
+        last: the last event of a container, as far as it was read.
     """
 
     events: Cursor
@@ -46,6 +47,7 @@ class Present:
     containers_at: Cursor = field(default_factory=lambda: Cursor(0))
     nodes: list[tuple[NodeInfo, str]] = field(default_factory=list)
     views: dict[Place, ContainerProjection] = field(default_factory=dict)
+    last: dict[Place, Event] = field(default_factory=dict)
 
 
 def nodes_source(subjects: Subjects, wanted: WatchFilter) -> Source:
@@ -172,8 +174,10 @@ class Reader:
             async with turn:
                 view = present.views.get(place)
                 last = await self.last_event(place)
-                if last is not None and (view is None or stamp(last[1]) > stamp(view)):
-                    view = await self.history(place, view)
+                if last is not None:
+                    present.last[place] = last[1]
+                    if view is None or stamp(last[1]) > stamp(view):
+                        view = await self.history(place, view)
                 if view is not None:
                     present.views[place] = view
 

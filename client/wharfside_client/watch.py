@@ -179,6 +179,7 @@ class Watch:
         self._picture.seq = present.events.last
         changes += self._picture.keep_nodes(info.node for info, _ in present.nodes)
         changes += self._picture.replace(present.views, time.monotonic())
+        self._picture.remember(present.last)
         return changes
 
     def _follow(self, present: Present) -> None:

@@ -26,7 +26,7 @@ from wharfside_protocol.records import (
 )
 from wharfside_protocol.specs import ContainerSpec, HostPath, Io, Limits, ProcessSpec, Signal
 from wharfside_protocol.states import INIT, ContainerState
-from wharfside_protocol.stats import Stats
+from wharfside_protocol.stats import Stats, Usage
 from wharfside_protocol.views import (
     ContainerDetails,
     ContainerView,
@@ -276,6 +276,31 @@ class StatsValue(Standing, frozen=True, kw_only=True):
     stats: Stats
 
 
+class UsageArgs(Record, frozen=True, kw_only=True):
+    """Of these containers (of none, of an empty list), or of all that live; by `labels`, too.
+
+    A name that is not here, or does not live, is left out of the answer. `after` pages on:
+    the `next` of the page before.
+    """
+
+    containers: Annotated[list[Name], msgspec.Meta(max_length=1000)] | None = None
+    labels: Labels = {}
+    after: Name | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 500
+
+
+class ContainerUsage(Standing, frozen=True, kw_only=True):
+    usage: Usage
+
+
+class UsageValue(Record, frozen=True, kw_only=True):
+    """`node` is the whole machine's; `next` is the `after` of the next page, absent on the last."""
+
+    node: Usage
+    containers: list[ContainerUsage] = []
+    next: Name | None = None
+
+
 class ResyncValue(Record, frozen=True, kw_only=True):
     """`names` projections are put again, those of known deleted containers too."""
 
@@ -411,6 +436,7 @@ OPS: Mapping[str, Op] = _table(
     Op("inspect", InspectArgs, ContainerDetails, changes=False, lane=False),
     Op("list-processes", ContainerArgs, ProcessesValue, changes=False, lane=False),
     Op("stats", ContainerArgs, StatsValue, changes=False, lane=False),
+    Op("usage", UsageArgs, UsageValue, changes=False, lane=False),
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),

@@ -70,3 +70,22 @@ class Stats(Record, frozen=True, kw_only=True):
     cpu_pressure: Pressure | None = None
     memory_pressure: Pressure | None = None
     io_pressure: Pressure | None = None
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """The few figures that a live table wants of a container, or of a whole node.
+
+    `uptime_us`: the node's clock since its boot when they were read; two samples of `cpu_us`
+    over it are what is used now. Stalls: percent of the last 10 s in which some task waited
+    for it (PSI's `some avg10`); of a container with cgroup v2 only.
+    """
+
+    uptime_us: Counter
+    cpu_us: Counter | None = None
+    memory_bytes: Counter | None = None
+    memory_limit_bytes: Counter | None = None
+    pids: Counter | None = None
+    pids_limit: Counter | None = None
+    cpu_stalled: float | None = None
+    memory_stalled: float | None = None
+    io_stalled: float | None = None

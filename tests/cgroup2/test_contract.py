@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.contract.test_control import (
     test_a_frozen_one_can_be_killed,
+    test_a_usage_is_the_short_form_of_the_stats,
     test_oom_of_a_child_is_told_and_is_not_inits_end,
     test_oom_of_init_is_told_and_proven,
     test_ooms_that_were_told_before_are_not_told_again,
@@ -32,6 +33,7 @@ __all__ = [
     "test_a_frozen_one_can_be_killed",
     "test_a_killed_monitor_is_told_and_the_exit_is_exact",
     "test_a_new_life_tells_what_ended_meanwhile",
+    "test_a_usage_is_the_short_form_of_the_stats",
     "test_delete_ends_what_is_frozen",
     "test_oom_of_a_child_is_told_and_is_not_inits_end",
     "test_oom_of_init_is_told_and_proven",
@@ -61,6 +63,10 @@ async def test_pressure_is_in_the_stats(crun: World) -> None:
     pressures = (stats.cpu_pressure, stats.memory_pressure, stats.io_pressure)
     for pressure in pressures:
         assert pressure is not None and 0 <= pressure.some.avg10 <= 100
+    usage = container.usage()
+    assert usage is not None
+    stalls = (usage.cpu_stalled, usage.memory_stalled, usage.io_stalled)
+    assert all(each is not None and 0 <= each <= 100 for each in stalls)
 
 
 def _cgroup(pid: int) -> str:

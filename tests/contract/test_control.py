@@ -90,6 +90,16 @@ async def test_stats_are_the_cgroups(world: World) -> None:
         assert len(world.kernel.pids(container)) == 1
 
 
+async def test_a_usage_is_the_short_form_of_the_stats(world: World) -> None:
+    container = await world.run(*SLEEP, limits=Limits(memory_bytes=64 * MIB, pids=20))
+    await eventually(lambda: _processes(container) == 1, "init is the user's program")
+    told = container.usage()
+    assert told and told.memory_limit_bytes == 64 * MIB
+    assert told.memory_bytes and told.memory_bytes < 64 * MIB
+    assert (told.pids, told.pids_limit) == (1, 20)
+    assert told.cpu_us and told.uptime_us
+
+
 async def test_stats_count_the_work_that_is_done(real: World) -> None:
     container = await real.run(*SLEEP)
     before = container.stats()
@@ -106,6 +116,7 @@ async def test_stats_of_a_deleted_one_are_not_there(world: World) -> None:
     await bounded(container.delete())
     with pytest.raises(NotFound):
         container.stats()
+    assert container.usage() is None
     assert container.oom_counters() is None
 
 

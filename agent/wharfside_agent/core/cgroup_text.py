@@ -16,12 +16,13 @@ from wharfside_protocol.stats import (
     Pressure,
     PressureLine,
     Stats,
+    Usage,
 )
 
 Texts = Mapping[str, str]
 
-_USER_HZ_US = 10_000
-"""cpuacct.stat counts in USER_HZ, 100 a second in every kernel's ABI."""
+USER_HZ_US = 10_000
+"""cpuacct.stat and /proc/stat count in USER_HZ, 100 a second in every kernel's ABI."""
 
 _NO_LIMIT = 2**62
 """v1 writes a page-rounded 2^63 where there is no limit."""
@@ -45,6 +46,24 @@ V1_FILES: Mapping[str, tuple[str, ...]] = {
     "blkio": (_V1_BYTES, _V1_COUNTS),
     "pids": ("pids.current", "pids.max"),
 }
+
+V1_USAGE: Mapping[str, tuple[str, ...]] = {
+    "cpuacct": (V1_CPU,),
+    "memory": ("memory.usage_in_bytes", "memory.limit_in_bytes"),
+    "pids": ("pids.current", "pids.max"),
+}
+"""What a usage is made of: a quarter of the files, and none that the kernel has to sum up."""
+
+V2_USAGE = (
+    V2_CPU,
+    "memory.current",
+    "memory.max",
+    "pids.current",
+    "pids.max",
+    "cpu.pressure",
+    "memory.pressure",
+    "io.pressure",
+)
 
 V2_FILES = (
     "cpu.stat",
@@ -91,6 +110,29 @@ def v1_stats(texts: Texts, timestamp: str) -> Stats:
         io=_v1_io(texts),
         pids=_pids(texts),
     )
+
+
+def usage(texts: Texts, uptime_us: int) -> Usage:
+    """Of V1_USAGE or V2_USAGE."""
+    memory = _v1_memory(texts) if "memory.usage_in_bytes" in texts else _v2_memory(texts)
+    pids = _pids(texts)
+    return Usage(
+        uptime_us=uptime_us,
+        cpu_us=cpu_usage_us(texts),
+        memory_bytes=memory.usage_bytes if memory else None,
+        memory_limit_bytes=memory.limit_bytes if memory else None,
+        pids=pids.current if pids else None,
+        pids_limit=pids.limit if pids else None,
+        cpu_stalled=stalled(texts.get("cpu.pressure", "")),
+        memory_stalled=stalled(texts.get("memory.pressure", "")),
+        io_stalled=stalled(texts.get("io.pressure", "")),
+    )
+
+
+def stalled(text: str) -> float | None:
+    """Percent of the last 10 s in which some task was stalled, of a pressure file."""
+    pressure = parse_pressure(text)
+    return None if pressure is None else pressure.some.avg10
 
 
 def parse_flat(text: str) -> dict[str, int]:
@@ -157,7 +199,7 @@ def _v1_cpu(texts: Texts) -> CpuStats | None:
 
 
 def _ticks_us(ticks: int | None) -> int | None:
-    return None if ticks is None else ticks * _USER_HZ_US
+    return None if ticks is None else ticks * USER_HZ_US
 
 
 def _v2_memory(texts: Texts) -> MemoryStats | None:

@@ -21,6 +21,7 @@ from wharfside_agent.services.restarts import Restarts
 from wharfside_agent.services.sessions import Sessions
 from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
+from wharfside_protocol.stats import Usage
 from wharfside_protocol.views import NodeInfo
 
 
@@ -42,6 +43,8 @@ class Node:
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]
+    machine_usage: Callable[[], Usage]
+    """The whole machine's figures."""
     cgroup_of: Callable[[str], str]
     """The cgroup path of an incarnation."""
     bundle_of: Callable[[str, int], str]

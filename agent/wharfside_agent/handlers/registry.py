@@ -27,6 +27,7 @@ from wharfside_agent.handlers.signals import signal_process
 from wharfside_agent.handlers.start import start
 from wharfside_agent.handlers.stop import stop
 from wharfside_agent.handlers.update import update
+from wharfside_agent.handlers.usage import usage
 from wharfside_agent.handlers.wait import wait
 from wharfside_agent.services.runner import HandlerFunction
 
@@ -38,6 +39,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "inspect": inspect,
         "list-processes": list_processes,
         "stats": stats,
+        "usage": usage,
         "wait": wait,
         "result": result,
         "commands": commands,

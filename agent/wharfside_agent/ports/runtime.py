@@ -14,7 +14,7 @@ from wharfside_agent.ports.io import Source
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
 from wharfside_protocol.commands import Output, TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
-from wharfside_protocol.stats import Stats
+from wharfside_protocol.stats import Stats, Usage
 from wharfside_protocol.views import RuntimeInfo
 
 
@@ -250,6 +250,10 @@ class Container(Protocol):
 
     def stats(self) -> Stats:
         """Raises NotFound: its cgroup is gone."""
+        ...
+
+    def usage(self) -> Usage | None:
+        """Its figures for a live table; None where the cgroup is gone."""
         ...
 
     def cpu_us(self) -> int | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from wharfside_agent.core.cgroup_paths import Cgroup
 from wharfside_agent.core.exit_status import Ended as Ended
 from wharfside_protocol.exits import StatusSource
-from wharfside_protocol.stats import Stats
+from wharfside_protocol.stats import Stats, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,10 @@ class StatsReader(Protocol):
         Raises:
             NotFound: the cgroup is gone.
         """
+        ...
+
+    def usage(self, cgroup: Cgroup) -> Usage | None:
+        """The few that a live table wants; None: the cgroup is gone."""
         ...
 
     def cpu_us(self, cgroup: Cgroup) -> int | None:

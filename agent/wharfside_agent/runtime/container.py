@@ -29,7 +29,7 @@ from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.specs import Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
-from wharfside_protocol.stats import Stats
+from wharfside_protocol.stats import Stats, Usage
 
 
 class RunContainer:
@@ -184,6 +184,9 @@ class RunContainer:
 
     def stats(self) -> Stats:
         return self._kit.stats.read(self._cgroup)
+
+    def usage(self) -> Usage | None:
+        return self._kit.stats.usage(self._cgroup)
 
     def cpu_us(self) -> int | None:
         return self._kit.stats.cpu_us(self._cgroup)

@@ -23,7 +23,7 @@ from wharfside_protocol.errors import Invalid, NotFound, RuntimeFailed, Unsuppor
 from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
-from wharfside_protocol.stats import CpuStats, MemoryStats, PidsStats, Stats
+from wharfside_protocol.stats import CpuStats, MemoryStats, PidsStats, Stats, Usage
 from wharfside_protocol.times import to_timestamp
 from wharfside_protocol.views import RuntimeInfo
 
@@ -154,6 +154,19 @@ class FakeContainer:
             cpu=CpuStats(usage_us=1),
             memory=MemoryStats(usage_bytes=4096, limit_bytes=limits.memory_bytes),
             pids=PidsStats(current=alive, limit=limits.pids),
+        )
+
+    def usage(self) -> Usage | None:
+        if self._id not in self._machine.bodies:
+            return None
+        told = self.stats()
+        return Usage(
+            uptime_us=1,
+            cpu_us=1,
+            memory_bytes=4096,
+            memory_limit_bytes=self.body.limits.memory_bytes,
+            pids=told.pids.current if told.pids else None,
+            pids_limit=self.body.limits.pids,
         )
 
     def cpu_us(self) -> int | None:

@@ -1,24 +1,34 @@
-"""Reads a cgroup's figures: some twenty small files, about half a millisecond."""
+"""Reads a cgroup's figures: some twenty small files, about half a millisecond.
+
+A usage, for live tables, is a quarter of it.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from wharfside_agent.core.cgroup_paths import Cgroup
 from wharfside_agent.core.cgroup_text import (
     V1_CPU,
     V1_FILES,
+    V1_USAGE,
     V2_CPU,
     V2_FILES,
+    V2_USAGE,
     cpu_usage_us,
+    usage,
     v1_stats,
     v2_stats,
 )
+from wharfside_agent.core.proc_text import MACHINE_FILES, machine_usage
 from wharfside_agent.watchers.oom_counters import read_text
 from wharfside_protocol.errors import NotFound
-from wharfside_protocol.stats import Stats
+from wharfside_protocol.stats import Stats, Usage
 from wharfside_protocol.times import to_timestamp
+
+PROC = Path("/proc")
 
 
 class CgroupStats:
@@ -28,14 +38,15 @@ class CgroupStats:
         self._now = now
 
     def read(self, cgroup: Cgroup) -> Stats:
-        files = V1_FILES.items() if cgroup.version == "v1" else [("unified", V2_FILES)]
-        texts: dict[str, str] = {}
-        for controller, names in files:
-            texts.update(_read(cgroup, controller, names))
+        texts = _read(cgroup, V1_FILES, V2_FILES)
         if not texts:
             raise NotFound(f"cgroup {cgroup.path} is gone: its container is over")
         parse = v1_stats if cgroup.version == "v1" else v2_stats
         return parse(texts, to_timestamp(self._now()))
+
+    def usage(self, cgroup: Cgroup) -> Usage | None:
+        texts = _read(cgroup, V1_USAGE, V2_USAGE)
+        return usage(texts, _uptime_us()) if texts else None
 
     def cpu_us(self, cgroup: Cgroup) -> int | None:
         controller, name = ("cpuacct", V1_CPU) if cgroup.version == "v1" else ("cpu", V2_CPU)
@@ -44,9 +55,26 @@ class CgroupStats:
         return None if text is None else cpu_usage_us({name: text})
 
 
-def _read(cgroup: Cgroup, controller: str, names: Iterable[str]) -> dict[str, str]:
-    folder = cgroup.folder(controller)
-    if folder is None:
-        return {}
+def read_machine() -> Usage:
+    """The whole machine's."""
+    return machine_usage(_texts(PROC, MACHINE_FILES), _uptime_us())
+
+
+def _read(cgroup: Cgroup, v1: Mapping[str, Iterable[str]], v2: Iterable[str]) -> dict[str, str]:
+    """The files of a cgroup in its version, by name, as far as they are there."""
+    files = v1.items() if cgroup.version == "v1" else [("unified", v2)]
+    texts: dict[str, str] = {}
+    for controller, names in files:
+        folder = cgroup.folder(controller)
+        if folder is not None:
+            texts |= _texts(folder, names)
+    return texts
+
+
+def _texts(folder: Path, names: Iterable[str]) -> dict[str, str]:
     texts = {name: read_text(folder / name) for name in names}
     return {name: text for name, text in texts.items() if text is not None}
+
+
+def _uptime_us() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000

@@ -9,6 +9,7 @@ import typer
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import LaneFlags, ProcessFlags
+from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
 from wharfside_client.cli.lane import or_posted, tell_made
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_process
@@ -26,6 +27,8 @@ async def exec_(
     target: OneTarget,
     words: Words,
     process: ProcessFlags,
+    streams: TtyFlags,
+    flags: AttachFlags,
     lane: LaneFlags,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
     limit: Annotated[
@@ -38,12 +41,25 @@ async def exec_(
         str | None, typer.Option("--id", parser=parse.name, help="A name for the process")
     ] = None,
 ) -> int:
-    """Run a command in a running container; print its output, exit as it did."""
-    spec = make_process(words, process)
+    """Run a command in a running container; pass its output and our input on, exit as it did.
+
+    With --json or --durable its output is told at its end, up to 64 KiB of each stream.
+    """
+    at_its_end = session.output.json or lane.durable or lane.no_wait
+    if streams.any and at_its_end and not detach:
+        raise typer.BadParameter("-i and -t need a session: leave out --durable and --json, or -d")
+    spec = make_process(words, process, tty=streams.tty)
+    io = make_io(streams, LogFlags(), once=not detach)
     async with session.connect() as w:
-        options = lane.options(session.options)
-        working = w.node(target.node).exec(
-            target.container, spec, id=id, wait=not detach, limit_s=limit, **options
+        node, options = w.node(target.node), lane.options(session.options)
+        if not (detach or at_its_end):
+            from wharfside_client.cli import running
+            from wharfside_client.cli.foreground import Foreground
+
+            front = Foreground.of(session, node, target, flags, io, id or running.new_exec())
+            return await running.exec_(front, spec, io, limit, options)
+        working = node.exec(
+            target.container, spec, id=id, wait=not detach, limit_s=limit, io=io, **options
         )
         done = await or_posted(working, lane)
     if isinstance(done, dict):
@@ -54,7 +70,7 @@ async def exec_(
     elif detach:
         session.output.line(done.process)
     else:
-        from wharfside_client.cli.foreground import show
+        from wharfside_client.cli.at_end import show
 
         show(session, done.output)
     return exitcodes.OK if detach else exitcodes.of_exit(done.exit)

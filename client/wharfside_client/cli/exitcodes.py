@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 OK, REFUSED, USAGE = 0, 1, 2
 OURS, NOT_RUNNABLE, NO_COMMAND = 125, 126, 127
 INTERRUPTED = 130
+READER_GONE = 141
 
 # the words of crun 1.8-1.21 and runc 1.1-1.3
 _NO_COMMAND = re.compile(

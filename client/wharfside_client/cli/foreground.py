@@ -1,121 +1,150 @@
-"""A container in the foreground: signals go to it, its output and exit code come back."""
+"""A process in the foreground: its output as it comes, its input, its signals, its exit code."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wharfside_client.cli import exitcodes
-from wharfside_client.cli.parse import Target
-from wharfside_client.cli.session import Session
+from wharfside_client.cli.coupling import STDIN, STDOUT, Coupling, Parting, Remote, first
+from wharfside_client.cli.errors import NoTerminal
+from wharfside_client.cli.signals import LEAVING, Signals
+from wharfside_client.cli.terminal import size_of
+from wharfside_client.errors import SessionLost
 from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.states import INIT
 
 if TYPE_CHECKING:
-    from wharfside_client.calls import Options
+    from wharfside_client.cli.ioflags import AttachFlags
+    from wharfside_client.cli.parse import Target
+    from wharfside_client.cli.session import Session
     from wharfside_client.node import Node
-    from wharfside_protocol.commands import CreateArgs, Output, WaitValue
+    from wharfside_protocol.commands import TerminalSize
+    from wharfside_protocol.exits import ExitStatus
+    from wharfside_protocol.specs import Io
 
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_S = 5.0
 
 
-async def run_in_foreground(
-    session: Session, node: Node, where: Target, args: CreateArgs, options: Options
-) -> int:
-    """Runs a container, waits for its end, prints its output and returns its exit code.
+@dataclass(frozen=True, slots=True)
+class Foreground:
+    """A container's process, and what of ours is coupled to it.
 
-    The first SIGINT, SIGTERM or SIGHUP goes to the container, also when it comes before
-    the container is there; the second one leaves it alone.
+    Attributes:
+        stdin: what comes on our stdin goes to it.
+        tty: it has a terminal; ours is raw then, where `stdin`.
     """
-    with _Signals() as signals:
-        working = asyncio.ensure_future(
-            _make_and_wait(session, node, where, args, signals, options)
-        )
-        signals.on_second(working.cancel)
+
+    session: Session
+    node: Node
+    where: Target
+    flags: AttachFlags
+    stdin: bool
+    tty: bool
+    process: str = INIT
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        node: Node,
+        where: Target,
+        flags: AttachFlags,
+        io: Io,
+        process: str = INIT,
+    ) -> Foreground:
+        """Of a process that is to be made, with the streams that it is given."""
+        return cls(session, node, where, flags, io.stdin, io.tty, process)
+
+    def check(self) -> None:
+        """
+        Raises:
+            NoTerminal: a terminal elsewhere cannot be typed into from what is none.
+        """
+        if self.stdin and self.tty and not os.isatty(STDIN):
+            raise NoTerminal(
+                "stdin is no terminal here, and the process has one: leave out -t where it is "
+                "made, or pass nothing on (no -i, or --no-stdin)"
+            )
+
+    @property
+    def size(self) -> TerminalSize | None:
+        """Of our terminal; None where the process has none, or we."""
+        return (size_of(STDIN) or size_of(STDOUT)) if self.tty else None
+
+    @property
+    def back(self) -> str:
+        """The command that comes back to it."""
+        process = "" if self.process == INIT else f"--process {self.process} "
+        return f"wharfside attach {process}{self.where}"
+
+    async def hold(self, work: Callable[[Signals], Coroutine[None, None, Parting]]) -> int:
+        """`work`, unless a signal leaves the process before; our exit status.
+
+        Raises:
+            SessionLost: the agent has gone; how to come back is told with it.
+            WharfsideError: what else `work` raises.
+        """
+        with Signals(proxy=self.flags.sig_proxy and not self.tty) as signals:
+            try:
+                parting = await first(work(signals), _left(signals))
+            except SessionLost as error:
+                words = f"{error.message}; {self.where} goes on: come back with `{self.back}`"
+                raise SessionLost(words, **error.details) from error
+        return self._part(parting or Parting())
+
+    async def couple(
+        self, remote: Remote, signals: Signals, begin: Callable[[], Awaitable[object]] | None = None
+    ) -> Parting:
+        """Until the process ends or is left; `begin` lets it run, once all is coupled.
+
+        Raises:
+            WharfsideError: the session cannot go on, or what `begin` raises.
+        """
+        coupled = Coupling(remote, stdin=self.stdin, tty=self.tty, keys=self.flags.detach_keys)
+        with coupled:
+            if begin is not None:
+                await begin()
+            return await first(coupled.run(), self.pass_signals(signals)) or Parting()
+
+    async def pass_signals(self, signals: Signals) -> None:
+        """Passes on what comes, for ever."""
+        while True:
+            await self._pass_on(await signals.next())
+
+    async def _pass_on(self, number: signal.Signals) -> None:
+        if number in LEAVING:
+            self.session.output.warn(
+                f"{number.name} goes to {self.where}; once more leaves it running"
+            )
         try:
-            ended = await working
-        except asyncio.CancelledError:
-            session.output.warn(f"{where} is left running; see `wharfside wait {where}`")
-            return exitcodes.INTERRUPTED
-    _tell(session, where, ended)
-    if args.restart is not None and args.restart.policy != "no":
-        session.output.warn(
-            f"{where} has the restart policy {args.restart.policy}: it may run again; "
-            f"`wharfside stop {where}` ends that"
-        )
-    return exitcodes.of_exit(ended.exit)
+            await self.node.signal(
+                self.where.container, number.name, process=self.process, timeout_s=SIGNAL_S
+            )
+        except WharfsideError as error:
+            self.session.output.error(error)
+
+    def _part(self, parting: Parting) -> int:
+        output = self.session.output
+        if parting.detached:
+            output.warn(f"detached: {self.where} goes on; come back with `{self.back}`")
+            return exitcodes.OK
+        if parting.left is not None:
+            output.warn(f"{self.where} is left as it is; come back with `{self.back}`")
+            return 128 + parting.left
+        tell_unknown(self.session, self.where, parting.exit)
+        return exitcodes.of_exit(parting.exit)
 
 
-async def _make_and_wait(
-    session: Session,
-    node: Node,
-    where: Target,
-    args: CreateArgs,
-    signals: _Signals,
-    options: Options,
-) -> WaitValue:
-    made = await node.run(args, **options)
-    forwarding = asyncio.create_task(_forward(session, node, where, signals))
-    try:
-        return await node.wait(where.container, incarnation=made.incarnation, output=True)
-    finally:
-        forwarding.cancel()
-
-
-def show(session: Session, output: Output | None) -> None:
-    """A process's captured output, byte for byte, and what is missing of it."""
-    if output is None:
-        return
-    session.output.streams(output.stdout, output.stderr)
-    for name in ("stdout", "stderr"):
-        if getattr(output, f"{name}_truncated"):
-            session.output.warn(f"{name} goes on; only its head is kept in a result")
-
-
-def _tell(session: Session, where: Target, ended: WaitValue) -> None:
-    if session.output.json:
-        session.output.document(ended)
-        return
-    show(session, ended.output)
-    if ended.exit is not None and not ended.exit.status_known:
-        because = ended.exit.unknown_because or ended.exit.reason
+def tell_unknown(session: Session, where: Target, exit_: ExitStatus | None) -> None:
+    """What the exit status alone does not say."""
+    if exit_ is not None and not exit_.status_known:
+        because = exit_.unknown_because or exit_.reason
         session.output.warn(f"how {where} ended cannot be known: {because}")
 
 
-class _Signals:
-    """The signals that come while it is open, instead of their default effect."""
-
-    def __init__(self) -> None:
-        self.first: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
-        self._second: Callable[[], object] | None = None
-
-    def __enter__(self) -> _Signals:
-        loop = asyncio.get_running_loop()
-        for number in FORWARDED:
-            loop.add_signal_handler(number, self._came, number)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in FORWARDED:
-            loop.remove_signal_handler(number)
-
-    def on_second(self, call: Callable[[], object]) -> None:
-        self._second = call
-
-    def _came(self, number: signal.Signals) -> None:
-        if not self.first.done():
-            self.first.set_result(number)
-        elif self._second is not None:
-            self._second()
-
-
-async def _forward(session: Session, node: Node, where: Target, signals: _Signals) -> None:
-    number = await signals.first
-    session.output.warn(f"{number.name} goes to {where}; once more leaves it running")
-    try:
-        await node.signal(where.container, number.name, timeout_s=SIGNAL_S)
-    except WharfsideError as error:
-        session.output.error(error)
+async def _left(signals: Signals) -> Parting:
+    return Parting(left=await signals.left)

@@ -8,12 +8,14 @@ import typer
 
 from wharfside_client.cli import (
     assets,
+    attach,
     commands,
     deadletters,
     drain,
     events,
     exec,
     lifecycle,
+    logs,
     look,
     nodes,
     ps,
@@ -21,6 +23,7 @@ from wharfside_client.cli import (
     run,
 )
 from wharfside_client.cli.command import root
+from wharfside_client.cli.top import command as top
 
 HELP = """Drive the container nodes of a fleet over NATS.
 
@@ -39,8 +42,8 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    modules = (run, exec, ps, lifecycle, look, events, commands, nodes, drain, resync, assets)
-    for module in (*modules, deadletters):
+    modules = (run, exec, attach, logs, ps, top, lifecycle, look, events, commands, nodes)
+    for module in (*modules, drain, resync, assets, deadletters):
         module.register(app)
     return app
 

@@ -7,11 +7,14 @@ import re
 import time
 from typing import NamedTuple
 
+from wharfside_client.cli import keys
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
 _FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_MOST_LINES = 2**53 - 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -80,11 +83,14 @@ def duration(text: str) -> float:
 
 def since(text: str) -> int | str:
     """A sequence of the stream (`1234`), or the time so long ago (`10m`), or an RFC 3339 one."""
+    return int(text) if text.isdecimal() else moment(text)
+
+
+def moment(text: str) -> str:
+    """The time so long ago (`10m`), or an RFC 3339 one."""
     from wharfside_protocol.errors import Invalid
     from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp
 
-    if text.isdecimal():
-        return int(text)
     if "T" in text:
         try:
             from_timestamp(text)
@@ -92,6 +98,20 @@ def since(text: str) -> int | str:
             raise ValueError(error.message) from error
         return text
     return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
+
+
+def tail(text: str) -> int | None:
+    """A number of lines; None for `all`."""
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdecimal()) or int(text) > _MOST_LINES:
+        raise ValueError(f"{text!r}: write a number of lines, or all")
+    return int(text)
+
+
+def detach_keys(text: str) -> bytes:
+    """`ctrl-p,ctrl-q`, as what the keys send; '' for none."""
+    return keys.codes_of(text)
 
 
 def cpu_percent(text: str) -> int:
@@ -154,3 +174,12 @@ def restart(text: str) -> tuple[str, int | None]:
     if not known or (colon and not (policy == "on-failure" and times.isdecimal())):
         raise ValueError(f"{text!r}: write no, always, unless-stopped or on-failure[:times]")
     return policy, int(times) if colon else None
+
+
+def top_sort(text: str) -> str:
+    """A column of `top`."""
+    from wharfside_client.cli.top.board import Sort
+
+    if text not in list(Sort):
+        raise ValueError(f"{text!r} is no column to sort by; there are: {', '.join(Sort)}")
+    return text

@@ -9,6 +9,7 @@ import typer
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import LaneFlags, LimitFlags, ProcessFlags, SpecFlags
+from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
 from wharfside_client.cli.lane import or_posted, tell_made
 from wharfside_client.cli.parse import Place
 from wharfside_client.cli.session import Session
@@ -41,11 +42,14 @@ async def create(
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
+    streams: TtyFlags,
+    log: LogFlags,
     lane: LaneFlags,
 ) -> None:
     """Create a container without starting it."""
     where = make_target(target, spec.name)
-    args = make_args(where.container, words or (), spec, process, limits)
+    io = make_io(streams, log, once=True)
+    args = make_args(where.container, words or (), spec, process, limits, io=io)
     async with session.connect() as w:
         options = lane.options(session.options)
         making = w.node(where.node).create(args, **options)
@@ -61,24 +65,36 @@ async def run(
     spec: SpecFlags,
     process: ProcessFlags,
     limits: LimitFlags,
+    streams: TtyFlags,
+    log: LogFlags,
     lane: LaneFlags,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
     rm: Annotated[bool, typer.Option("--rm", help="Remove it when it has ended")] = False,
+    flags: AttachFlags,
 ) -> int:
-    """Create and start a container; wait for its end, print its output, exit as it did.
+    """Create and start a container; pass its output and our input on, exit as it did.
 
-    Up to 64 KiB of each stream are printed, at the end. 125 to 127 are errors of ours:
-    the node refused, the command cannot be run, there is no such command.
+    125 to 127 are errors of ours: the node refused, the command cannot be run, there is no
+    such command. With --json or --durable its output is told at its end, up to 64 KiB of
+    each stream.
     """
     where = make_target(target, spec.name)
-    args = make_args(where.container, words or (), spec, process, limits, auto_remove=rm)
+    at_its_end = session.output.json or lane.durable or lane.no_wait
+    if streams.any and at_its_end and not detach:
+        raise typer.BadParameter("-i and -t need a session: leave out --durable and --json, or -d")
+    # as docker: stdin of what nobody is attached to stays open for whoever comes
+    io = make_io(streams, log, once=not detach)
+    args = make_args(where.container, words or (), spec, process, limits, io=io, auto_remove=rm)
     async with session.connect() as w:
         node = w.node(where.node)
         options = lane.options(session.options)
         if not detach and not lane.no_wait:
-            from wharfside_client.cli.foreground import run_in_foreground
+            from wharfside_client.cli import at_end, running
+            from wharfside_client.cli.foreground import Foreground
 
-            return await run_in_foreground(session, node, where, args, options)
+            front = Foreground.of(session, node, where, flags, io)
+            run_it = at_end.run if at_its_end else running.run
+            return await run_it(front, args, options)
         made = await or_posted(node.run(args, **options), lane)
     tell_made(session, str(where), made)
     return exitcodes.OK

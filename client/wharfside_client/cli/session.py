@@ -70,11 +70,20 @@ def run(
 
     try:
         return asyncio.run(whole()) or exitcodes.OK
+    except BrokenPipeError:
+        return _reader_gone()
     except WharfsideError as error:
         session.output.error(error)
         return exitcodes.of_error(error, runs=runs)
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
+
+
+def _reader_gone() -> int:
+    """As a program that SIGPIPE ends, after `| head`: in silence."""
+    # Python flushes stdout once more at its end, and would complain
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return exitcodes.READER_GONE
 
 
 def _actor() -> str:

@@ -13,7 +13,7 @@ from wharfside_client.cli.parse import Place, Target
 
 if TYPE_CHECKING:
     from wharfside_protocol.commands import CreateArgs
-    from wharfside_protocol.specs import Limits, ProcessSpec, Restart, User
+    from wharfside_protocol.specs import Io, Limits, ProcessSpec, Restart, User
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ def make_args(
     process: ProcessFlags,
     limits: LimitFlags,
     *,
+    io: Io,
     auto_remove: bool = False,
 ) -> CreateArgs:
     """What `create` and `run` take.
@@ -61,25 +62,27 @@ def make_args(
         rootfs=spec.rootfs,
         bundle=spec.bundle,
         readonly=spec.read_only,
-        env=dict(process.env or ()),
+        env=_environment(process, tty=io.tty),
         cwd=process.workdir,
         user=_user(process),
         mounts=[Mount(source=s, target=t, readonly=ro) for s, t, ro in spec.volume or ()],
         limits=make_limits(limits),
+        io=io,
         labels=dict(spec.label or ()),
         auto_remove=auto_remove,
         **{key: value for key, value in others.items() if value is not None},
     )
 
 
-def make_process(command: Sequence[str], flags: ProcessFlags) -> ProcessSpec:
+def make_process(command: Sequence[str], flags: ProcessFlags, *, tty: bool) -> ProcessSpec:
     """
     Raises:
         typer.BadParameter: a value is out of its bounds.
     """
     from wharfside_client.specs import process
 
-    return _usage(process, command, env=dict(flags.env or ()), cwd=flags.workdir, user=_user(flags))
+    env = _environment(flags, tty=tty)
+    return _usage(process, command, env=env, cwd=flags.workdir, user=_user(flags))
 
 
 def make_limits(flags: LimitFlags) -> Limits | None:
@@ -123,6 +126,11 @@ def _restart(policy: Any, max_retries: int | None) -> Restart:
     from wharfside_protocol.specs import Restart
 
     return checked(Restart(policy=policy, max_retries=max_retries))
+
+
+def _environment(flags: ProcessFlags, *, tty: bool) -> dict[str, str]:
+    """As docker: what has a terminal is told which kind, the one that every image knows."""
+    return {**({"TERM": "xterm"} if tty else {}), **dict(flags.env or ())}
 
 
 def _user(flags: ProcessFlags) -> User | None:

@@ -38,6 +38,12 @@ GOOD: list[tuple[Callable[[str], Any], str, Any]] = [
     (parse.restart, "on-failure:3", ("on-failure", 3)),
     (parse.since, "1234", 1234),
     (parse.since, "2026-01-31T09:00:00Z", "2026-01-31T09:00:00Z"),
+    (parse.moment, "2026-01-31T09:00:00Z", "2026-01-31T09:00:00Z"),
+    (parse.tail, "all", None),
+    (parse.tail, "0", 0),
+    (parse.tail, "100", 100),
+    (parse.detach_keys, "ctrl-p,ctrl-q", b"\x10\x11"),
+    (parse.detach_keys, "", b""),
 ]
 
 BAD: list[tuple[Callable[[str], Any], str]] = [
@@ -65,6 +71,11 @@ BAD: list[tuple[Callable[[str], Any], str]] = [
     (parse.restart, "always:3"),
     (parse.since, "yesterday"),
     (parse.since, "2026-13-31T09:00:00Z"),
+    (parse.moment, "now"),
+    (parse.tail, "-1"),
+    (parse.tail, "many"),
+    (parse.tail, "9" * 30),
+    (parse.detach_keys, "ctrl-P"),
 ]
 
 

@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 
 from wharfside_agent.core.cgroup_mounts import parse_cgroup_mounts
-from wharfside_agent.core.cgroup_text import parse_number, parse_pressure, v1_stats, v2_stats
-from wharfside_agent.core.proc_text import parse_stat
+from wharfside_agent.core.cgroup_text import (
+    V1_USAGE,
+    V2_USAGE,
+    parse_number,
+    parse_pressure,
+    usage,
+    v1_stats,
+    v2_stats,
+)
+from wharfside_agent.core.proc_text import machine_usage, parse_stat
 from wharfside_protocol.errors import Unsupported
 from wharfside_protocol.stats import IoDevice
 
@@ -129,3 +137,44 @@ def test_a_command_may_look_like_the_rest_of_its_line() -> None:
     assert (stat.pid, stat.state, stat.parent, stat.start_time) == (42, "Z", 7, 22)
     with pytest.raises(ValueError, match="not a line"):
         parse_stat("42 (a) R")
+
+
+def test_a_usage_has_what_the_stats_have() -> None:
+    for texts, names, stats in (
+        (V2, set(V2_USAGE), v2_stats(V2, AT)),
+        (V1, {name for of_one in V1_USAGE.values() for name in of_one}, v1_stats(V1, AT)),
+    ):
+        told = usage({name: text for name, text in texts.items() if name in names}, 7)
+        assert stats.cpu and stats.memory and stats.pids
+        assert (told.uptime_us, told.cpu_us) == (7, stats.cpu.usage_us)
+        assert told.memory_bytes == stats.memory.usage_bytes
+        assert told.memory_limit_bytes is None
+        assert (told.pids, told.pids_limit) == (3, 20)
+        pressure = stats.memory_pressure
+        assert told.memory_stalled == (pressure.some.avg10 if pressure else None)
+
+
+def test_a_usage_of_nothing_is_empty() -> None:
+    told = usage({}, 7)
+    assert told.cpu_us is told.memory_bytes is told.pids is told.io_stalled is None
+
+
+MACHINE = {
+    "stat": "cpu  100 20 30 4000 500 6 7 8 90 0\ncpu0 1 2 3 4 5 6 7 8 9 0\nintr 5\n",
+    "meminfo": "MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable: 400 kB\nHugePages_Total: 0\n",
+    "loadavg": "0.20 0.18 0.12 1/80 11206\n",
+    "pressure/io": "some avg10=2.50 avg60=0.25 avg300=0.00 total=123\n",
+}
+
+
+def test_the_machines_usage() -> None:
+    told = machine_usage(MACHINE, 7)
+    assert told.cpu_us == (100 + 20 + 30 + 6 + 7 + 8) * 10_000, "neither idle nor waiting for I/O"
+    assert (told.memory_bytes, told.memory_limit_bytes) == (600 * 1024, 1000 * 1024)
+    assert (told.pids, told.io_stalled, told.cpu_stalled) == (80, 2.5, None)
+
+
+@pytest.mark.parametrize("texts", [{}, {"stat": "intr 5\n", "meminfo": "?", "loadavg": ""}])
+def test_what_a_machine_does_not_tell_is_not_made_up(texts: dict[str, str]) -> None:
+    told = machine_usage(texts, 7)
+    assert told.cpu_us is told.memory_bytes is told.pids is told.cpu_stalled is None

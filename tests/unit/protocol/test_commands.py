@@ -14,12 +14,13 @@ from wharfside_protocol.views import Standing
 
 READS = [
     *("ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result"),
-    *("commands", "resync"),
+    *("commands", "resync", "usage"),
 ]
 IN_A_LANE = ["create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"]
 CHANGES = [*IN_A_LANE, "signal", "drain", "undrain"]
 OF_NO_CONTAINER = {
-    *("ping", "info", "list", "result", "commands", "resync", "cancel", "drain", "undrain")
+    *("ping", "info", "list", "result", "commands", "resync", "cancel", "drain", "undrain"),
+    "usage",
 }
 NEW_WORK = {"create", "start", "run", "exec"}
 

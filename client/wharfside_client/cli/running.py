@@ -1,0 +1,161 @@
+"""What `run`, `exec` and `attach` do in the foreground: which session, and when to begin."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from wharfside_client.cli.foreground import Foreground
+from wharfside_client.session import Request
+from wharfside_protocol.codec import to_plain
+from wharfside_protocol.commands import ExecArgs
+from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.io_frames import BULK_WINDOW, TTY_WINDOW
+
+if TYPE_CHECKING:
+    from wharfside_client.calls import Options
+    from wharfside_client.cli.coupling import Parting
+    from wharfside_client.cli.signals import Signals
+    from wharfside_client.session import Session as Remote
+    from wharfside_protocol.commands import CreateArgs, CreateValue
+    from wharfside_protocol.io_frames import Position
+    from wharfside_protocol.specs import Io, ProcessSpec
+
+
+def new_exec() -> str:
+    """A process id like those that nodes make up, known before the node answers."""
+    return f"exec-{secrets.token_hex(6)}"
+
+
+async def run(front: Foreground, args: CreateArgs, options: Options) -> int:
+    """Creates a container, couples it, then starts it: nothing that it prints is missed.
+
+    Raises:
+        NoTerminal: it has a terminal, and stdin is none.
+        WharfsideError: it cannot be made or started, or the session cannot go on.
+    """
+    front.check()
+    ended = False
+
+    async def work(signals: Signals) -> Parting:
+        nonlocal ended
+        made = await front.node.create(args, **options)
+        async with _session(front, args, made) as remote:
+            parting = await front.couple(remote, signals, lambda: _start(front, args, options))
+        ended = parting.exit is not None
+        return parting
+
+    status = await front.hold(work)
+    if ended:
+        tell_policy(front, args)
+    return status
+
+
+async def exec_(
+    front: Foreground, spec: ProcessSpec, io: Io, limit_s: float | None, options: Options
+) -> int:
+    """Runs another process in a container, coupled before it begins.
+
+    Raises:
+        as `run`
+    """
+    front.check()
+    args = ExecArgs(
+        container=front.where.container,
+        process=spec,
+        io=io,
+        exec=front.process,
+        wait=False,
+        timeout_s=limit_s,
+        size=front.size,
+    )
+
+    async def work(signals: Signals) -> Parting:
+        async with _exec_session(front, args, options) as remote:
+            return await front.couple(remote, signals)
+
+    return await front.hold(work)
+
+
+async def attach(front: Foreground, remote: Remote) -> int:
+    """Couples a process that runs already.
+
+    Raises:
+        as `run`
+    """
+    front.check()
+
+    async def work(signals: Signals) -> Parting:
+        return await front.couple(remote, signals, lambda: _redraw(front, remote))
+
+    return await front.hold(work)
+
+
+def tell_policy(front: Foreground, args: CreateArgs) -> None:
+    """What may yet come of a container that has ended."""
+    policy = args.restart.policy if args.restart is not None else "no"
+    if policy != "no":
+        front.session.output.warn(
+            f"{front.where} has the restart policy {policy}: it may run again; "
+            f"`wharfside stop {front.where}` ends that"
+        )
+
+
+async def _start(front: Foreground, args: CreateArgs, options: Options) -> None:
+    try:
+        await front.node.start(args.container, **options)
+    except WharfsideError:
+        if args.auto_remove:
+            with contextlib.suppress(WharfsideError):
+                await front.node.delete(args.container, force=True)
+        raise
+
+
+def _session(front: Foreground, args: CreateArgs, made: CreateValue) -> Remote:
+    """Its log, which outlives the process and the agent; the process itself where needed."""
+    node, io = front.node, args.io
+    if io.log and not (io.stdin or io.tty):
+        return node.session("logs", _log_of(front, made.incarnation, made.run), resume=True)
+    wanted: dict[str, Any] = {"container": args.container, "stdin": io.stdin}
+    if front.size is not None:
+        wanted["size"] = to_plain(front.size)
+    return node.session("attach", wanted, window=_window(front), resume=io.log)
+
+
+def _exec_session(front: Foreground, args: ExecArgs, options: Options) -> Remote:
+    def behind(position: Position | None) -> Request:
+        value: Any = remote.value
+        log = Request("logs", _log_of(front, value.incarnation, value.run))
+        return log.behind(position)
+
+    remote = front.node.session(
+        "exec",
+        to_plain(args),
+        window=_window(front),
+        resume=behind if args.io.log else False,
+        **options,
+    )
+    return remote
+
+
+def _log_of(front: Foreground, incarnation: str, run: int) -> dict[str, Any]:
+    return {
+        "container": front.where.container,
+        "incarnation": incarnation,
+        "run": run,
+        "process": front.process,
+        "follow": True,
+    }
+
+
+def _window(front: Foreground) -> int:
+    return TTY_WINDOW if front.tty else BULK_WINDOW
+
+
+async def _redraw(front: Foreground, remote: Remote) -> None:
+    """As docker: a program draws its screen anew when the size changes, so it is changed."""
+    size = front.size
+    if size is not None:
+        await remote.resize(max(size.rows - 1, 1), size.columns)
+        await remote.resize(size.rows, size.columns)

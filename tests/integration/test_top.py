@@ -1,0 +1,236 @@
+"""`top` as an operator sees it: once in a pipe, its keys, and its screen in a real terminal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.integration.bounds import bounded
+from tests.integration.fifos import shell
+from tests.integration.test_client_cli import ENTRY, environment, typed
+from tests.integration.world import Site
+from tests.support.screen import Screen, open_screen
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from wharfside_client.cli.top.board import Look, Row, Sort
+from wharfside_client.cli.top.feed import Feed
+from wharfside_client.cli.top.table import Table
+from wharfside_client.cli.top.view import Top
+from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.specs import Limits
+
+BUSY = shell("while :; do :; done")
+INTERVAL_S = 0.2
+
+
+async def two(site: Site) -> tuple[str, str]:
+    """One that uses all the CPU it may, and one that sleeps."""
+    busy = await site.run(BUSY, name=site.name("busy"), limits=Limits(cpu_percent=20))
+    idle = await site.run(name=site.name("idle"), labels={"team": "a"})
+    return busy, idle
+
+
+@asynccontextmanager
+async def opened(site: Site, **look: object) -> AsyncIterator[Pilot[WharfsideError | None]]:
+    """The live table without a terminal; textual's own pilot presses the keys."""
+    async with site.fleet.watch() as watch:
+        await anext(watch)
+        app = Top(Feed(site.fleet, watch, INTERVAL_S), Look(**look), INTERVAL_S)  # type: ignore[arg-type]
+        async with app.run_test(size=(100, 20)) as pilot:
+            yield pilot
+
+
+def rows(pilot: Pilot[WharfsideError | None]) -> list[Row]:
+    table: Table[Row] = pilot.app.query_one("#containers", Table)
+    return list(table.on_screen)
+
+
+def names(pilot: Pilot[WharfsideError | None]) -> list[str]:
+    return [row.view.container for row in rows(pilot)]
+
+
+async def until(pilot: Pilot[WharfsideError | None], seen: Callable[[], object], what: str) -> None:
+    async def look() -> None:
+        while not seen():
+            await pilot.pause(0.02)
+
+    await bounded(look(), f"{what}; {names(pilot)}")
+
+
+async def test_in_a_pipe_it_is_one_table_with_two_samples(site: Site) -> None:
+    busy, idle = await two(site)
+    over = await site.run(shell("exit 3"))
+    await site.node.wait(over)
+    ran = await typed(site.world.server.url, "top", "-i", "0.5", "--sort", "cpu")
+    assert (ran.code, ran.err) == (0, "")
+    nodes, containers = ran.out.split("\n\n")
+    head, *told = [line.split() for line in containers.splitlines()]
+    assert head[:4] == ["CONTAINER", "CPU%", "MEM/LIMIT", "PIDS"]
+    assert [words[0] for words in told] == [f"n1/{busy}", f"n1/{idle}"], "not what has ended"
+    assert 5 < float(told[0][1]) <= 40
+    assert float(told[1][1]) < 5
+    assert nodes.splitlines()[1].split()[0] == "n1"
+
+
+async def test_json_has_figures_states_and_last_events(site: Site) -> None:
+    _busy, idle = await two(site)
+    over = await site.run(shell("exit 3"))
+    await site.node.wait(over)
+    ran = await typed(site.world.server.url, "top", "--json", "--all", "-i", "0.5", "n1")
+    document = ran.json
+    assert document["unanswered"] == []
+    (node,) = document["nodes"]
+    assert (node["node"], node["standing"], node["running"]) == ("n1", "up", 2)
+    assert node["cpu_percent"] > 0 and node["usage"]["memory_bytes"] > 0
+    told = {each["container"]: each for each in document["containers"]}
+    assert told[idle]["usage"]["pids"] == 1
+    assert told[idle]["last_event"]["type"] == "started"
+    assert (told[over]["usage"], told[over]["cpu_percent"]) == (None, None)
+    assert told[over]["last_event"]["type"] == "exited"
+    assert told[over]["exit"]["exit_code"] == 3
+
+
+async def test_an_exec_is_a_last_event_though_it_changes_nothing(site: Site) -> None:
+    name = await site.run()
+    async with opened(site) as pilot:
+        await site.node.exec(name, site.spec("x", shell("exit 0")).process)  # type: ignore[arg-type]
+        await until(
+            pilot,
+            lambda: (
+                [row.event and row.event.process for row in rows(pilot)] not in ([None], ["init"])
+            ),
+            "the exec's end",
+        )
+        assert rows(pilot)[0].event.type == "exited"  # type: ignore[union-attr]
+
+
+async def test_keys_sort_and_turn_the_order(site: Site) -> None:
+    busy, idle = await two(site)
+    async with opened(site, sort=Sort.NAME) as pilot:
+        await until(
+            pilot,
+            lambda: all(row.figures and row.figures.cpu_percent is not None for row in rows(pilot)),
+            "figures of both",
+        )
+        await pilot.press("n")
+        assert names(pilot) == [idle, busy], "by name, the other way round"
+        await pilot.press("c")
+        assert names(pilot) == [busy, idle]
+        await pilot.press("c")
+        assert names(pilot) == [idle, busy]
+        for key in ("m", "p", "i", "r", "s", "g", "e"):
+            await pilot.press(key)
+            assert sorted(names(pilot)) == [busy, idle]
+
+
+async def test_what_is_typed_after_a_slash_filters_and_letters_are_no_keys_there(
+    site: Site,
+) -> None:
+    busy, idle = await two(site)
+    async with opened(site) as pilot:
+        await pilot.press("slash", *"dl", "backspace", "backspace", *"bus")
+        assert names(pilot) == [busy]
+        await pilot.press("enter")
+        assert names(pilot) == [busy]
+        assert not pilot.app.query_one("#filter", Input).display
+        await pilot.press("escape")
+        assert names(pilot) == [busy, idle]
+        await pilot.press("slash", *"team=a", "enter")
+        assert names(pilot) == [idle]
+        await pilot.press("slash", *" nothing", "escape")
+        assert names(pilot) == [busy, idle]
+
+
+async def test_a_node_that_is_chosen_is_the_filter(site: Site) -> None:
+    await two(site)
+    async with opened(site) as pilot:
+        await pilot.press("tab", "enter")
+        assert pilot.app._look.filter == "n1/"  # type: ignore[attr-defined]
+        assert len(names(pilot)) == 2
+
+
+async def test_a_pause_holds_the_screen_and_misses_nothing(site: Site) -> None:
+    first = await site.run()
+    async with opened(site) as pilot:
+        await pilot.press("space")
+        second = await site.run()
+        await site.told.event(second, "started")
+        await pilot.press("n")
+        assert names(pilot) == [first]
+        await pilot.press("space")
+        await until(pilot, lambda: len(names(pilot)) == 2, "the second, too")
+
+
+async def test_those_that_have_ended_come_with_a(site: Site) -> None:
+    over = await site.run(shell("exit 3"))
+    await site.node.wait(over)
+    await site.told.event(over, "exited")
+    async with opened(site) as pilot:
+        await until(pilot, lambda: names(pilot) == [], "only those that live")
+        await pilot.press("a")
+        await until(pilot, lambda: names(pilot) == [over], "the other, too")
+
+
+async def test_the_cursor_stays_with_its_container(site: Site) -> None:
+    busy, idle = await two(site)
+    async with opened(site) as pilot:
+        table: Table[Row] = pilot.app.query_one("#containers", Table)
+        await pilot.press("down")
+        assert table.current is not None and table.current.view.container == idle
+        await site.run(name=site.name("early"))  # between them, by name
+        await until(pilot, lambda: len(names(pilot)) == 3, "a third")
+        assert table.current is not None and table.current.view.container == idle
+        await pilot.press("home")
+        assert table.current.view.container == busy
+        await pilot.press("end", "end", "pagedown")
+        assert table.current is not None and table.current.view.container == idle
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (50, 200)])
+async def test_its_screen_in_a_terminal(site: Site, rows: int, columns: int) -> None:
+    busy, idle = await two(site)
+    env = environment(site.world.server.url) | {"COLUMNS": "", "LINES": ""}
+    async with open_screen(
+        ENTRY, ("top", "-i", "0.5"), env=env, rows=rows, columns=columns
+    ) as screen:
+        await screen.until(lambda: _cpu(screen, busy) > 5, "what the busy one uses")
+        head = next(at for at, line in enumerate(screen.lines) if line.startswith("CONTAINER"))
+        assert screen.lines[head + 1].startswith(f"n1/{busy}"), "first by CPU"
+        assert screen.lines[head + 2].startswith(f"n1/{idle}")
+        assert all(len(line) <= columns for line in screen.lines)
+        assert "LAST EVENT" in screen.lines[head]
+        assert f"n1/{busy}" in screen.lines[-2] and "q quit" in screen.lines[-1]
+        screen.send("/idle\r")
+        await screen.until(lambda: "1 of 2 containers" in screen.lines[0], "the filter")
+        await site.node.pause(idle)
+        await screen.shows("paused")
+        screen.resize(30, 100)
+        await screen.until(lambda: "q quit" in screen.lines[-1], "the whole of another size")
+        screen.send("q")
+        assert await screen.ended() == 0
+
+
+async def test_ctrl_c_ends_it_too(site: Site) -> None:
+    env = environment(site.world.server.url) | {"COLUMNS": "", "LINES": ""}
+    async with open_screen(ENTRY, ("top",), env=env) as screen:
+        await screen.shows("q quit")
+        screen.send("\x03")
+        assert await screen.ended() == 0
+
+
+async def test_without_a_server_it_says_so_and_draws_nothing() -> None:
+    async with open_screen(ENTRY, ("top",), env=environment("nats://127.0.0.1:1")) as screen:
+        assert await screen.ended() == 125
+        assert "no NATS server" in screen.text
+        assert b"\x1b[?1049h" not in screen.raw
+
+
+def _cpu(screen: Screen, name: str) -> float:
+    """What its line says; 0 where it says nothing yet."""
+    for line in screen.lines[:-2]:  # below them the same name stands in the detail line
+        words = line.split()
+        if words[:1] == [f"n1/{name}"] and words[1] != "-":
+            return float(words[1])
+    return 0.0
