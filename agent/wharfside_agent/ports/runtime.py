@@ -268,6 +268,18 @@ class Container(Protocol):
         """The counters now; None where the cgroup is gone."""
         ...
 
+    def open_root(self) -> int:
+        """An O_PATH descriptor of its root, the caller's to close.
+
+        While its init lives it is what that sees, with all its mounts, also a paused one's;
+        else the file system that its last run had.
+
+        Raises:
+            NotFound: nothing is mounted any more (another boot).
+            Denied: the agent may not look there.
+        """
+        ...
+
     def signal_all(self, number: int) -> None:
         """Signals every process in the cgroup: the last resort of stop and delete.
 

@@ -20,6 +20,7 @@ from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
+from wharfside_agent.runtime.container_root import open_root
 from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_exec, find_exec, monitor_over
@@ -197,6 +198,10 @@ class RunContainer:
 
     def oom_counters(self) -> OomCounters | None:
         return self._oom.read()
+
+    def open_root(self) -> int:
+        folder = Path(self._kit.bundles.load_config(self._place)["root"]["path"])
+        return open_root(self.pid, self.init.exit_fd, folder)
 
     def signal_all(self, number: int) -> None:
         cgroups.signal_all(self._cgroup, number)

@@ -184,6 +184,9 @@ class FakeContainer:
     def oom_counters(self) -> OomCounters | None:
         return OomCounters(self.body.oom_kills) if self._id in self._machine.bodies else None
 
+    def open_root(self) -> int:
+        raise NotFound(f"fake has no files for {self._id}")
+
     def signal_all(self, number: int) -> None:
         for process in self.body.processes.values():
             process.signal(number)

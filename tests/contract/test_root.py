@@ -1,0 +1,49 @@
+"""The root that files are copied from and to: what the container's own processes see."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.contract.worlds import SLEEP, World, bounded, end_of, shell
+
+from wharfside_agent.ports.runtime import Container
+from wharfside_protocol.errors import NotFound
+
+
+def read(container: Container, path: str) -> str:
+    root = container.open_root()
+    try:
+        return Path(f"/proc/self/fd/{root}/{path}").read_text()
+    finally:
+        os.close(root)
+
+
+async def test_it_is_what_init_sees_running_or_paused(real: World) -> None:
+    container = await real.run(*SLEEP)
+    await bounded(container.pause())
+    try:
+        root = container.open_root()
+        inside = Path(f"/proc/{container.pid}/root/.").stat()
+        assert os.path.samestat(os.fstat(root), inside)
+        assert not os.path.samestat(inside, Path("/").stat())
+        os.close(root)
+        assert read(container, "proc/1/comm") in ("sh\n", "sleep\n")
+    finally:
+        await bounded(container.resume())
+
+
+async def test_created_and_stopped_ones_have_theirs(real: World) -> None:
+    container = await real.create(*shell("echo written > /file"))
+    assert read(container, "etc/passwd").startswith("root:")
+    await bounded(container.start())
+    await end_of(container.init)
+    assert read(container, "file") == "written\n"
+
+
+async def test_without_any_files_it_is_not_found(world: World) -> None:
+    container = await world.run(*SLEEP)
+    await bounded(container.delete())
+    with pytest.raises(NotFound):
+        container.open_root()

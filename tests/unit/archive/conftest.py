@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.support.machine import descriptors
+from tests.unit.archive.kit import Box
+
+from wharfside_agent.archive.archives import TarArchives
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Box]:
+    """Its threads must be over at the end, and their descriptors closed."""
+    before = descriptors()
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "etc", root / "usr/lib", root / "tmp", outside):
+        folder.mkdir(parents=True)
+    (root / "lib").symlink_to("usr/lib")
+    (root / "etc/passwd").write_text("inside\n")
+    (outside / "passwd").write_text("secret\n")
+    archives = TarArchives(most=2, kept_free=0)
+    yield Box(root, outside, archives)
+    assert (outside / "passwd").read_text() == "secret\n"
+    assert {path.name for path in outside.iterdir()} == {"passwd"}
+    await archives.close()
+    assert not archives.under_way
+    assert descriptors() == before
