@@ -201,7 +201,7 @@ class Wire:
         while self._over is None:
             self._to_send.clear()
             if not self._link.tick(self._loop.time()):
-                self._end(SessionLost("the node was not heard for too long"))
+                self._end(SessionLost("the node was not heard for too long: open another session"))
             while (frame := self._link.next(self._loop.time())) is not None:
                 await self._bus.tell(self._up, encode(frame))
             timer = self._loop.call_at(self._link.due, self._to_send.set)

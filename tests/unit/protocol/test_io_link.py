@@ -241,6 +241,16 @@ def test_a_wish_that_is_repeated_is_granted_only_so_often() -> None:
     assert [frame for frame in sent(link, 1.0 + AGAIN_S) if isinstance(frame, Data)]
 
 
+def test_a_gap_is_asked_for_at_once_and_once() -> None:
+    link = make()
+    link.received(data(0, b"ab"), 0.0)
+    for at in (4, 6, 8):
+        link.received(data(at, b"cd"), 0.0)
+    assert sent(link, 0.0) == [Again(at=2)]
+    link.received(Ping(at=10), 0.0)
+    assert Again(at=2) in sent(link, 0.0), "the first may be lost"
+
+
 def test_a_late_ack_and_a_late_wish_change_nothing() -> None:
     link = make()
     link.out.add(data(0, b"ab"))
