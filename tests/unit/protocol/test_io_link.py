@@ -299,5 +299,5 @@ def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
 
 
 def test_output_is_refused_where_input_is_due() -> None:
-    with pytest.raises(Invalid, match="frame up"):
+    with pytest.raises(Invalid, match="FrameUp"):
         up_frame(encode(Lost(at=0, count=1)))
