@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -24,6 +24,8 @@ from wharfside_protocol.commands import OPS, Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.io_flow import MAX_FRAMES
+from wharfside_protocol.io_frames import DownFrame, UpFrame
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import ContainerProjection, NodeInfo
@@ -165,12 +167,13 @@ def protocol() -> str:
     errors = [(f"`{code}`", first_line(kind)) for code, kind in ERRORS.items()]
     named = [Command, Result, Accepted, Event, NodeInfo, ContainerProjection, Progress]
     named += [op.args for op in OPS.values()] + [op.value for op in OPS.values()]
-    named += list(EVENT_DATA.values())
+    named += [*EVENT_DATA.values(), *get_args(UpFrame), *get_args(DownFrame)]
     records = {kind.__name__: kind for kind in _all_records()}
-    parts = [INTRODUCTION.format(kib=MAX_MESSAGE_BYTES // 1024, depth=MAX_DEPTH)]
+    parts = [introduction()]
     parts += ["## Ops", table(("Op", "Arguments", "Value", "Changes", "In a lane"), ops)]
     parts += ["## Errors", table(("Code", "Meaning"), errors)]
     parts += ["## Events", table(("Type", "Facts", "Meaning"), events)]
+    parts += ["## Frames", table(("Frame", "Fields", "Goes", "Meaning"), frames())]
     parts += ["## Streams and buckets", table(("Name", "Subjects"), assets), "## Records"]
     for name in sorted(referenced(named)):
         if name in records:
@@ -182,6 +185,20 @@ def protocol() -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def frames() -> list[tuple[str, str, str, str]]:
+    """Each frame of an I/O session, with the ways that it goes."""
+    up, down = get_args(UpFrame), get_args(DownFrame)
+    return [
+        (
+            f"`{kind.__struct_config__.tag}`",
+            f"[{kind.__name__}](#{kind.__name__.lower()})",
+            " and ".join(way for way, kinds in (("up", up), ("down", down)) if kind in kinds),
+            first_line(kind),
+        )
+        for kind in dict.fromkeys([*down, *up])
+    ]
+
+
 def _all_records() -> list[type[Record]]:
     found, queue = [], [Record]
     while queue:
@@ -189,6 +206,15 @@ def _all_records() -> list[type[Record]]:
         found.append(kind)
         queue += kind.__subclasses__()
     return found
+
+
+def introduction() -> str:
+    return INTRODUCTION.format(
+        kib=MAX_MESSAGE_BYTES // 1024,
+        depth=MAX_DEPTH,
+        frames=MAX_FRAMES,
+        quarter=MAX_FRAMES // 4,
+    )
 
 
 INTRODUCTION = """\
@@ -213,6 +239,8 @@ $P.evt.<node>.<container>.<type>      events; container "_node" for the node's o
 $P.res.<node>.<command-id>.accepted   a durable command is in the node's store
 $P.res.<node>.<command-id>.result     what became of it
 $P.progress.<node>.<command-id>       Progress while a long command runs (`drain`); kept nowhere
+$P.io.<node>.<peer>.<session>.up      frames of an I/O session to the node
+$P.io.<node>.<peer>.<session>.down    and to the peer: the token that its user may use
 $P.live.evt.>  $P.live.res.>  $P.kv.nodes.>  $P.kv.containers.>   what JetStream stored, republished
 ```
 
@@ -234,6 +262,29 @@ store, tells [Accepted](#accepted), runs it in the order of arrival a container,
 command that has the id: where it is not the caller's own, the id was used for another command.
 Ops that change nothing are `unsupported` there. What is no such command is terminated (a dead
 letter), and where its id can be read a result tells why.
+
+## I/O sessions
+
+Listen to `$P.io.<node>.<peer>.<session>.down`, with a session name of your own making, and call
+an op that takes an [Opening](#opening); its value has a [SessionView](#sessionview). From then on
+frames (below) go both ways, each a map whose `frame` names its kind.
+
+- **Place**: `at` counts the bytes of data in this direction before the frame; a frame, or a chunk,
+  without data counts as one byte. Take only the frame whose `at` is where the last one ended; drop
+  one that begins earlier; ask with `again` for the place that you expect where one begins later,
+  once for each gap.
+- **Window**: no data beyond the last `ack`'s `at` + `window` (at first the opening's `window` down,
+  the view's `window` up), and at most {frames} frames that are not acked. Ack what was taken
+  from you, not what came: each quarter of a window, each {quarter} frames, and after 0.1 s. Keep
+  what is not acked; at `again` send all from there once more.
+- **Ping** soon while something is not acked (0.25 s, then twice as long each time), after a
+  reconnect, and at least at half of the view's `idle_s`; answer one with `again` where its `at` is
+  beyond what you expect, else with an `ack`. After `idle_s` without any frame the other side is
+  gone.
+- **Ends**: `eof` ends the data of one direction. The node's `eof` is its last; once it is acked
+  the session is over. `close` ends it at once; so does `reset`, which says why. A `reset` whose
+  details have `session` = `gone` means that the node does not know the session (its agent has died,
+  or goes down): open another one, behind the last `position` that came.
 """
 
 

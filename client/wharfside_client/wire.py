@@ -75,6 +75,7 @@ class Wire:
         self._bus.denials.add(self._denied)
         self._tap = await self._bus.subscribe(self._down, self._received)
         view = await ask(self.opening)
+        self._check()
         self._out.limit = self._out.window = view.window
         self._link.times = Times(view.idle_s, min(PING_S, view.idle_s / 2))
         self._bus.listeners.add(self._reconnected)
@@ -201,7 +202,7 @@ class Wire:
         while self._over is None:
             self._to_send.clear()
             if not self._link.tick(self._loop.time()):
-                self._end(SessionLost("the node was not heard for too long"))
+                self._end(SessionLost("the node was not heard for too long: open another session"))
             while (frame := self._link.next(self._loop.time())) is not None:
                 await self._bus.tell(self._up, encode(frame))
             timer = self._loop.call_at(self._link.due, self._to_send.set)

@@ -50,30 +50,16 @@ def decode(data: bytes, kind: type[T]) -> T:
     return convert(unpack(data), kind)
 
 
-def decode_tagged(data: bytes, kinds: Any, what: str) -> Any:
-    """The record in `data`, one of a union of tagged ones; `what` they are, for the message.
-
-    Raises:
-        Invalid: whatever is wrong with the bytes, naming the place.
-    """
-    return _converted(unpack(data), kinds, what)
-
-
 def convert(value: Any, kind: type[T]) -> T:
     """Plain values (from `unpack`, or a JSON file) as a record of `kind`, strictly.
 
     Raises:
         Invalid: a field is missing, of the wrong type or out of its bounds.
     """
-    found: T = _converted(value, kind, kind.__name__)
-    return found
-
-
-def _converted(value: Any, kind: Any, what: str) -> Any:
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
-        raise Invalid(f"{what}: {error}") from error
+        raise Invalid(f"{kind.__name__}: {error}") from error
 
 
 def to_plain(record: Record) -> Any:

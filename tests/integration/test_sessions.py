@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.integration.bounds import bounded
@@ -24,10 +24,10 @@ from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
 from wharfside_agent.ports.io import Missing
-from wharfside_client import Wharfside, connect
+from wharfside_client import ServerSettings, Wharfside, connect
 from wharfside_client.errors import SessionEnded
 from wharfside_client.session import Session
-from wharfside_protocol.errors import Busy, Invalid, RuntimeFailed, WrongState
+from wharfside_protocol.errors import Busy, Denied, Invalid, RuntimeFailed, WrongState
 from wharfside_protocol.io_frames import Chunk, Exit, Lost, Position, StreamName
 
 pytestmark = requires("nats-server")
@@ -177,14 +177,71 @@ async def poured(into: Session, data: bytes) -> None:
     await into.end()
 
 
+@pytest.mark.parametrize("mib", [8, pytest.param(100, marks=pytest.mark.soak)])
 async def test_many_bytes_both_ways_at_once_are_the_same(
-    fleet: Wharfside, node: PlayedNode
+    fleet: Wharfside, node: PlayedNode, mib: int
 ) -> None:
-    data = random.Random(7).randbytes(8 * 1024 * 1024)
-    pipe = Pipe()
+    data = random.Random(mib).randbytes(mib * 1024 * 1024)
+    pipe, back = Pipe(), hashlib.sha256()
     node.carries("cat", pipe, pipe)
     async with session(fleet, "cat") as cat:
         pouring = asyncio.create_task(poured(cat, data))
-        back = await bounded(output(cat), "all of it back")
+        async with asyncio.timeout(20 * mib):
+            async for item in cat:
+                assert isinstance(item, Chunk)
+                back.update(item.data)
         await pouring
-    assert hashlib.sha256(back).digest() == hashlib.sha256(data).digest()
+    assert back.digest() == hashlib.sha256(data).digest()
+
+
+def users(**rights: str) -> str:
+    """A server's users, each with its own rights."""
+    all_ = "".join(
+        f"{{user: {name}, password: x, permissions: {{ {right} }} }}"
+        for name, right in rights.items()
+    )
+    return f"authorization {{ users = [ {{user: node, password: x}}, {all_} ] }}"
+
+
+RPC = '"wharfside.v1.rpc.>"'
+UP, DOWN = '"wharfside.v1.io.*.{0}.*.up"', '"wharfside.v1.io.*.{0}.*.down"'
+INBOX = '"_INBOX.{0}.>"'
+
+
+def as_user(server: NatsServer, name: str) -> ServerSettings:
+    return ServerSettings(servers=(server.url,), user=name, password="x", peer=name)
+
+
+async def test_a_peers_own_token_is_all_that_its_user_needs(
+    start_nats_server: Callable[..., NatsServer],
+) -> None:
+    rights = f"publish: [{RPC}, {UP}], subscribe: [{INBOX}, {DOWN}]"
+    server = start_nats_server(users(ops=rights.format("ops")))
+    pipe = Pipe()
+    async with played_node(server.url.replace("//", "//node:x@")) as node:
+        node.carries("cat", pipe, pipe)
+        async with connect(as_user(server, "ops")) as fleet, session(fleet, "cat") as cat:
+            await poured(cat, b"hello")
+            assert await bounded(output(cat), "all of it back") == b"hello"
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        f"publish: [{RPC}, {UP}], subscribe: [{INBOX}]",
+        f"publish: [{RPC}], subscribe: [{INBOX}, {DOWN}]",
+    ],
+    ids=["down", "up"],
+)
+async def test_a_user_without_the_right_is_told_so(
+    start_nats_server: Callable[..., NatsServer], rights: str
+) -> None:
+    server = start_nats_server(users(ops=rights.format("ops")))
+    pipe = Pipe()
+    async with played_node(server.url.replace("//", "//node:x@")) as node:
+        node.carries("cat", pipe, pipe)
+        async with connect(as_user(server, "ops")) as fleet:
+            with pytest.raises(Denied, match=r"wharfside\.v1\.io\.n1\.ops"):
+                async with session(fleet, "cat") as cat:
+                    await cat.write(b"x")
+                    await bounded(output(cat), "the refusal")

@@ -91,7 +91,8 @@ class Sessions:
     async def open(self, opening: Opening, command: str, make: Make) -> Session:
         """The session that `opening` asks for, carrying what `make` makes, once there is room.
 
-        A repeat of the same command gets the session that is open.
+        A repeat of the same command gets the session that is open. Where what the op does
+        next fails, `end` the session with the error.
 
         Raises:
             Busy: there are as many as may be, or the agent goes down.
