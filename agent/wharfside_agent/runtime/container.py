@@ -14,6 +14,7 @@ import msgspec
 from wharfside_agent.core.oci_config import exec_process
 from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.resources import to_resources
+from wharfside_agent.ports.logs import LogName
 from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.runtime import argv, cgroups
@@ -68,14 +69,17 @@ class RunContainer:
     def processes(self) -> Sequence[RunProcess]:
         return list(self._processes.values())
 
-    def add(self, trace: ProcessTrace) -> RunProcess:
+    def add(self, trace: ProcessTrace, *, new: bool = False) -> RunProcess:
         """Watches a process that is there, or was; init comes first."""
         monitor = MonitorDir(self._place.monitor_dir(trace.process))
+        # conmon has its control FIFO where it was told that the bundle is.
+        folder = self._place.bundle if trace.process == INIT else monitor.folder
+        name = LogName(self._place.incarnation, self._place.run, trace.process)
         process = RunProcess(
             container=self,
             trace=trace,
             watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
-            log=self._place.log(trace.process),
+            log=self._kit.logs.watch(name, folder, new=new),
             spec=self._spec_of(trace.process, monitor),
         )
         self._processes[trace.process] = process
@@ -84,7 +88,7 @@ class RunContainer:
     def launched(self, process: str, launched: Launched) -> RunProcess:
         """The same for one that was just made."""
         trace = ProcessTrace(process, identify(launched.pid), identify(launched.monitor))
-        return self.add(trace)
+        return self.add(trace, new=True)
 
     def forget(self, process: str) -> None:
         """Drops an ended exec and its monitor's folder: they may come by the thousand."""

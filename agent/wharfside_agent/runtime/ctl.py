@@ -1,0 +1,35 @@
+"""Tells conmon something through its control FIFO, one line at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+from pathlib import Path
+
+REOPEN_LOG = b"2 0 0\n"
+
+
+def tell(folder: Path, line: bytes) -> bool:
+    """Writes `line` to the conmon whose bundle is `folder`. False: it has one to read yet.
+
+    Where two lines wait, conmon (2.1.6, ctrl.c) does the first of them twice.
+
+    Raises:
+        OSError: nobody reads it: conmon is over (ENXIO), or its folder is gone (ENOENT).
+    """
+    fifo = os.open(folder / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if _unread(fifo):
+            return False
+        os.write(fifo, line)
+    finally:
+        os.close(fifo)
+    return True
+
+
+def _unread(fifo: int) -> int:
+    answer = fcntl.ioctl(fifo, termios.FIONREAD, bytes(4))
+    (count,) = struct.unpack("i", answer)
+    return int(count)
