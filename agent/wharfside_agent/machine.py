@@ -12,16 +12,20 @@ from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_agent.core.placement import Places
 from wharfside_agent.errors import NoRuntime
 from wharfside_agent.ports.ground import Ground
+from wharfside_agent.ports.logs import Logs
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.delegation import delegated_path, settle_in
 from wharfside_agent.runtime.driver import Driver
 from wharfside_agent.runtime.ground import MachineGround
 from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.log_rotation import LogLimits
+from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
+from wharfside_agent.watchers.growth import FileGrowth
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.stats import CgroupStats, read_machine
@@ -41,6 +45,7 @@ class Machine:
 
     runtime: Runtime
     ground: Ground
+    logs: Logs
     delegated: str
     usage: Callable[[], Usage]
 
@@ -69,6 +74,8 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
     for name, words in probed.refused.items():
         log.warning("runtime-not-usable", runtime=name, says=words)
+    limits = LogLimits(settings.logs.max_bytes, settings.logs.max_files)
+    logs = DiskLogs(places, FileGrowth(), limits)
     kit = Kit(
         places=places,
         conmon=probed.conmon,
@@ -83,6 +90,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         exits=PidfdExits(),
         ooms=CgroupOoms(),
         stats=CgroupStats(),
+        logs=logs,
     )
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
-    return Machine(Driver(kit, probed), ground, delegated, read_machine)
+    return Machine(Driver(kit, probed), ground, logs, delegated, read_machine)

@@ -150,6 +150,16 @@ class LogSettings(Group, frozen=True, kw_only=True):
     format: Literal["auto", "json", "text"] = "auto"
 
 
+class ProcessLogSettings(Group, frozen=True, kw_only=True):
+    """What is kept of each process's output, in each run.
+
+    `max_files` of about `max_bytes` each; the oldest goes, and its readers are told so.
+    """
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, le=1024 * 1024 * 1024)] = 16 * 1024 * 1024
+    max_files: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 5
+
+
 class Settings(Group, frozen=True, kw_only=True):
     node: NodeSettings = msgspec.field(default_factory=NodeSettings)
     nats: NatsSettings = NatsSettings()
@@ -162,6 +172,7 @@ class Settings(Group, frozen=True, kw_only=True):
     disk: DiskSettings = DiskSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     log: LogSettings = LogSettings()
+    logs: ProcessLogSettings = ProcessLogSettings()
 
     @property
     def state_dir(self) -> Path:

@@ -21,8 +21,11 @@ from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.driver import Driver
 from wharfside_agent.runtime.fake import FakeContainer, FakeHandle, FakeRuntime
 from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.log_rotation import LogLimits
+from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.probe import Probed
 from wharfside_agent.watchers.exits import PidfdExits
+from wharfside_agent.watchers.growth import FileGrowth
 from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_agent.watchers.stats import CgroupStats
@@ -56,6 +59,7 @@ class World:
     kernel: Kernel | None = None
     kit: Kit | None = None
     probed: Probed | None = None
+    log_limits: LogLimits = field(default_factory=LogLimits)
     containers: list[Container] = field(default_factory=list)
     plans: dict[str, RunPlan] = field(default_factory=dict)
 
@@ -103,7 +107,25 @@ class World:
         if isinstance(self.runtime, FakeRuntime):
             return FakeRuntime(self.runtime.machine)
         assert self.kit is not None and self.probed is not None
-        return Driver(replace(self.kit, exits=PidfdExits(), ooms=CgroupOoms()), self.probed)
+        kit = replace(
+            self.kit,
+            exits=PidfdExits(),
+            ooms=CgroupOoms(),
+            logs=DiskLogs(self.kit.places, FileGrowth(), self.log_limits),
+        )
+        self.kit = kit
+        return Driver(kit, self.probed)
+
+    def limit_logs(self, limits: LogLimits) -> None:
+        """For the containers that are made from now on."""
+        self.log_limits = limits
+        self.runtime = self.new_life()
+
+    @property
+    def logs(self) -> DiskLogs:
+        """Of the latest life."""
+        assert self.kit is not None
+        return self.kit.logs
 
     def with_exits(self, exits: Exits) -> Runtime:
         assert self.kit is not None and self.probed is not None
@@ -172,7 +194,12 @@ async def next_oom(container: Container) -> OomCounters:
 
 
 def real_world(
-    name: str, places: Places, mounts: CgroupMounts, cgroup: str, probed: Probed, rootfs: Path
+    name: str,
+    places: Places,
+    mounts: CgroupMounts,
+    cgroup: str,
+    probed: Probed,
+    rootfs: Path,
 ) -> World:
     """The driver on this machine, with `name` as the runtime of its plans."""
     kit = Kit(
@@ -184,5 +211,6 @@ def real_world(
         exits=PidfdExits(),
         ooms=CgroupOoms(),
         stats=CgroupStats(),
+        logs=DiskLogs(places, FileGrowth(), LogLimits()),
     )
     return World(name, Driver(kit, probed), rootfs, Kernel(places, mounts), kit, probed)

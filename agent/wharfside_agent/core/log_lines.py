@@ -1,34 +1,111 @@
-"""conmon's log lines (`k8s-file`), taken apart into the two streams again. Pure.
+"""conmon's log (`k8s-file`), taken apart into the two streams again. Pure.
 
 A line is `RFC3339nano stdout|stderr P|F text`: F ends a line of the process's, P does
 not (conmon, ctr_logging.c). The text is bytes: whatever the process wrote but newlines.
+Lines that conmon read at once (8 KiB) bear one time and lie together: they are taken
+as one run, without an object for each line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from wharfside_protocol.commands import Output
+from wharfside_protocol.io_frames import StreamName
+
+STAMP_BYTES = 35
+HEAD_BYTES = STAMP_BYTES + len(" stdout F ")
+
+LINE_BYTES = 8 * 1024 + HEAD_BYTES + 1
+"""No line is longer: conmon reads 8 KiB at a time."""
+
+_STAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}[+-]\d\d:\d\d"
+_HEAD = re.compile(rb"(" + _STAMP + rb") (stdout|stderr) ([PF]) ")
+_LINE_HEAD = re.compile(rb"^" + _HEAD.pattern, re.MULTILINE)
+_RUN = re.compile(
+    rb"(" + _STAMP + rb" (stdout|stderr) )(?:F [^\n]*+\n\1)*([PF]) [^\n]*+\n",
+)
+_PREFIX_BYTES = HEAD_BYTES - len("F ")
+_STREAMS = {b"stdout": StreamName.STDOUT, b"stderr": StreamName.STDERR}
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line; `text` has its newline where the process wrote one."""
+class Head:
+    """What a line begins with; `ends`: its newline is the process's."""
 
-    time: str
-    stream: str
+    stamp: bytes
+    stream: StreamName
+    ends: bool
+
+
+class Run(NamedTuple):
+    """Lines of one time and stream; `end`: where the next one begins in the block."""
+
+    stamp: bytes
+    stream: StreamName
     text: bytes
+    end: int
 
 
-def parse_line(line: bytes) -> LogLine | None:
-    """None: not such a line (a torn one, where the disk was full)."""
-    parts = line.split(b" ", 3)
-    if len(parts) != 4 or parts[1] not in (b"stdout", b"stderr") or parts[2] not in (b"P", b"F"):
-        return None
-    time, stream, kind, text = parts
-    ending = b"\n" if kind == b"F" else b""
-    return LogLine(time.decode(errors="replace"), stream.decode(), text + ending)
+class Torn(NamedTuple):
+    """A line that is none (the disk was full while it was written)."""
+
+    end: int
+
+
+def parse_head(line: bytes) -> Head | None:
+    """None: not the beginning of a line."""
+    match = _HEAD.match(line)
+    return None if match is None else Head(match[1], _STREAMS[match[2]], match[3] == b"F")
+
+
+def runs(block: bytes, at: int = 0) -> Iterator[Run | Torn]:
+    """What lies in `block`, from the beginning of a line at `at` on; its rest is no whole line."""
+    while at < len(block):
+        match = _RUN.match(block, at)
+        if match is None:
+            end = block.find(b"\n", at) + 1
+            if not end:
+                return
+            yield Torn(end)
+        else:
+            end = match.end()
+            text = _text(block, at, match.start(3), end)
+            yield Run(block[at : at + STAMP_BYTES], _STREAMS[match[2]], text, end)
+        at = end
+
+
+def _text(block: bytes, at: int, last: int, end: int) -> bytes:
+    """Of lines with one beginning; `last`: the mark of the last one, the only one to be P."""
+    text = block[last + 2 : end if block[last] == ord("F") else end - 1]
+    if last == at + _PREFIX_BYTES:
+        return text
+    # No text has a newline in it, so nothing but a beginning can be taken for one.
+    beginning = b"\n" + block[at : at + _PREFIX_BYTES] + b"F "
+    before = block[at + HEAD_BYTES : last - _PREFIX_BYTES]
+    return before.replace(beginning, b"\n") + text
+
+
+def line_heads(block: bytes) -> list[tuple[int, Head]]:
+    """Where lines begin in `block`, which begins with one, and how."""
+    return [
+        (match.start(), Head(match[1], _STREAMS[match[2]], match[3] == b"F"))
+        for match in _LINE_HEAD.finditer(block)
+    ]
+
+
+def to_time(stamp: bytes) -> str:
+    """A line's time as the wire has it, nine digits: such texts are ordered as their times."""
+    text = stamp.decode("ascii")
+    if text.endswith("+00:00"):
+        return text[:-6] + "Z"
+    seconds, fraction = text[:19] + text[29:], text[19:29]
+    utc = datetime.fromisoformat(seconds).astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 class Heads:
@@ -37,8 +114,8 @@ class Heads:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._rest = b""
-        self._heads = {"stdout": bytearray(), "stderr": bytearray()}
-        self._cut = {"stdout": False, "stderr": False}
+        self._heads = {StreamName.STDOUT: bytearray(), StreamName.STDERR: bytearray()}
+        self._cut = {StreamName.STDOUT: False, StreamName.STDERR: False}
 
     @property
     def full(self) -> bool:
@@ -46,26 +123,25 @@ class Heads:
         return all(self._cut.values())
 
     def feed(self, chunk: bytes) -> None:
-        for line in self._lines(chunk):
-            parsed = parse_line(line)
-            if parsed is not None:
-                self._add(parsed)
+        block = self._rest + chunk
+        end = 0
+        for run in runs(block):
+            end = run.end
+            if isinstance(run, Run):
+                self._add(run)
+        self._rest = block[end:]
 
-    def _lines(self, chunk: bytes) -> Iterator[bytes]:
-        *whole, self._rest = (self._rest + chunk).split(b"\n")
-        yield from whole
-
-    def _add(self, line: LogLine) -> None:
-        head = self._heads[line.stream]
+    def _add(self, run: Run) -> None:
+        head = self._heads[run.stream]
         room = self._limit - len(head)
-        head += line.text[:room]
-        self._cut[line.stream] |= len(line.text) > room
+        head += run.text[:room]
+        self._cut[run.stream] |= len(run.text) > room
 
     def output(self, *, cut: bool = False) -> Output:
         """`cut`: the log has more than was fed, so neither stream is known to be whole."""
         return Output(
-            stdout=bytes(self._heads["stdout"]),
-            stderr=bytes(self._heads["stderr"]),
-            stdout_truncated=self._cut["stdout"] or cut,
-            stderr_truncated=self._cut["stderr"] or cut,
+            stdout=bytes(self._heads[StreamName.STDOUT]),
+            stderr=bytes(self._heads[StreamName.STDERR]),
+            stdout_truncated=self._cut[StreamName.STDOUT] or cut,
+            stderr_truncated=self._cut[StreamName.STDERR] or cut,
         )

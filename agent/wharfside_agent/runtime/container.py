@@ -14,6 +14,7 @@ import msgspec
 from wharfside_agent.core.oci_config import exec_process
 from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.resources import to_resources
+from wharfside_agent.ports.logs import LogName
 from wharfside_agent.ports.runtime import PLAIN_IO, ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.runtime import argv, cgroups
@@ -82,7 +83,7 @@ class RunContainer:
     def launched(self, process: str, launched: Launched, streams: RunStreams) -> RunProcess:
         """The same for one that was just made."""
         trace = ProcessTrace(process, identify(launched.pid), identify(launched.monitor))
-        return self._watched(trace, streams)
+        return self._watched(trace, streams, new=True)
 
     def streams(self, process: str, io: Io | None = None) -> RunStreams:
         """Of a process, also one that is still to be made; an exec's `io` is on disk, then."""
@@ -99,13 +100,18 @@ class RunContainer:
 
         return RunStreams(io, folder, monitor.input_mark, exit_fd)
 
-    def _watched(self, trace: ProcessTrace, streams: RunStreams) -> RunProcess:
+    def _watched(
+        self, trace: ProcessTrace, streams: RunStreams, *, new: bool = False
+    ) -> RunProcess:
         monitor = MonitorDir(self._place.monitor_dir(trace.process))
+        # conmon has its control FIFO where it was told that the bundle is.
+        folder = self._place.bundle if trace.process == INIT else monitor.folder
+        name = LogName(self._place.incarnation, self._place.run, trace.process)
         process = RunProcess(
             container=self,
             trace=trace,
             watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
-            log=self._place.log(trace.process),
+            log=self._kit.logs.watch(name, folder, new=new),
             spec=self._spec_of(trace.process, monitor),
             streams=streams,
         )

@@ -23,6 +23,24 @@ SECONDS = 5.0
 _LOOK_SECONDS = 0.001
 """Nothing tells that a FIFO was read."""
 
+REOPEN_LOG = b"2 0 0\n"
+
+
+def tell(folder: Path, line: bytes) -> bool:
+    """Writes `line` to the conmon whose bundle is `folder`. False: it has one to read yet.
+
+    Raises:
+        OSError: nobody reads it: conmon is over (ENXIO), or its folder is gone (ENOENT).
+    """
+    fifo = _open(folder / "ctl")
+    try:
+        if _unread(fifo):
+            return False
+        os.write(fifo, line)
+    finally:
+        os.close(fifo)
+    return True
+
 
 class Ctl:
     """The control FIFO of one process. One line at a time, whoever sends."""
@@ -46,15 +64,6 @@ class Ctl:
             for _ in range(2):
                 if self._size == (rows, columns):
                     await self._send(f"1 {rows} {columns}\n")
-
-    async def reopen_log(self) -> None:
-        """Returns once conmon has read it; the new file is there a moment later.
-
-        Raises:
-            RuntimeFailed: as `resize`.
-        """
-        async with self._turn:
-            await self._send("2 0 0\n")
 
     async def _send(self, line: str) -> None:
         try:

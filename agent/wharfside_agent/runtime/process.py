@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wharfside_agent.core.log_lines import Heads
 from wharfside_agent.ports.runtime import NotExited, ProcessTrace
 from wharfside_agent.ports.watcher import Ended, ExitWatch
+from wharfside_agent.runtime.logs import WrittenLog
 from wharfside_agent.runtime.streams import RunStreams
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import NotFound
@@ -17,11 +16,6 @@ from wharfside_protocol.states import INIT
 
 if TYPE_CHECKING:
     from wharfside_agent.runtime.container import RunContainer
-
-SCAN_BYTES = 4 * 1024 * 1024
-"""At most so much of a log is read for its head (some 50 ms): the other stream may be silent."""
-
-_CHUNK = 256 * 1024
 
 
 class RunProcess:
@@ -32,7 +26,7 @@ class RunProcess:
         container: RunContainer,
         trace: ProcessTrace,
         watch: ExitWatch,
-        log: Path,
+        log: WrittenLog,
         spec: Callable[[], Mapping[str, Any]],
         streams: RunStreams,
     ) -> None:
@@ -90,21 +84,13 @@ class RunProcess:
             raise NotFound(f"process {self.id} is over: nothing to signal") from error
 
     def output(self, limit: int) -> Output:
-        """Reads the log in chunks, at most SCAN_BYTES; long logs belong into a thread."""
-        heads = Heads(limit)
-        try:
-            with self._log.open("rb") as log:
-                while not heads.full and log.tell() < SCAN_BYTES and (chunk := log.read(_CHUNK)):
-                    heads.feed(chunk)
-                cut = not heads.full and bool(log.read(1))
-        except FileNotFoundError:
-            cut = False
-        return heads.output(cut=cut)
+        return self._log.output(limit)
 
     def discard(self) -> None:
         if self.id != INIT and self._watch.ended is not None:
             self._container.forget(self.id)
 
     def close(self) -> None:
+        self._log.close(over=self._watch.ended is not None)
         self._streams.close()
         self._watch.close()

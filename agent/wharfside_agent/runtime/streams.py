@@ -109,9 +109,6 @@ class RunStreams:
             raise Unsupported("this process has no terminal: it was made without `tty`")
         await self._ctl.resize(rows, columns)
 
-    async def reopen_log(self) -> None:
-        await self._ctl.reopen_log()
-
     def unlogged(self, *, whole: bool = False) -> Source:
         if self._ring is None:
             raise Unsupported("this process has a log: read that")

@@ -1,0 +1,69 @@
+"""Rings when a file grows: one inotify for all logs of the node.
+
+Each watch fires once and is gone: a process that writes without a pause costs nothing
+between two looks at its log, and five hundred silent ones cost nothing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from asyncinotify import Inotify, Mask, Watch
+
+LATER_S = 0.2
+"""Without a watch (fs.inotify.max_user_watches) a file is looked at so often."""
+
+_MASK = Mask.MODIFY | Mask.MOVE_SELF | Mask.ONESHOT
+
+
+class FileGrowth:
+    """ports.logs.Growth. Opened with the first wait, on its loop."""
+
+    def __init__(self) -> None:
+        self._inotify: Inotify | None = None
+        self._rings: dict[int, list[Callable[[], None]]] = {}
+
+    def once(self, path: str, ring: Callable[[], None]) -> Callable[[], None]:
+        try:
+            watch = self._opened().add_watch(path, _MASK)
+        except OSError:
+            return asyncio.get_running_loop().call_later(LATER_S, ring).cancel
+        # Two waits for one file are one watch of the kernel's.
+        rings = self._rings.setdefault(watch.wd, [])
+        rings.append(ring)
+        return partial(self._end, watch, ring)
+
+    def close(self) -> None:
+        """Nothing rings any more."""
+        self._rings.clear()
+        if self._inotify is not None:
+            asyncio.get_running_loop().remove_reader(self._inotify.fd)
+            self._inotify.close()
+            self._inotify = None
+
+    def _opened(self) -> Inotify:
+        if self._inotify is None:
+            self._inotify = Inotify(sync_timeout=0)
+            asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain)
+        return self._inotify
+
+    def _drain(self) -> None:
+        assert self._inotify is not None
+        for event in self._inotify:
+            # The kernel's last word on a watch that has fired comes without it.
+            if event.watch is not None:
+                for ring in self._rings.pop(event.watch.wd, []):
+                    ring()
+
+    def _end(self, watch: Watch, ring: Callable[[], None]) -> None:
+        rings = self._rings.get(watch.wd)
+        if rings is None or ring not in rings:
+            return
+        rings.remove(ring)
+        if not rings and self._inotify is not None:
+            del self._rings[watch.wd]
+            with suppress(OSError):  # it has fired meanwhile
+                self._inotify.rm_watch(watch)
