@@ -54,28 +54,28 @@ def piece(data: bytes, *, behind: int | None = None) -> Piece:
 
 
 class Pipe:
-    """A source and a sink: what is written comes out again, at most `limit` bytes of it kept."""
+    """A source and a sink: what is written comes out again; over `limit` bytes a write waits."""
 
     def __init__(self, limit: int = 64 * 1024) -> None:
         self.closed = asyncio.Event()
         self.calls: list[tuple[Any, ...]] = []
         self._limit = limit
-        self._kept = bytearray()
+        self.kept = bytearray()
         self._ended = False
         self._changed = asyncio.Condition()
 
     async def read(self, most: int) -> Given:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._kept or self._ended)
-            data = bytes(self._kept[:most])
-            del self._kept[:most]
+            await self._changed.wait_for(lambda: self.kept or self._ended)
+            data = bytes(self.kept[:most])
+            del self.kept[:most]
             self._changed.notify_all()
             return piece(data) if data else None
 
     async def write(self, data: bytes) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._kept) < self._limit)
-            self._kept += data
+            await self._changed.wait_for(lambda: len(self.kept) < self._limit)
+            self.kept += data
             self._changed.notify_all()
 
     async def eof(self) -> None:

@@ -171,6 +171,28 @@ async def test_a_signal_passes_input_that_is_stuck(fleet: Wharfside, node: Playe
             await bounded(writing, "the writer is told")
 
 
+async def test_leaving_waits_for_what_was_written(fleet: Wharfside, node: PlayedNode) -> None:
+    pipe = Pipe(limit=BULK_WINDOW)
+    node.carries("cat", Script(), pipe)
+    async with session(fleet, "cat") as cat:
+        await cat.write(bytes(BULK_WINDOW))
+    assert len(pipe.kept) == BULK_WINDOW
+
+
+async def test_leaving_tells_of_input_that_nobody_took_unless_it_was_left_at_once(
+    fleet: Wharfside, node: PlayedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wharfside_client.session.LEAVE_S", 0.2)
+    node.carries("stuck", Script(), Stuck())
+    with pytest.raises(SessionEnded, match="nobody took"):
+        async with session(fleet, "stuck") as talk:
+            await talk.write(b"x")
+    async with session(fleet, "stuck") as talk:
+        await talk.write(b"x")
+        await talk.close()
+    await node.ended()
+
+
 class Broken(Script):
     async def read(self, most: int) -> None:
         raise RuntimeFailed("the log cannot be read")
