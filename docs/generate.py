@@ -25,7 +25,7 @@ from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.io_flow import MAX_FRAMES
-from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.io_frames import MAX_WIRE_BYTES, DownFrame, UpFrame
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import ContainerProjection, NodeInfo
@@ -212,6 +212,7 @@ def introduction() -> str:
     return INTRODUCTION.format(
         kib=MAX_MESSAGE_BYTES // 1024,
         depth=MAX_DEPTH,
+        frame=MAX_WIRE_BYTES // 1024,
         frames=MAX_FRAMES,
         quarter=MAX_FRAMES // 4,
     )
@@ -267,7 +268,7 @@ letter), and where its id can be read a result tells why.
 
 Listen to `$P.io.<node>.<peer>.<session>.down`, with a session name of your own making, and call
 an op that takes an [Opening](#opening); its value has a [SessionView](#sessionview). From then on
-frames (below) go both ways, each a map whose `frame` names its kind.
+frames (below) go both ways, each a map whose `frame` names its kind, of at most {frame} KiB.
 
 - **Place**: `at` counts the bytes of data in this direction before the frame; a frame, or a chunk,
   without data counts as one byte. Take only the frame whose `at` is where the last one ended; drop

@@ -12,12 +12,12 @@ that are not sequenced (`Ack`, `Again`, `Ping`, `Reset`, `Close`) may be lost wi
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from wharfside_protocol.codec import convert, unpack
-from wharfside_protocol.errors import ErrorBody
+from wharfside_protocol.errors import ErrorBody, Invalid
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Counter, Incarnation, Name, Record, Timestamp
 from wharfside_protocol.specs import Signal
@@ -27,6 +27,12 @@ CHUNK_BYTES = 32 * 1024
 
 MAX_FRAME_BYTES = 128 * 1024
 """No more data in one frame, so that a small window can hold one."""
+
+MAX_CHUNKS = 1024
+"""No more chunks in one frame: a line of a log each, say."""
+
+MAX_WIRE_BYTES = 256 * 1024
+"""No frame is larger, with all that goes around its data; what is larger is not even read."""
 
 TTY_WINDOW = 64 * 1024
 BULK_WINDOW = 256 * 1024
@@ -89,7 +95,7 @@ class Sequenced(Frame, frozen=True, kw_only=True):
 class Data(Sequenced, frozen=True, kw_only=True, tag="data"):
     """Output or input. `position`: where the log goes on behind it, for another session."""
 
-    chunks: Annotated[list[Chunk], msgspec.Meta(min_length=1, max_length=1024)]
+    chunks: Annotated[list[Chunk], msgspec.Meta(min_length=1, max_length=MAX_CHUNKS)]
     position: Position | None = None
 
     @property
@@ -182,7 +188,7 @@ def up_frame(data: bytes) -> UpFrame:
     Raises:
         Invalid: it is no frame, or none that goes up.
     """
-    return convert({"frame": unpack(data)}, FrameUp).frame
+    return convert({"frame": _unpacked(data)}, FrameUp).frame
 
 
 def down_frame(data: bytes) -> DownFrame:
@@ -191,4 +197,10 @@ def down_frame(data: bytes) -> DownFrame:
     Raises:
         Invalid: it is no frame, or none that goes down.
     """
-    return convert({"frame": unpack(data)}, FrameDown).frame
+    return convert({"frame": _unpacked(data)}, FrameDown).frame
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_WIRE_BYTES:
+        raise Invalid(f"frame of {len(data)} bytes; at most {MAX_WIRE_BYTES} are one")
+    return unpack(data)

@@ -36,6 +36,7 @@ from wharfside_protocol.commands import Opening, SessionView
 from wharfside_protocol.errors import ErrorCode, NotFound
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import (
+    MAX_WIRE_BYTES,
     Ack,
     Again,
     Chunk,
@@ -256,6 +257,7 @@ def stdin(at: int, data: bytes = b"x", stream: StreamName = StreamName.STDIN) ->
 HOSTILE: dict[str, list[Frame | bytes]] = {
     "no msgpack": [b"\xc1"],
     "no map": [b"\x93\x01\x02\x03"],
+    "too large": [bytes(MAX_WIRE_BYTES + 1)],
     "no such frame": [b"\x81\xa5frame\xa4evil"],
     "a frame that goes down": [encode(Lost(at=0, count=1))],
     "negative place": [encode(stdin(0)).replace(b"\xa2at\x00", b"\xa2at\xff")],

@@ -12,7 +12,10 @@ from wharfside_protocol.io_frames import Chunk, Position
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Output, at most as much as was asked for; `position`: where the log goes on behind it."""
+    """Output, at most as much as was asked for, in at most MAX_CHUNKS (io_frames) chunks.
+
+    An empty chunk counts as a byte. `position`: where the log goes on behind it.
+    """
 
     chunks: Sequence[Chunk]
     position: Position | None = None

@@ -15,6 +15,9 @@ from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
 from wharfside_protocol.io_frames import (
+    MAX_CHUNKS,
+    MAX_FRAME_BYTES,
+    MAX_WIRE_BYTES,
     Ack,
     Again,
     Chunk,
@@ -23,10 +26,12 @@ from wharfside_protocol.io_frames import (
     Frame,
     Lost,
     Ping,
+    Position,
     Reset,
     Resize,
     Sequenced,
     StreamName,
+    down_frame,
     up_frame,
 )
 from wharfside_protocol.io_link import AGAIN_S, Link, Times
@@ -301,3 +306,14 @@ def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
 def test_output_is_refused_where_input_is_due() -> None:
     with pytest.raises(Invalid, match="FrameUp"):
         up_frame(encode(Lost(at=0, count=1)))
+
+
+def test_the_largest_right_frame_is_not_too_large() -> None:
+    size = MAX_FRAME_BYTES // MAX_CHUNKS
+    time = "2026-01-31T09:00:00.123456789Z"
+    chunk = Chunk(stream=StreamName.ARCHIVE, data=bytes(size), time=time)
+    place = Position(run=2**53 - 1, offset=2**53 - 1)
+    frame = Data(at=2**53 - 1, chunks=[chunk] * MAX_CHUNKS, position=place)
+    assert down_frame(encode(frame)) == frame
+    with pytest.raises(Invalid, match="at most"):
+        up_frame(encode(frame) + bytes(MAX_WIRE_BYTES))
