@@ -135,12 +135,16 @@ Carry = Callable[[], Awaitable[Carried] | Carried]
 
 @dataclass
 class PlayedNode:
-    """`carry` by the names that `exec` is called with; `opened` in their order."""
+    """`carry` by the names that `exec` is called with, else what `otherwise` makes of them.
+
+    `asked` and `opened` are in order.
+    """
 
     bus: NatsBus
     sessions: Sessions
     subjects: Subjects
     carry: dict[str, Carry] = field(default_factory=dict)
+    otherwise: Callable[[str], Carry] | None = None
     opened: list[NodeSession] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -162,12 +166,14 @@ class PlayedNode:
         name = args.exec or ""
         self.asked.append(name)
 
+        carry = self.carry.get(name) or (self.otherwise and self.otherwise(name))
+        if carry is None:
+            raise Invalid(f"nothing to carry is called {name}")
+
         async def make() -> Carried:
-            made = self.carry[name]()
+            made = carry()
             return await made if isinstance(made, Awaitable) else made
 
-        if name not in self.carry:
-            raise Invalid(f"nothing to carry is called {name}")
         session = await self.sessions.open(args.open, command.id, make)
         self.opened.append(session)
         return ExecValue(
