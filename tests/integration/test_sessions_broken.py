@@ -36,6 +36,7 @@ from wharfside_protocol.commands import Opening, SessionView
 from wharfside_protocol.errors import ErrorCode, NotFound
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import (
+    COST,
     MAX_WIRE_BYTES,
     Ack,
     Again,
@@ -261,12 +262,14 @@ HOSTILE: dict[str, list[Frame | bytes]] = {
     "no such frame": [b"\x81\xa5frame\xa4evil"],
     "a frame that goes down": [encode(Lost(at=0, count=1))],
     "negative place": [encode(stdin(0)).replace(b"\xa2at\x00", b"\xa2at\xff")],
-    "beyond the window": [stdin(at, bytes(100_000)) for at in (0, 100_000, 200_000)],
+    "beyond the window": [stdin(at * (100_000 + COST), bytes(100_000)) for at in range(4)],
     "ack of the unsent": [Ack(at=2**53 - 1, window=0)],
     "again of the unsent": [Again(at=2**53 - 1)],
-    "data after the end": [Eof(at=0), stdin(1)],
+    "data after the end": [Eof(at=0), stdin(COST)],
     "the stream of output": [stdin(0, stream=StreamName.STDOUT)],
-    "frames without number": [Resize(at=at, rows=1, columns=1) for at in range(MAX_FRAMES + 2)],
+    "frames without number": [
+        Resize(at=number * COST, rows=1, columns=1) for number in range(MAX_FRAMES + 2)
+    ],
 }
 
 
@@ -347,12 +350,13 @@ async def test_a_peer_that_never_acks_gets_a_window_and_no_more(
     endless = Endless()
     node.carries("yes", endless)
     async with peer_of(nats_server, node, "yes") as peer:
-        await peer.until(Ping)
+        sent = await peer.until(Ping)
         for _ in range(3):
             await peer.send(Again(at=0), Ping(at=0))
             await peer.until(Ack)
         assert endless.given <= WINDOW
-        await peer.send(Ack(at=WINDOW, window=2**53 - 1))
+        assert isinstance(sent, Ping)
+        await peer.send(Ack(at=sent.at, window=2**53 - 1))
         await peer.until(Ping)
         assert WINDOW < endless.given <= 2 * WINDOW
         await peer.send(Close())

@@ -14,7 +14,7 @@ from wharfside_protocol.io_frames import Chunk, Position
 class Piece:
     """Output, at most as much as was asked for, in at most MAX_CHUNKS (io_frames) chunks.
 
-    An empty chunk counts as a byte. `position`: where the log goes on behind it.
+    `position`: where the log goes on behind it.
     """
 
     chunks: Sequence[Chunk]
