@@ -46,6 +46,9 @@ SETUP_S = 10.0
 
 TURN_S = 0.002
 
+WAITING_BYTES = 32 * 1024 * 1024
+"""So much may wait to be heard on one subject; what a session loses so is asked for again."""
+
 Setup = Callable[[Client], Awaitable[None]]
 
 
@@ -101,7 +104,7 @@ class NatsBus:
             await turn.give_up()
 
         async def setup(client: Client) -> None:
-            await client.subscribe(subject, cb=heard)
+            await client.subscribe(subject, cb=heard, pending_bytes_limit=WAITING_BYTES)
 
         await self._add(setup)
 
