@@ -31,9 +31,9 @@ from wharfside_agent.ports.io import Carried
 from wharfside_client import Wharfside, connect
 from wharfside_client.errors import SessionLost
 from wharfside_client.session import Request
-from wharfside_protocol.codec import encode, to_plain
+from wharfside_protocol.codec import encode
 from wharfside_protocol.commands import Opening, SessionView
-from wharfside_protocol.errors import ErrorCode, NotFound
+from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import (
     COST,
@@ -146,6 +146,8 @@ async def test_an_agent_that_goes_down_says_so(fleet: Wharfside, node: PlayedNod
         assert source.closed.is_set()
         with pytest.raises(SessionLost, match="goes down"):
             await bounded(anext(log), "the end")
+        with pytest.raises(Busy, match="its next life"):
+            await node.sessions.open(Opening(peer="me", session="s-1"), "command-1", nothing)
 
 
 async def test_a_slow_reader_holds_the_source_and_not_the_node(
@@ -243,6 +245,10 @@ async def peer_of(
         yield peer
     finally:
         await client.close()
+
+
+async def nothing() -> Carried:
+    raise AssertionError("nothing is made for a session that is refused")
 
 
 async def made(node: PlayedNode, carry: str) -> Carried:
@@ -367,6 +373,7 @@ async def test_a_repeat_of_the_opening_gets_the_same_session(node: PlayedNode) -
     opening = Opening(peer="me", session="s-1")
     first = await node.sessions.open(opening, "command-1", lambda: made(node, "log"))
     assert await node.sessions.open(opening, "command-1", lambda: made(node, "log")) is first
-    assert to_plain(first.view)["session"] == "s-1"
+    with pytest.raises(Conflict, match="a name of its own"):
+        await node.sessions.open(opening, "command-2", lambda: made(node, "log"))
     first.end(None)
     await node.ended()
