@@ -28,6 +28,9 @@ RECEIVE_BYTES = 16 * 1024
 PACKETS_AT_ONCE = 32
 """Then the loop has its turn: a quarter of a megabyte, under a millisecond."""
 
+DRAIN_ROUNDS = 64
+"""More than a socket holds: one that conmon still fills must not be taken for ever."""
+
 STREAMS = {2: StreamName.STDOUT, 3: StreamName.STDERR}
 
 Take = Callable[[StreamName, bytes], None]
@@ -76,6 +79,12 @@ class AttachSocket:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
+    def drain(self) -> None:
+        """Takes what is there: once conmon is over, the rest of its output."""
+        for _ in range(DRAIN_ROUNDS):
+            if self._socket.fileno() < 0 or not self._receive():
+                return
+
     def close(self) -> None:
         """Idempotent; a `send` under way fails. What was sent gets to the process."""
         if self._socket.fileno() < 0:
@@ -105,20 +114,22 @@ class AttachSocket:
             if self._socket.fileno() >= 0:
                 self._loop.remove_writer(self._socket)
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Some packets; whether there may be more."""
         for _ in range(PACKETS_AT_ONCE):
             try:
                 packet = self._socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 packet = b""
             if not packet:
                 self.close()
                 self._gone()
-                return
+                return False
             if self._take is not None and packet[0] in STREAMS:
                 self._take(STREAMS[packet[0]], packet[1:])
+        return True
 
 
 def _connected(folder: Path) -> socket.socket:

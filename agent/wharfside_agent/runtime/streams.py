@@ -10,9 +10,9 @@ from pathlib import Path
 
 from wharfside_agent.ports.io import Source
 from wharfside_agent.runtime.attach import AttachSocket
-from wharfside_agent.runtime.ctl import Ctl
 from wharfside_agent.runtime.ring import Ring
-from wharfside_protocol.errors import RuntimeFailed, Unsupported, WrongState
+from wharfside_agent.runtime.terminal import Terminal
+from wharfside_protocol.errors import NotFound, RuntimeFailed, Unsupported, WrongState
 from wharfside_protocol.io_frames import StreamName
 from wharfside_protocol.specs import Io
 
@@ -30,7 +30,7 @@ class RunStreams:
         self._folder = folder
         self._mark = mark
         self._exit_fd = exit_fd
-        self._ctl = Ctl(folder)
+        self._terminal = Terminal(folder)
         self._ring = None if io.log else Ring()
         self._socket: AttachSocket | None = None
         self._ended = not self.takes_input
@@ -101,23 +101,29 @@ class RunStreams:
             self._ended = True
             if self._socket is not None:
                 self._socket.end_input()
-        elif self._ring is None:
-            self.close()
+        elif self._io.log:
+            self._disconnect()
 
     async def resize(self, rows: int, columns: int) -> None:
         if not self._io.tty:
             raise Unsupported("this process has no terminal: it was made without `tty`")
-        await self._ctl.resize(rows, columns)
+        await self._terminal.resize(rows, columns)
 
     def unlogged(self, *, whole: bool = False) -> Source:
-        if self._ring is None:
+        if self._io.log:
             raise Unsupported("this process has a log: read that")
+        if self._ring is None:
+            raise NotFound("the process is over, and nothing of its output is kept: it has no log")
         return self._ring.reader(whole=whole)
 
     def close(self) -> None:
+        """What has come is with those who read it; nobody else will."""
         if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+            self._socket.drain()
+        self._disconnect()
+        if self._ring is not None:
+            self._ring.finish()
+            self._ring = None
 
     @property
     def _ends_once(self) -> bool:
@@ -128,12 +134,17 @@ class RunStreams:
             return
         if self._ends_once:
             self._mark.touch()
-        take = None if self._ring is None else self._take
+        take = None if self._io.log else self._take
         self._socket = AttachSocket(self._folder, take, self._gone)
 
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _take(self, stream: StreamName, data: bytes) -> None:
-        assert self._ring is not None
-        self._ring.add(stream, data, time.time_ns())
+        if self._ring is not None:
+            self._ring.add(stream, data, time.time_ns())
 
     def _gone(self) -> None:
         self._socket = None
