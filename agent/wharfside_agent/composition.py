@@ -24,6 +24,7 @@ from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.acceptance import Acceptance
 from wharfside_agent.services.admission import Admission
+from wharfside_agent.services.attachments import Attachments
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.disconnects import Disconnects
@@ -238,6 +239,7 @@ class Parts:
             journal=self.journal,
             drain=self.drain,
             sessions=self.sessions,
+            attachments=self.attachments,
             going_down=self.going_down,
             projections=self.projections,
             snapshots=self.snapshots,
@@ -283,6 +285,10 @@ class Parts:
             self.admission.shortage,
             self.presence.changed,
         )
+
+    @cached_property
+    def attachments(self) -> Attachments:
+        return Attachments(self.containers, self.machine.logs, self.tasks)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -439,6 +439,7 @@ OPS: Mapping[str, Op] = _table(
     Op("usage", UsageArgs, UsageValue, changes=False, lane=False),
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
+    Op("attach", AttachArgs, SessionValue, changes=False, lane=False),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),
     Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False),
     Op("cancel", CommandArgs, CancelValue, changes=False, lane=False),

@@ -204,6 +204,27 @@ class MonitorLost(Record, frozen=True, kw_only=True):
     watched_by: str
 
 
+class Attached(Record, frozen=True, kw_only=True):
+    """A session has the process's input, its terminal, or both, until its `detached`, the
+    process's `exited`, or the agent's next life (`reattached`).
+
+    `actor` is who asked for it, as the command said.
+    """
+
+    peer: Name
+    session: Name
+    actor: str | None = None
+    stdin: bool = False
+    tty: bool = False
+
+
+class Detached(Record, frozen=True, kw_only=True):
+    """That session is over, or another has taken its place."""
+
+    peer: Name
+    session: Name
+
+
 class Reattached(Record, frozen=True, kw_only=True):
     pid: Counter
 
@@ -261,6 +282,8 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.RESTARTING: Restarting,
         EventType.NOT_RESTARTING: NotRestarting,
         EventType.MONITOR_LOST: MonitorLost,
+        EventType.ATTACHED: Attached,
+        EventType.DETACHED: Detached,
         EventType.REATTACHED: Reattached,
         EventType.REATTACH_FAILED: ReattachFailed,
         EventType.EVENT_MISSED: EventMissed,

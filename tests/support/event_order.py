@@ -198,6 +198,7 @@ def _is_refusal(event: Event) -> bool:
 
 def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
     for process, events in _grouped(run, lambda event: event.process).items():
+        yield from _of_sessions(who, events)
         if process not in (None, INIT):
             yield from _of_exec(f"{who}/{process}", events, over=over)
     yield from _of_init(who, run, over=over)
@@ -206,7 +207,7 @@ def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
 
 def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
     """exec-added < exec-started < exited, or exec-added < start-failed."""
-    beside = (T.SIGNALED, T.MONITOR_LOST, T.EVENT_MISSED)
+    beside = (T.SIGNALED, T.MONITOR_LOST, T.EVENT_MISSED, T.ATTACHED, T.DETACHED)
     types = [event.type for event in events if event.type not in beside]
     good = [
         [T.EXEC_ADDED],
@@ -218,6 +219,20 @@ def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
         yield f"{who}: {types}"
     if over and types not in (good[1], good[3]):
         yield f"{who}: deleted, but only {types}"
+
+
+def _of_sessions(who: str, events: Sequence[Event]) -> Iterator[str]:
+    """attached < detached of a session, and both before the exit of their process."""
+    attached: set[str] = set()
+    over = False
+    for event in events:
+        if event.type in (T.ATTACHED, T.DETACHED) and over:
+            yield f"{who}: {event.type} after {event.process} exited"
+        if event.type is T.DETACHED and event.data["session"] not in attached:
+            yield f"{who}: detached {event.data['session']}, which was not attached"
+        if event.type is T.ATTACHED:
+            attached.add(event.data["session"])
+        over = over or event.type is T.EXITED
 
 
 def _of_init(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:

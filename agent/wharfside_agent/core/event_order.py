@@ -55,6 +55,12 @@ ORDER = (
         "services/endings.py: committed before the signal is sent",
     ),
     OrderRule(
+        "attached-before-exited",
+        "`attached` comes before the `detached` of its session, and neither after the `exited` of "
+        "its process, which ends all sessions there",
+        "services/attachments.py: nothing is told of a process whose end was seen",
+    ),
+    OrderRule(
         "runs-in-order",
         "`run` rises by one, and the events of a run come after the end of the one before: "
         "its `exited`, those of its execs, or its `start-failed`",

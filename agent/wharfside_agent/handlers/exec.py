@@ -12,12 +12,15 @@ from wharfside_agent.core.later import refuse_later_io
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.io import Carried
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
+from wharfside_agent.services.attachments import Wish
 from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live, LiveProcess, traced
+from wharfside_agent.services.process_io import Target
 from wharfside_agent.services.views import standing
-from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Output
-from wharfside_protocol.errors import AlreadyExists, WharfsideError
+from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Opening, Output
+from wharfside_protocol.errors import AlreadyExists, Invalid, WharfsideError
 from wharfside_protocol.events import EventType, ExecAdded, Failed, Started
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.states import ProcessState
@@ -27,6 +30,8 @@ async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
     live = node.containers.find(args.container, call.command.expect)
     advance(live.row.state, Input.EXEC, live.row.name)
     refuse_later_io(args.io)
+    if args.open is not None:
+        return await _opened(node, live, call, args, args.open)
     process = await _added(node, live, call, args)
     await _begun(node, live, process, call, args)
     call.leave_lane()
@@ -35,6 +40,26 @@ async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
     call.interruptible = True
     status = await asyncio.shield(process.ended)
     return await _value(live, process, status)
+
+
+async def _opened(
+    node: Node, live: Live, call: Call, args: ExecArgs, opening: Opening
+) -> ExecValue:
+    """There is room for the session, or nothing is begun."""
+    if call.durable:
+        raise Invalid("`open` goes with rpc: whoever reads the session must listen already")
+    wish = Wish(opening, call.id, actor=call.command.actor, stdin=args.io.stdin, whole=True)
+    begun: list[LiveProcess] = []
+
+    async def make() -> Carried:
+        process = await _added(node, live, call, args)
+        await _begun(node, live, process, call, args)
+        begun.append(process)
+        return await node.attachments.attach(Target(live, process, process.row.run), wish)
+
+    session = await node.sessions.open(opening, call.id, make)
+    row = begun[0].row
+    return ExecValue(**standing(live.row), process=row.process, pid=row.pid, session=session.view)
 
 
 async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProcess:
@@ -82,7 +107,7 @@ async def _begun(node: Node, live: Live, process: LiveProcess, call: Call, args:
     name = process.row.process
     started_at = node.clock.now()
     try:
-        handle = await live.runtime.exec(name, args.process)
+        handle = await live.runtime.exec(name, args.process, args.io, args.size)
     except Exception as error:
         await _tell_failed(node, live, process, call, told(error))
         raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
+from wharfside_agent.services.attachments import Attachments
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers
 from wharfside_agent.services.drain import Drain
@@ -40,6 +41,7 @@ class Node:
     journal: Journal
     drain: Drain
     sessions: Sessions
+    attachments: Attachments
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wharfside_agent.handlers.attach import attach
 from wharfside_agent.handlers.cancel import cancel
 from wharfside_agent.handlers.commands import commands
 from wharfside_agent.handlers.create import create
@@ -40,6 +41,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "list-processes": list_processes,
         "stats": stats,
         "usage": usage,
+        "attach": attach,
         "wait": wait,
         "result": result,
         "commands": commands,

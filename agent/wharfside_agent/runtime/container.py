@@ -76,7 +76,7 @@ class RunContainer:
     def add(self, trace: ProcessTrace) -> RunProcess:
         """Watches a process that is there, or was, from an earlier life; init comes first."""
         streams = self.streams(trace.process)
-        process = self._watched(trace, streams)
+        process = self._watched(trace, streams, new=False)
         streams.resume()
         return process
 
@@ -92,7 +92,7 @@ class RunContainer:
         if process == INIT:
             io, folder = self._io, self._place.bundle
         elif io is None:
-            io = msgspec.json.decode(monitor.io.read_bytes(), type=Io)
+            io = _read_io(monitor.io)
 
         def exit_fd() -> int:
             known = self._processes.get(process)
@@ -100,9 +100,7 @@ class RunContainer:
 
         return RunStreams(io, folder, monitor.input_mark, exit_fd)
 
-    def _watched(
-        self, trace: ProcessTrace, streams: RunStreams, *, new: bool = False
-    ) -> RunProcess:
+    def _watched(self, trace: ProcessTrace, streams: RunStreams, *, new: bool) -> RunProcess:
         monitor = MonitorDir(self._place.monitor_dir(trace.process))
         # conmon has its control FIFO where it was told that the bundle is.
         folder = self._place.bundle if trace.process == INIT else monitor.folder
@@ -111,7 +109,7 @@ class RunContainer:
             container=self,
             trace=trace,
             watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
-            log=self._kit.logs.watch(name, folder, new=new),
+            log=self._kit.logs.watch(name, folder, new=new) if streams.io.log else None,
             spec=self._spec_of(trace.process, monitor),
             streams=streams,
         )
@@ -238,6 +236,11 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise NotFound(f"{path} is gone: its container was deleted") from error
     return read
+
+
+def _read_io(path: Path) -> Io:
+    """An agent that knew of no input wrote none."""
+    return msgspec.json.decode(path.read_bytes(), type=Io) if path.exists() else PLAIN_IO
 
 
 def _fields(limits: Limits) -> list[tuple[str, int | str | None]]:

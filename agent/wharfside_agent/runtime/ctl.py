@@ -1,27 +1,12 @@
-"""conmon's control FIFO: the terminal's size, and the log opened anew.
-
-conmon takes every line that it finds in one read for the first of them (ctrl.c,
-read_from_ctrl_buffer, up to 2.2.1), so a line is written only when it has read the one before;
-and the same holds for the FIFO by which it passes sizes on to itself.
-"""
+"""Tells conmon something through its control FIFO, one line at a time."""
 
 from __future__ import annotations
 
-import array
-import asyncio
-import errno
 import fcntl
 import os
+import struct
 import termios
 from pathlib import Path
-
-from wharfside_protocol.errors import RuntimeFailed
-
-SECONDS = 5.0
-"""conmon reads at once; one that does not hangs, or waits for a client that does not read."""
-
-_LOOK_SECONDS = 0.001
-"""Nothing tells that a FIFO was read."""
 
 REOPEN_LOG = b"2 0 0\n"
 
@@ -29,10 +14,12 @@ REOPEN_LOG = b"2 0 0\n"
 def tell(folder: Path, line: bytes) -> bool:
     """Writes `line` to the conmon whose bundle is `folder`. False: it has one to read yet.
 
+    Where two lines wait, conmon (up to 2.2.1, ctrl.c) does the first of them twice.
+
     Raises:
         OSError: nobody reads it: conmon is over (ENXIO), or its folder is gone (ENOENT).
     """
-    fifo = _open(folder / "ctl")
+    fifo = _opened(folder, "ctl")
     try:
         if _unread(fifo):
             return False
@@ -42,65 +29,20 @@ def tell(folder: Path, line: bytes) -> bool:
     return True
 
 
-class Ctl:
-    """The control FIFO of one process. One line at a time, whoever sends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._turn = asyncio.Lock()
-        self._size = (0, 0)
-
-    async def resize(self, rows: int, columns: int) -> None:
-        """The last of several wins; the others may be left out.
-
-        Twice: between conmon's two FIFOs a size may still meet the one before and be lost. The
-        kernel tells the programs of a new size alone, so the second is not seen.
-
-        Raises:
-            RuntimeFailed: conmon is gone, or does not read.
-        """
-        self._size = (rows, columns)
-        async with self._turn:
-            for _ in range(2):
-                if self._size == (rows, columns):
-                    await self._send(f"1 {rows} {columns}\n")
-
-    async def _send(self, line: str) -> None:
-        try:
-            async with asyncio.timeout(SECONDS):
-                await self._write(line.encode())
-        except TimeoutError as error:
-            raise RuntimeFailed(
-                f"conmon does not read {self._folder / 'ctl'} for {SECONDS:.0f} s: is it stopped?"
-            ) from error
-        except OSError as error:
-            gone = error.errno in (errno.ENXIO, errno.ENOENT)
-            reason = "conmon is gone" if gone else str(error.strerror)
-            raise RuntimeFailed(f"cannot write to {self._folder / 'ctl'}: {reason}") from error
-
-    async def _write(self, line: bytes) -> None:
-        fds = []
-        try:
-            for name in ("ctl", "winsz"):
-                fds.append(_open(self._folder / name))
-            await _read_by_conmon(fds)
-            os.write(fds[0], line)
-            await _read_by_conmon(fds)
-        finally:
-            for fd in fds:
-                os.close(fd)
+def unread(folder: Path, name: str) -> int:
+    """Bytes that conmon has not read yet from a FIFO of its bundle; raises as `tell`."""
+    fifo = _opened(folder, name)
+    try:
+        return _unread(fifo)
+    finally:
+        os.close(fifo)
 
 
-async def _read_by_conmon(fds: list[int]) -> None:
-    while any(_unread(fd) for fd in fds):  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(_LOOK_SECONDS)
+def _opened(folder: Path, name: str) -> int:
+    return os.open(folder / name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _open(fifo: Path) -> int:
-    return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _unread(fd: int) -> int:
-    count = array.array("i", [0])
-    fcntl.ioctl(fd, termios.FIONREAD, count)
-    return count[0]
+def _unread(fifo: int) -> int:
+    answer = fcntl.ioctl(fifo, termios.FIONREAD, bytes(4))
+    (count,) = struct.unpack("i", answer)
+    return int(count)

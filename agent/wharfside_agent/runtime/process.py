@@ -26,7 +26,7 @@ class RunProcess:
         container: RunContainer,
         trace: ProcessTrace,
         watch: ExitWatch,
-        log: WrittenLog,
+        log: WrittenLog | None,
         spec: Callable[[], Mapping[str, Any]],
         streams: RunStreams,
     ) -> None:
@@ -84,13 +84,14 @@ class RunProcess:
             raise NotFound(f"process {self.id} is over: nothing to signal") from error
 
     def output(self, limit: int) -> Output:
-        return self._log.output(limit)
+        return Output() if self._log is None else self._log.output(limit)
 
     def discard(self) -> None:
         if self.id != INIT and self._watch.ended is not None:
             self._container.forget(self.id)
 
     def close(self) -> None:
-        self._log.close(over=self._watch.ended is not None)
         self._streams.close()
+        if self._log is not None:
+            self._log.close(over=self._watch.ended is not None)
         self._watch.close()

@@ -27,6 +27,10 @@ def of_exec(type_: str) -> Step:
     return type_, {"process": "job", "data": data}
 
 
+def session(type_: str, process: str = "init", session: str = "s1") -> Step:
+    return type_, {"process": process, "data": {"peer": "p1", "session": session}}
+
+
 def of_next_boot(type_: str, **data: Any) -> Step:
     """The first event of an epoch."""
     return type_, {"epoch": 2, "event_id": "event-of-2", "revision": 99, "data": data}
@@ -85,6 +89,18 @@ GOOD = [
         "deleted",
     ),
     story("created", "started", of_exec("exec-added"), of_exec("start-failed"), init_exit()),
+    story("created", session("attached"), "started", session("detached"), init_exit()),
+    story("created", "started", session("attached"), init_exit(), "deleted"),
+    story(
+        "created",
+        "started",
+        of_exec("exec-added"),
+        of_exec("exec-started"),
+        session("attached", "job"),
+        session("detached", "job"),
+        of_exec("exited"),
+        init_exit(),
+    ),
     story(
         "created",
         "started",
@@ -138,6 +154,20 @@ BAD: dict[str, list[Event]] = {
         of_exec("exec-started"),
         init_exit(execs_pending=["job"]),
         "deleted",
+    ),
+    "detached after init exited": story(
+        "created", "started", session("attached"), init_exit(), session("detached")
+    ),
+    "attached after job exited": story(
+        "created",
+        "started",
+        of_exec("exec-added"),
+        of_exec("exec-started"),
+        of_exec("exited"),
+        session("attached", "job"),
+    ),
+    "detached s2, which was not attached": story(
+        "created", "started", session("attached"), session("detached", session="s2")
     ),
     "revision falls": story("created", ("started", {"revision": 0})),
     "run falls": story("created", ("started", {"run": 0})),
