@@ -17,6 +17,7 @@ from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.delegation import delegated_path, settle_in
 from wharfside_agent.runtime.driver import Driver
+from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.ground import MachineGround
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.log_rotation import LogLimits
@@ -25,7 +26,7 @@ from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
-from wharfside_agent.watchers.growth import FileGrowth
+from wharfside_agent.watchers.growth import OPENINGS, FileGrowth
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.stats import CgroupStats, read_machine
@@ -91,6 +92,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         ooms=CgroupOoms(),
         stats=CgroupStats(),
         logs=logs,
+        openings=Openings(FileGrowth(OPENINGS)),
     )
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
     return Machine(Driver(kit, probed), ground, logs, delegated, read_machine)

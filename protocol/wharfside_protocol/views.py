@@ -19,6 +19,18 @@ class Standing(Record, frozen=True, kw_only=True):
     revision: Counter
 
 
+class Fifos(Record, frozen=True, kw_only=True):
+    """FIFOs on the node, as containerd's first interface has them; nil: it has no such stream.
+
+    Output waits there for a reader, 64 KiB of it beside the log; the last writer's end is stdin's,
+    unless `stdin_once` is off.
+    """
+
+    stdin: str | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+
+
 class ProcessView(Record, frozen=True, kw_only=True):
     """One process of a container; `pid` is the node's."""
 
@@ -28,6 +40,7 @@ class ProcessView(Record, frozen=True, kw_only=True):
     pid: Counter | None = None
     started_at: Timestamp | None = None
     exit: ExitStatus | None = None
+    fifos: Fifos | None = None
 
 
 class ContainerView(Standing, frozen=True, kw_only=True):

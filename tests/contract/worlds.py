@@ -20,12 +20,13 @@ from wharfside_agent.ports.watcher import Ended, Exits, MonitorGone, OomCounters
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.driver import Driver
 from wharfside_agent.runtime.fake import FakeContainer, FakeHandle, FakeRuntime
+from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.probe import Probed
 from wharfside_agent.watchers.exits import PidfdExits
-from wharfside_agent.watchers.growth import FileGrowth
+from wharfside_agent.watchers.growth import OPENINGS, FileGrowth
 from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.pidfd import kernel_tells_exits
 from wharfside_agent.watchers.stats import CgroupStats
@@ -112,6 +113,7 @@ class World:
             exits=PidfdExits(),
             ooms=CgroupOoms(),
             logs=DiskLogs(self.kit.places, FileGrowth(), self.log_limits),
+            openings=Openings(FileGrowth(OPENINGS)),
         )
         self.kit = kit
         return Driver(kit, self.probed)
@@ -212,5 +214,6 @@ def real_world(
         ooms=CgroupOoms(),
         stats=CgroupStats(),
         logs=DiskLogs(places, FileGrowth(), LogLimits()),
+        openings=Openings(FileGrowth(OPENINGS)),
     )
     return World(name, Driver(kit, probed), rootfs, Kernel(places, mounts), kit, probed)

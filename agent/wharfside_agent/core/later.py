@@ -22,7 +22,6 @@ def refuse_later_io(io: Io) -> None:
     """Raises Unsupported: the streams are wanted in a way that this version cannot give."""
     _refuse(
         {
-            "io.fifo": io.fifo,
             "io.ship": io.ship,
         }
     )

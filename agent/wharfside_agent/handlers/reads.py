@@ -8,7 +8,7 @@ import msgspec
 
 from wharfside_agent.handlers.lookup import look_up
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.ports.store import ContainerRow, ProcessRow
+from wharfside_agent.ports.store import ContainerRow
 from wharfside_agent.services.backoff import waits_for_restart
 from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
@@ -25,7 +25,7 @@ from wharfside_protocol.commands import (
     StatsValue,
 )
 from wharfside_protocol.states import INIT, ContainerState
-from wharfside_protocol.views import ContainerDetails, ContainerView
+from wharfside_protocol.views import ContainerDetails, ContainerView, ProcessView
 
 MAX_PAGE_BYTES = 700 * 1024
 """A page ends here, below what one message can carry, however few its containers."""
@@ -70,13 +70,13 @@ def _oci_process(live: Live) -> dict[str, Any]:
 async def inspect(node: Node, _call: Call, args: InspectArgs) -> ContainerDetails:
     found = await look_up(node, args)
     if isinstance(found, Live):
-        rows = [process.row for process in found.processes.values()]
-        return _details(found.row, rows, _command(found), _oci_process(found))
-    return _details(found.row, found.processes, [], {})
+        views = [process_view(each.row, each.handle) for each in found.processes.values()]
+        return _details(found.row, views, _command(found), _oci_process(found))
+    return _details(found.row, [process_view(each) for each in found.processes], [], {})
 
 
 def _details(
-    row: ContainerRow, processes: list[ProcessRow], command: list[str], oci: dict[str, Any]
+    row: ContainerRow, processes: list[ProcessView], command: list[str], oci: dict[str, Any]
 ) -> ContainerDetails:
     view = msgspec.structs.asdict(container_view(row, command))
     return ContainerDetails(
@@ -85,7 +85,7 @@ def _details(
         bundle=row.bundle,
         cgroup=row.cgroup,
         oci_process=portable(oci) or None,
-        processes=[process_view(each) for each in processes],
+        processes=processes,
     )
 
 
@@ -94,7 +94,7 @@ async def list_processes(node: Node, call: Call, args: ContainerArgs) -> Process
     live = node.containers.find(args.container, call.command.expect)
     ordered = sorted(live.processes.values(), key=lambda process: process.row.process != INIT)
     return ProcessesValue(
-        **standing(live.row), processes=[process_view(process.row) for process in ordered]
+        **standing(live.row), processes=[process_view(each.row, each.handle) for each in ordered]
     )
 
 

@@ -15,7 +15,7 @@ from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, Process
 from wharfside_protocol.commands import Output, TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.stats import Stats, Usage
-from wharfside_protocol.views import RuntimeInfo
+from wharfside_protocol.views import Fifos, RuntimeInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,11 @@ class Process(Protocol):
 
     @property
     def streams(self) -> Streams: ...
+
+    @property
+    def fifos(self) -> Fifos | None:
+        """Where it was made with `io.fifo`; the driver moves what goes through them."""
+        ...
 
     def exit_status(self) -> Ended:
         """How it ended.

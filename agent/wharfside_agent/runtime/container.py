@@ -14,7 +14,8 @@ import msgspec
 from wharfside_agent.core.oci_config import exec_process
 from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.resources import to_resources
-from wharfside_agent.ports.logs import LogName
+from wharfside_agent.ports.io import Source
+from wharfside_agent.ports.logs import LogName, LogWish
 from wharfside_agent.ports.runtime import PLAIN_IO, ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.runtime import argv, cgroups
@@ -22,6 +23,7 @@ from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.container_root import open_root
+from wharfside_agent.runtime.fifo_pumps import FifoPumps, fifos_of, make_fifos
 from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_exec, find_exec, monitor_over
@@ -29,6 +31,7 @@ from wharfside_agent.runtime.process import RunProcess
 from wharfside_agent.runtime.streams import RunStreams
 from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import NotFound
+from wharfside_protocol.io_frames import StreamName
 from wharfside_protocol.specs import Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.stats import Stats, Usage
@@ -48,6 +51,7 @@ class RunContainer:
         self._io = plan.spec.io
         self._limits = plan.spec.limits or Limits()
         self._processes: dict[str, RunProcess] = {}
+        self._pumps: dict[str, FifoPumps] = {}
         self._oom = kit.ooms.arm(self._cgroup, seen_oom_kills)
 
     @property
@@ -78,6 +82,7 @@ class RunContainer:
         streams = self.streams(trace.process)
         process = self._watched(trace, streams, new=False)
         streams.resume()
+        self.pump(process)
         return process
 
     def launched(self, process: str, launched: Launched, streams: RunStreams) -> RunProcess:
@@ -112,12 +117,31 @@ class RunContainer:
             log=self._kit.logs.watch(name, folder, new=new) if streams.io.log else None,
             spec=self._spec_of(trace.process, monitor),
             streams=streams,
+            fifos=fifos_of(streams.io, monitor.folder),
         )
         self._processes[trace.process] = process
         return process
 
+    def pump(self, process: RunProcess) -> None:
+        """Begins with its FIFOs, where it has some; their readers may come after its end."""
+        if process.fifos is None:
+            return
+        name = LogName(self._place.incarnation, self._place.run, process.id)
+        streams, folder = process.streams, MonitorDir(self._place.monitor_dir(process.id)).folder
+
+        def read(stream: StreamName, offset: int) -> Source:
+            if not streams.io.log:
+                return streams.unlogged(whole=True)
+            errors = stream is StreamName.STDERR
+            wish = LogWish(offset=offset, follow=True, stdout=not errors, stderr=errors)
+            return self._kit.logs.source(name, wish)
+
+        self._pumps[process.id] = FifoPumps(streams, folder, read, self._kit.openings)
+
     def forget(self, process: str) -> None:
         """Drops an ended exec and its monitor's folder: they may come by the thousand."""
+        if (pumps := self._pumps.pop(process, None)) is not None:
+            pumps.close()
         self._processes.pop(process).close()
         shutil.rmtree(self._place.monitor_dir(process))
 
@@ -153,6 +177,7 @@ class RunContainer:
         process = exec_process(self.init.spec, spec, io, size)
         monitor.process_spec.write_bytes(msgspec.json.encode(process))
         monitor.io.write_bytes(msgspec.json.encode(io))
+        make_fifos(io, monitor.folder)
         streams = self.streams(exec_id, io)
         try:
             launched = await self._launch_exec(exec_id, monitor, streams)
@@ -161,7 +186,9 @@ class RunContainer:
             streams.close()
             await self._clear_exec(monitor)
             raise
-        return self.launched(exec_id, launched, streams)
+        added = self.launched(exec_id, launched, streams)
+        self.pump(added)
+        return added
 
     async def _launch_exec(
         self, exec_id: str, monitor: MonitorDir, streams: RunStreams
@@ -211,6 +238,7 @@ class RunContainer:
         cgroups.signal_all(self._cgroup, number)
 
     async def delete(self, *, keep_layer: bool = False) -> None:
+        self._stop_pumps()
         await self._commands.delete()
         for process in self.processes():
             await monitor_over(process.trace.monitor)
@@ -220,8 +248,13 @@ class RunContainer:
 
     def close(self) -> None:
         self._oom.close()
+        self._stop_pumps()
         for process in self.processes():
             process.close()
+
+    def _stop_pumps(self) -> None:
+        while self._pumps:
+            self._pumps.popitem()[1].close()
 
     def _spec_of(self, process: str, monitor: MonitorDir) -> Callable[[], Mapping[str, Any]]:
         """Read when it is asked for: a reattach of hundreds has no use for it."""

@@ -13,6 +13,7 @@ from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.container import RunContainer
+from wharfside_agent.runtime.fifo_pumps import make_fifos
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_naming
 from wharfside_agent.runtime.probe import Probed
@@ -45,8 +46,9 @@ class Driver:
             launched = await self._launch(oci, plan, place)
             container = RunContainer(self._kit, oci, plan, place, seen_oom_kills)
             streams = container.streams(INIT)
-            container.launched(INIT, launched, streams)
+            init = container.launched(INIT, launched, streams)
             streams.begin()
+            container.pump(init)
         except BaseException:
             await asyncio.shield(self._undo_new(plan))
             raise
@@ -99,6 +101,7 @@ class Driver:
         try:
             MonitorDir(place.monitor_dir(INIT)).persist.mkdir(parents=True)
             place.logs.mkdir(parents=True, exist_ok=True)
+            make_fifos(plan.spec.io, place.monitor_dir(INIT))
         except OSError as error:
             self._kit.bundles.remove(place, keep_layer=plan.run > 1)
             raise RuntimeFailed(

@@ -43,6 +43,8 @@ class FakeRuntime:
     def check(self, spec: ContainerSpec) -> str:
         if spec.checkpointable:
             raise Unsupported("no runtime of this node can checkpoint")
+        if spec.io.fifo:
+            raise Unsupported("the fake has no FIFOs", field="io.fifo")
         if spec.process is None:
             raise Invalid("a container needs a process with args", field="process")
         return NAME
@@ -250,6 +252,10 @@ class FakeHandle:
     @property
     def watch(self) -> FakeHandle:
         return self
+
+    @property
+    def fifos(self) -> None:
+        return None
 
     @property
     def streams(self) -> FakeStreams:

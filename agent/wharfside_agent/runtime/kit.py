@@ -12,6 +12,7 @@ from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
 from wharfside_agent.runtime.argv import OciBinary
+from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_protocol.specs import ContainerSpec
 
@@ -41,6 +42,7 @@ class Kit:
     ooms: Ooms
     stats: StatsReader
     logs: DiskLogs
+    openings: Openings
 
     def cgroup(self, place: RunPlace) -> Cgroup:
         return self.mounts.at(container_cgroup(self.delegated, place.incarnation))

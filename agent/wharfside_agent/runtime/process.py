@@ -13,6 +13,7 @@ from wharfside_agent.runtime.streams import RunStreams
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import NotFound
 from wharfside_protocol.states import INIT
+from wharfside_protocol.views import Fifos
 
 if TYPE_CHECKING:
     from wharfside_agent.runtime.container import RunContainer
@@ -29,6 +30,7 @@ class RunProcess:
         log: WrittenLog | None,
         spec: Callable[[], Mapping[str, Any]],
         streams: RunStreams,
+        fifos: Fifos | None,
     ) -> None:
         self._container = container
         self._trace = trace
@@ -36,6 +38,7 @@ class RunProcess:
         self._log = log
         self._spec = spec
         self._streams = streams
+        self._fifos = fifos
 
     @property
     def id(self) -> str:
@@ -64,6 +67,10 @@ class RunProcess:
     @property
     def watch(self) -> ExitWatch:
         return self._watch
+
+    @property
+    def fifos(self) -> Fifos | None:
+        return self._fifos
 
     @property
     def streams(self) -> RunStreams:

@@ -118,6 +118,10 @@ class Attachments:
         return self._logs.source(name, LogWish(offset=offset, follow=True))
 
     def _input(self, target: Target, wish: Wish, output: ProcessOutput) -> ProcessInput:
+        assert target.process.handle is not None
+        fifos = target.process.handle.fifos
+        if wish.stdin and fifos is not None:
+            raise WrongState(f"this process's input is the FIFO {fifos.stdin} on its node")
         key = (target.live.row.incarnation, target.run, target.name)
         before = self._writers.get(key) if wish.stdin else None
         if before is not None and not wish.take:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.store import ContainerRow, ProcessRow
 from wharfside_protocol.commands import CreateValue, StateValue
 from wharfside_protocol.states import ContainerState
@@ -62,7 +63,7 @@ def container_view(row: ContainerRow, command: list[str]) -> ContainerView:
     )
 
 
-def process_view(row: ProcessRow) -> ProcessView:
+def process_view(row: ProcessRow, handle: Process | None = None) -> ProcessView:
     return ProcessView(
         process=row.process,
         state=row.state,
@@ -70,6 +71,7 @@ def process_view(row: ProcessRow) -> ProcessView:
         pid=row.pid if row.exit is None else None,
         started_at=timestamp_or_none(row.started_at),
         exit=row.exit,
+        fifos=None if handle is None else handle.fifos,
     )
 
 

@@ -16,19 +16,23 @@ from asyncinotify import Inotify, Mask, Watch
 LATER_S = 0.2
 """Without a watch (fs.inotify.max_user_watches) a file is looked at so often."""
 
-_MASK = Mask.MODIFY | Mask.MOVE_SELF | Mask.ONESHOT
+GROWTH = Mask.MODIFY | Mask.MOVE_SELF
+
+OPENINGS = Mask.OPEN
+"""For who waits for a reader of a FIFO, in place of growth."""
 
 
 class FileGrowth:
     """ports.logs.Growth. Opened with the first wait, on its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Mask = GROWTH) -> None:
+        self._mask = mask | Mask.ONESHOT
         self._inotify: Inotify | None = None
         self._rings: dict[int, list[Callable[[], None]]] = {}
 
     def once(self, path: str, ring: Callable[[], None]) -> Callable[[], None]:
         try:
-            watch = self._opened().add_watch(path, _MASK)
+            watch = self._opened().add_watch(path, self._mask)
         except OSError:
             return asyncio.get_running_loop().call_later(LATER_S, ring).cancel
         # Two waits for one file are one watch of the kernel's.
