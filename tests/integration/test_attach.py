@@ -7,12 +7,12 @@ import os
 from typing import Any
 
 import pytest
+from tests.integration.attach_kit import KEPT, ONCE, TTY, attached, execed, rest, seen
 from tests.integration.bounds import bounded
 from tests.integration.fifos import shell
 from tests.integration.world import Site
 
 from wharfside_client import connect
-from wharfside_client.session import Session
 from wharfside_protocol.errors import (
     Invalid,
     NotFound,
@@ -21,56 +21,10 @@ from wharfside_protocol.errors import (
     WharfsideError,
     WrongState,
 )
-from wharfside_protocol.exits import ExitStatus
-from wharfside_protocol.io_frames import Chunk, Exit, Lost
+from wharfside_protocol.io_frames import Chunk, Lost
 from wharfside_protocol.specs import Io
 
 CAT = ("/bin/cat",)
-ONCE = Io(stdin=True)
-KEPT = Io(stdin=True, stdin_once=False)
-TTY = Io(stdin=True, tty=True)
-
-
-def attached(site: Site, container: str, **args: Any) -> Session:
-    return site.node.session("attach", {"container": container, **args})
-
-
-def execed(site: Site, container: str, *args: str, **others: Any) -> Session:
-    """An exec that begins with its session."""
-    wanted = {"container": container, "process": {"args": list(args)}, **others}
-    return site.node.session("exec", wanted)
-
-
-async def seen(session: Session, part: bytes) -> bytes:
-    """Output up to and with `part`."""
-    found = b""
-
-    async def look() -> None:
-        nonlocal found
-        while part not in found:
-            item = await anext(session)
-            assert isinstance(item, Chunk), item
-            found += item.data
-
-    await bounded(look(), f"{part!r} in the session")
-    return found
-
-
-async def rest(session: Session) -> tuple[bytes, ExitStatus]:
-    """All that still comes, and the process's end."""
-    found, exits = bytearray(), []
-
-    async def look() -> None:
-        async for item in session:
-            if isinstance(item, Chunk):
-                found.extend(item.data)
-            else:
-                assert isinstance(item, Exit), item
-                exits.append(item.exit)
-
-    await bounded(look(), "the end of the session")
-    assert len(exits) == 1
-    return bytes(found), exits[0]
 
 
 async def test_what_is_written_comes_back_and_the_end_is_the_programs(site: Site) -> None:
