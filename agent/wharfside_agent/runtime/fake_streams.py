@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from wharfside_agent.ports.io import Source
 from wharfside_agent.runtime.fake_machine import FakeProcess
 from wharfside_agent.runtime.ring import Ring
@@ -71,7 +69,7 @@ class FakeStreams:
 
     def _take(self, stream: StreamName, data: bytes) -> None:
         assert self._ring is not None
-        self._ring.add(stream, data, time.time_ns())
+        self._ring.add(stream, data)
 
     def _rung(self) -> None:
         assert self._ring is not None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wharfside_agent.ports.io import Missing, Piece
 from wharfside_protocol.io_frames import Chunk, StreamName
-from wharfside_protocol.times import to_timestamp
 
 RING_BYTES = 1024 * 1024
 """So far a reader may lag behind. With its window and the bus it has some more."""
@@ -20,12 +19,12 @@ _MOST_CHUNKS = 1024
 """A frame takes no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     """`before`: bytes of output before it."""
 
     before: int
-    chunk: Chunk
+    stream: StreamName
+    data: bytes
 
 
 class Ring:
@@ -47,15 +46,15 @@ class Ring:
         self.over = False
         self._waiting: set[asyncio.Future[None]] = set()
 
-    def add(self, stream: StreamName, data: bytes, time: int) -> None:
-        """`time`: nanoseconds since the epoch."""
-        self.kept.append(_Kept(self.end, Chunk(stream=stream, data=data, time=to_timestamp(time))))
+    def add(self, stream: StreamName, data: bytes) -> None:
+        self.kept.append(_Kept(self.end, stream, data))
         self.end += len(data)
         self._size += len(data) + _OVERHEAD_BYTES
         while self._size > self._limit:
             self.dropped += 1
-            self._size -= len(self.kept.popleft().chunk.data) + _OVERHEAD_BYTES
-        self.wake()
+            self._size -= len(self.kept.popleft().data) + _OVERHEAD_BYTES
+        if self._waiting:
+            self.wake()
 
     def finish(self) -> None:
         """Nothing more comes. Idempotent."""
@@ -107,17 +106,20 @@ class RingReader:
         return Missing(count)
 
     def _next(self, most: int) -> list[Chunk]:
-        """Pieces as they came, the last one cut where there is no room for more."""
-        chunks: list[Chunk] = []
+        """What neighbours of one stream hold is one chunk; the last is cut where room ends."""
+        found: list[tuple[StreamName, list[bytes]]] = []
         room = most
         ring = self._ring
-        while room > 0 and self._at < ring.end and len(chunks) < _MOST_CHUNKS:
+        while room > 0 and self._at < ring.end:
             kept = ring.kept[self._number - ring.dropped]
+            if not found or found[-1][0] is not kept.stream:
+                if len(found) == _MOST_CHUNKS:
+                    break
+                found.append((kept.stream, []))
             start = self._at - kept.before
-            data = kept.chunk.data[start : start + room]
-            chunks.append(Chunk(stream=kept.chunk.stream, data=data, time=kept.chunk.time))
+            data = kept.data[start : start + room]
+            found[-1][1].append(data)
             room -= len(data)
             self._at += len(data)
-            if start + len(data) == len(kept.chunk.data):
-                self._number += 1
-        return chunks
+            self._number += start + len(data) == len(kept.data)
+        return [Chunk(stream=stream, data=b"".join(parts)) for stream, parts in found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -144,7 +143,7 @@ class RunStreams:
 
     def _take(self, stream: StreamName, data: bytes) -> None:
         if self._ring is not None:
-            self._ring.add(stream, data, time.time_ns())
+            self._ring.add(stream, data)
 
     def _gone(self) -> None:
         self._socket = None
