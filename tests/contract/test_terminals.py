@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import pytest
+from tests.contract.kernel import kill
 from tests.contract.worlds import (
     SLEEP,
     World,
@@ -20,7 +22,10 @@ from tests.contract.worlds import (
 from tests.support.eventually import eventually
 
 from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.watcher import MonitorGone
+from wharfside_agent.runtime import terminal
 from wharfside_protocol.commands import TerminalSize
+from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.specs import Io, ProcessSpec
 
 TTY = Io(tty=True)
@@ -152,3 +157,20 @@ async def test_a_new_life_has_the_terminal_still(real: World) -> None:
     await bounded(again.init.streams.write(b"stty size; exit 6\n"))
     assert_ended(await end_of(again.init), 6 << 8)
     assert b"33 99\r\n" in shown(again.init)
+
+
+async def test_a_size_for_a_monitor_that_hangs_or_is_gone_is_refused(
+    crun: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "SECONDS", 0.1)
+    container = await crun.run(*SLEEP, io=TTY)
+    monitor = container.init.trace.monitor.pid
+    os.kill(monitor, signal.SIGSTOP)
+    with pytest.raises(RuntimeFailed, match="does not read"):
+        await bounded(container.init.streams.resize(24, 80))
+    os.kill(monitor, signal.SIGCONT)
+    kill(monitor)
+    gone = await bounded(container.init.watch.next())
+    assert isinstance(gone, MonitorGone)
+    with pytest.raises(RuntimeFailed, match="conmon is gone"):
+        await bounded(container.init.streams.resize(24, 80))

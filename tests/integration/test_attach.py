@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,3 +223,30 @@ async def test_what_cannot_be_attached_to_is_refused_and_changes_nothing(site: S
     with pytest.raises(WrongState, match="logs"):
         async with attached(site, name):
             pass
+
+
+async def test_fifos_are_told_and_are_the_only_input(site: Site) -> None:
+    name = await site.run(CAT, io=Io(stdin=True, fifo=True))
+    (init,) = await site.node.list_processes(name)
+    assert (await site.node.inspect(name)).processes[0].fifos == init.fifos
+    assert init.fifos is not None and init.fifos.stdin and init.fifos.stdout
+    with pytest.raises(WrongState, match="FIFO"):
+        async with attached(site, name, stdin=True):
+            pass
+    async with attached(site, name) as reader:
+        Path(init.fifos.stdin).write_bytes(b"by a local tool\n")
+        output, exit_ = await rest(reader)
+    assert (output, exit_.exit_code) == (b"by a local tool\n", 0)
+    late = await asyncio.to_thread(Path(init.fifos.stdout).read_bytes)
+    assert late == b"by a local tool\n"
+
+
+async def test_an_exec_has_fifos_too(site: Site) -> None:
+    name = await site.run()
+    wanted = {"container": name, "process": {"args": ["/bin/cat"]}, "exec": "job"}
+    async with site.node.session("exec", {**wanted, "io": {"stdin": True, "fifo": True}}) as reader:
+        views = {each.process: each for each in await site.node.list_processes(name)}
+        fifos = views["job"].fifos
+        assert views["init"].fifos is None and fifos is not None and fifos.stdin
+        Path(fifos.stdin).write_bytes(b"job\n")
+        assert (await rest(reader))[0] == b"job\n"

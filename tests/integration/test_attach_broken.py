@@ -62,6 +62,7 @@ async def test_the_agents_death_is_the_end_of_the_stdin_that_is_used_once(brief:
     async with attached(brief, name, stdin=True) as session:
         await session.write(b"before\n")
         await seen(session, b"before\n")
+        await session.drain()
         await restart(brief.agent)
         assert (await brief.told.exit(name)).exit_code == 8
 
@@ -71,6 +72,7 @@ async def test_a_new_life_has_the_terminal_still(brief: Site) -> None:
     async with attached(brief, name, stdin=True) as session:
         await session.write(b"A=kept\n")
         await seen(session, b"A=kept\r\n")
+        await session.drain()
         await restart(brief.agent)
     size = {"rows": 44, "columns": 111}
     async with attached(brief, name, stdin=True, size=size) as session:

@@ -48,7 +48,8 @@ async def _opened(
     """There is room for the session, or nothing is begun."""
     if call.durable:
         raise Invalid("`open` goes with rpc: whoever reads the session must listen already")
-    wish = Wish(opening, call.id, actor=call.command.actor, stdin=args.io.stdin, whole=True)
+    stdin = args.io.stdin and not args.io.fifo
+    wish = Wish(opening, call.id, actor=call.command.actor, stdin=stdin, whole=True)
     begun: list[LiveProcess] = []
 
     async def make() -> Carried:
