@@ -238,6 +238,7 @@ class Parts:
             journal=self.journal,
             drain=self.drain,
             sessions=self.sessions,
+            logs=self.machine.logs,
             going_down=self.going_down,
             projections=self.projections,
             snapshots=self.snapshots,

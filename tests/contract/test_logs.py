@@ -18,7 +18,6 @@ from tests.support.eventually import eventually
 from wharfside_agent.ports.io import Missing, Piece, Source
 from wharfside_agent.ports.logs import LogName, LogWish
 from wharfside_agent.ports.runtime import Container, Process
-from wharfside_agent.runtime.ctl import REOPEN_LOG
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_protocol.specs import ProcessSpec
 
@@ -229,7 +228,7 @@ async def test_a_monitor_that_cannot_hear_rotates_when_it_can(crun: World) -> No
         await eventually(partial(unread, control), "it was told")
         found.close()
     found = await next_life(crun, container)
-    assert unread(control) == len(REOPEN_LOG)
+    assert unread(control) == len(b"2 0 0\n")
     os.kill(monitor, signal.SIGCONT)
     os.kill(found.pid, signal.SIGUSR1)
     await over(found.init)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.logs import Logs
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands import Commands
@@ -40,6 +41,7 @@ class Node:
     journal: Journal
     drain: Drain
     sessions: Sessions
+    logs: Logs
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]

@@ -104,14 +104,13 @@ class RunContainer:
         self, trace: ProcessTrace, streams: RunStreams, *, new: bool = False
     ) -> RunProcess:
         monitor = MonitorDir(self._place.monitor_dir(trace.process))
-        # conmon has its control FIFO where it was told that the bundle is.
-        folder = self._place.bundle if trace.process == INIT else monitor.folder
         name = LogName(self._place.incarnation, self._place.run, trace.process)
+        ctl = streams.ctl if streams.io.log else None
         process = RunProcess(
             container=self,
             trace=trace,
             watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
-            log=self._kit.logs.watch(name, folder, new=new),
+            log=self._kit.logs.watch(name, ctl, new=new),
             spec=self._spec_of(trace.process, monitor),
             streams=streams,
         )

@@ -42,11 +42,13 @@ class LogCursor:
 
     def gap(self) -> int:
         """So many bytes at `offset` are gone; they are passed over."""
-        if self._fd >= 0:
-            return 0
-        lost = self._files.first - self.offset
-        self.offset = max(self.offset, self._files.first)
-        return max(lost, 0)
+        begun = self.offset
+        if self._fd < 0:
+            self.offset = max(self.offset, self._files.first)
+            if not self._open() and self.complete:
+                # with its container, while this was read
+                self.offset = max(self.offset, self._files.after(self._start))
+        return self.offset - begun
 
     @property
     def complete(self) -> bool:

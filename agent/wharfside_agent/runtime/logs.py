@@ -11,6 +11,7 @@ from wharfside_agent.core.log_lines import Heads
 from wharfside_agent.core.placement import Places, RunPlace
 from wharfside_agent.ports.logs import Growth, LogName, LogWish, Tail
 from wharfside_agent.runtime import log_search
+from wharfside_agent.runtime.ctl import Ctl
 from wharfside_agent.runtime.log_cursor import LogCursor
 from wharfside_agent.runtime.log_files import LogFiles
 from wharfside_agent.runtime.log_reader import LogReader
@@ -34,16 +35,17 @@ class DiskLogs:
         self._written: dict[LogName, LogFiles] = {}
         self._users: set[object] = set()
 
-    def watch(self, name: LogName, folder: Path, *, new: bool) -> WrittenLog:
-        """Keeps the log of a process within limits; its conmon has the bundle `folder`."""
+    def watch(self, name: LogName, ctl: Ctl | None, *, new: bool) -> WrittenLog:
+        """Keeps the log of a process within limits; without `ctl` it has none."""
         path = self._path(name)
         files = LogFiles(path, []) if new else LogFiles.found(path)
-        rotation = Rotation(files, folder, self._limits, self._growth)
+        rotation = None if ctl is None else Rotation(files, ctl, self._limits, self._growth)
         self._written[name] = files
         self._users.add(files)
 
         def forget() -> None:
-            rotation.close()
+            if rotation is not None:
+                rotation.close()
             if self._written.get(name) is files:
                 del self._written[name]
             self._leave(files)

@@ -62,6 +62,8 @@ class Live:
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     commits: asyncio.Lock = field(default_factory=asyncio.Lock)
     discarded: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the next commit, or when it is dropped; then another takes its place."""
 
     @property
     def init(self) -> LiveProcess:
@@ -143,6 +145,7 @@ class Containers:
     def drop(self, live: Live) -> None:
         """Frees the name; an end that nobody told will not be told any more."""
         self._by_name.pop(live.row.name, None)
+        _tell_changed(live)
         for process in live.processes.values():
             if not process.ended.done():
                 process.ended.cancel()
@@ -249,7 +252,13 @@ class Containers:
 
         await self._store.transact(change)
         live.row = row
+        _tell_changed(live)
         return row
+
+
+def _tell_changed(live: Live) -> None:
+    live.changed.set()
+    live.changed = asyncio.Event()
 
 
 def traced(row: ProcessRow, process: Process, state: ProcessState) -> ProcessRow:
