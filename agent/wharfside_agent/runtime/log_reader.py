@@ -93,16 +93,16 @@ class LogReader:
     def _take(self, most: int) -> Piece | Missing | None:
         """What lies at the cursor, perhaps nothing that is wanted; None: there is no more yet."""
         cursor, complete = self._cursor, self._cursor.complete
+        if self._ended():
+            self._over = True
+            return None
         if self._within is not None:
-            if block := cursor.peek(min(SLICE_BYTES, most)):
+            if block := cursor.peek(self._most(most)):
                 return self._rest_of_line(self._within, block)
             if not complete:
                 return None
             self._within = None
-        if self._end is not None and cursor.offset >= self._end:
-            self._over = True
-            return None
-        asked = min(SLICE_BYTES, most + HEAD_BYTES)
+        asked = self._most(most + HEAD_BYTES)
         block = cursor.peek(asked)
         used, found = self._runs(block)
         if used or self._over:
@@ -114,6 +114,18 @@ class LogReader:
         if complete or len(block) == asked or b"\n" in block:
             return self._begin_line(block)
         return None
+
+    def _ended(self) -> bool:
+        """Once a line that was begun is done, unless an exact end is wanted."""
+        offset, exact = self._cursor.offset, self._wish.end
+        if exact is not None:
+            return offset >= exact
+        return self._end is not None and offset >= self._end and self._within is None
+
+    def _most(self, most: int) -> int:
+        exact = self._wish.end
+        left = most if exact is None else exact - self._cursor.offset
+        return min(SLICE_BYTES, most, left)
 
     def _runs(self, block: bytes) -> tuple[int, list[Run]]:
         used, found = 0, list[Run]()

@@ -103,6 +103,11 @@ class Containers:
         self._store = store
         self._clock = clock
         self._by_name: dict[str, Live] = {}
+        self._tell: list[Callable[[Live], None]] = []
+
+    def on_commit(self, tell: Callable[[Live], None]) -> None:
+        """`tell` is called after every commit, with the container that it changed."""
+        self._tell.append(tell)
 
     def __iter__(self) -> Iterator[Live]:
         return iter(list(self._by_name.values()))
@@ -253,6 +258,8 @@ class Containers:
         await self._store.transact(change)
         live.row = row
         _tell_changed(live)
+        for tell in self._tell:
+            tell(live)
         return row
 
 
