@@ -150,6 +150,22 @@ async def test_a_follower_that_is_too_slow_is_told_what_it_missed(crun: World) -
     assert told[0] == 1 and told[-1] == COUNT and len(told) < 2 * COUNT
 
 
+async def test_who_reads_has_the_whole_log_also_when_its_container_is_deleted(
+    crun: World,
+) -> None:
+    """`run --rm` of what prints faster than its reader is."""
+    crun.limit_logs(SMALL)
+    container = await crun.run(*PRINTER)
+    name = name_of(crun, container.init)
+    source, got = crun.logs.source(name, LogWish(follow=True, stderr=False)), Got()
+    got.add(await bounded(source.read(100)))
+    await rotated(crun, container.init)
+    await bounded(container.delete())
+    assert files_of(crun, name) == []
+    await got.take(source)
+    assert (bytes(got.text), got.lost) == (numbers(1, COUNT), 0)
+
+
 async def test_an_exec_has_a_log_of_its_own_that_is_rotated_too(crun: World) -> None:
     crun.limit_logs(SMALL)
     container = await crun.run(*SLEEP)

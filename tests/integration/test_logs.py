@@ -151,6 +151,17 @@ async def test_chunks_without_times_are_fewer(site: Site) -> None:
     assert counts == [5, 1]
 
 
+async def test_one_that_is_removed_at_its_end_is_followed_to_it(site: Site) -> None:
+    name = site.name()
+    await site.node.create(site.spec(name, shell("seq 3000; exit 2"), auto_remove=True))
+    got = Got()
+    async with site.node.logs(name, follow=True) as session:
+        await site.node.start(name)
+        await bounded(got.take(session), "the end of the log")
+    assert (bytes(got.out), got.lost) == (numbers(3000), 0)
+    assert [exit_.exit_code for _, exit_ in got.exits] == [2]
+
+
 async def test_an_exec_has_its_own_log_also_when_it_is_over(site: Site) -> None:
     name = await site.run()
     script = ProcessSpec(args=list(shell("echo of the exec; exit 4")))
@@ -231,6 +242,26 @@ async def test_runs_follow_one_another_until_the_policy_rests(site: Site) -> Non
     assert (await logs(site, name, tail=2)).out == b"run 2\nrun 0\n"
     second = await logs(site, name, run=2, follow=True)
     assert (second.out, [run for run, _ in second.exits]) == (b"run 2\n", [2])
+
+
+async def test_a_follower_that_leaves_between_two_runs_disturbs_no_other(site: Site) -> None:
+    """Both wait for the next run when one of them goes."""
+    cues = site.cues()
+    script = "echo a run; read code </cue/go; exit $code"
+    policy = Restart(policy="on-failure")
+    name = await site.run(shell(script), mounts=[cues.mount], restart=policy)
+    got = Got()
+    async with site.node.logs(name, follow=True) as stays:
+        staying = asyncio.ensure_future(got.take(stays))
+        async with site.node.logs(name, follow=True) as leaves:
+            await bounded(Got().take(leaves, until=b"a run\n"), "the first run")
+            for attempt in range(1, 4):
+                cues.go("1")
+                await site.told.event(name, "restarting", nth=attempt)
+        cues.go("0")
+        await bounded(staying, "the end of the log")
+    assert got.out == b"a run\n" * 4
+    await bounded(site.node.ping(), "an answer of the node")
 
 
 async def test_a_reader_goes_on_at_a_position_of_another_session(site: Site) -> None:

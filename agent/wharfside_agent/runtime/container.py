@@ -216,6 +216,8 @@ class RunContainer:
         for process in self.processes():
             await monitor_over(process.trace.monitor)
         await cgroups.remove(self._cgroup)
+        if not keep_layer:
+            self._kit.logs.hold(self._place.incarnation)
         remove = partial(self._kit.bundles.remove, self._place, keep_layer=keep_layer)
         await asyncio.to_thread(remove)
 

@@ -67,6 +67,10 @@ class LogReader:
             if taken is None:
                 await self._cursor.more()
 
+    def hold(self) -> None:
+        """Its files are about to be removed: it reads them to their end all the same."""
+        self._cursor.hold()
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True

@@ -33,7 +33,7 @@ class DiskLogs:
         self._growth = growth
         self._limits = limits
         self._written: dict[LogName, LogFiles] = {}
-        self._users: set[object] = set()
+        self._users: dict[object, str] = {}
 
     def watch(self, name: LogName, ctl: Ctl | None, *, new: bool) -> WrittenLog:
         """Keeps the log of a process within limits; without `ctl` it has none."""
@@ -41,7 +41,7 @@ class DiskLogs:
         files = LogFiles(path, []) if new else LogFiles.found(path)
         rotation = None if ctl is None else Rotation(files, ctl, self._limits, self._growth)
         self._written[name] = files
-        self._users.add(files)
+        self._users[files] = name.incarnation
 
         def forget() -> None:
             if rotation is not None:
@@ -53,7 +53,7 @@ class DiskLogs:
         return WrittenLog(files, forget)
 
     def _leave(self, user: object) -> None:
-        self._users.discard(user)
+        self._users.pop(user, None)
         if not self._users:
             self._growth.close()
 
@@ -80,15 +80,21 @@ class DiskLogs:
                 f"position {wish.offset} of run {name.run}: its log has {end} bytes so far",
                 end=end,
             )
-        user = object()
-        self._users.add(user)
-        return LogReader(
+        reader = LogReader(
             LogCursor(files, self._growth, wish.offset),
             name.run,
             wish,
             None if wish.follow else end,
-            lambda: self._leave(user),
+            lambda: self._leave(reader),
         )
+        self._users[reader] = name.incarnation
+        return reader
+
+    def hold(self, incarnation: str) -> None:
+        """Its logs are about to be removed; who reads one has the rest of it nevertheless."""
+        for user, read in self._users.items():
+            if read == incarnation and isinstance(user, LogReader):
+                user.hold()
 
     def _files(self, name: LogName) -> LogFiles:
         return self._written.get(name) or LogFiles.found(self._path(name), whole=True)

@@ -63,7 +63,12 @@ class Live:
     commits: asyncio.Lock = field(default_factory=asyncio.Lock)
     discarded: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set at the next commit, or when it is dropped; then another takes its place."""
+    """Set at the next commit, or when it is dropped; another has taken its place then."""
+
+    def tell_changed(self) -> None:
+        """Wakes whoever waits for a change."""
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     @property
     def init(self) -> LiveProcess:
@@ -150,7 +155,7 @@ class Containers:
     def drop(self, live: Live) -> None:
         """Frees the name; an end that nobody told will not be told any more."""
         self._by_name.pop(live.row.name, None)
-        _tell_changed(live)
+        live.tell_changed()
         for process in live.processes.values():
             if not process.ended.done():
                 process.ended.cancel()
@@ -257,15 +262,10 @@ class Containers:
 
         await self._store.transact(change)
         live.row = row
-        _tell_changed(live)
+        live.tell_changed()
         for tell in self._tell:
             tell(live)
         return row
-
-
-def _tell_changed(live: Live) -> None:
-    live.changed.set()
-    live.changed = asyncio.Event()
 
 
 def traced(row: ProcessRow, process: Process, state: ProcessState) -> ProcessRow:

@@ -52,7 +52,7 @@ class RunsSource:
     def close(self) -> None:
         self._closed = True
         self._let_go()
-        self._process.live.changed.set()
+        self._process.live.tell_changed()  # one that waits for another run
 
     def _open(self) -> bool:
         if not self._places:
