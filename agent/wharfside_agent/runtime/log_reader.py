@@ -24,6 +24,9 @@ from wharfside_protocol.io_frames import Chunk, Position, StreamName
 
 SLICE_BYTES = 64 * 1024
 
+_LEAST_RATIO = LINE_BYTES / (LINE_BYTES - HEAD_BYTES - 1)
+"""Of log to text, where lines are as long as conmon makes them; with short ones it is more."""
+
 MAX_CHUNKS = 1000
 """A Data frame takes 1024."""
 
@@ -49,6 +52,7 @@ class LogReader:
         self._end = end
         self._within: Head | None = None
         self._over = False
+        self._ratio = _LEAST_RATIO
         self._closed = False
         self._find_line()
 
@@ -106,9 +110,9 @@ class LogReader:
             if not complete:
                 return None
             self._within = None
-        asked = self._most(most + HEAD_BYTES)
+        asked = self._most(int(most * self._ratio) + HEAD_BYTES)
         block = cursor.peek(asked)
-        used, found = self._runs(block)
+        used, found = self._fitting(block, most)
         if used or self._over:
             cursor.offset += used
             return self._piece(found)
@@ -130,6 +134,18 @@ class LogReader:
         exact = self._wish.end
         left = most if exact is None else exact - self._cursor.offset
         return min(SLICE_BYTES, most, left)
+
+    def _fitting(self, block: bytes, most: int) -> tuple[int, list[Run]]:
+        """Whole lines with at most `most` bytes of text."""
+        used, found = self._runs(block)
+        text = sum(len(run.text) for run in found)
+        if text > most:
+            self._over = False
+            used, found = self._runs(block[: most + HEAD_BYTES])
+            text = sum(len(run.text) for run in found)
+        if text:
+            self._ratio = max(used / text, _LEAST_RATIO)
+        return used, found
 
     def _runs(self, block: bytes) -> tuple[int, list[Run]]:
         used, found = 0, list[Run]()
