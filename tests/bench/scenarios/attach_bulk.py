@@ -1,4 +1,4 @@
-"""Output in bulk through an attach: beside conmon's own reader, and nats-py with the same window."""
+"""Output in bulk by an attach: beside conmon's own reader, and nats-py with the same window."""
 
 from __future__ import annotations
 
