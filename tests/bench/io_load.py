@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,12 @@ PACE_S = 0.01
 CUE = "dev/cue"
 ECHOES_LINES = ("/bin/busybox", "sh", "-c", "busybox mkfifo /dev/cue; exec busybox cat </dev/cue")
 ECHOES_KEYS = ("/bin/busybox", "cat")
+
+STUCK: Sequence[tuple[str, dict[str, bool]]] = (
+    ("attach", {"stdin": True}),
+    ("logs", {"follow": True}),
+)
+"""The readers that take nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ async def flood(
     async with AsyncExitStack() as stack:
         await remote.node.create(spec)
         stack.push_async_callback(remote.delete, spec.container)
-        for op, more in (("attach", {"stdin": True}), ("logs", {"follow": True})):
+        for op, more in STUCK:
             stuck = remote.node.session(op, {"container": spec.container, **more})
             await stack.enter_async_context(stuck)
         exited = asyncio.ensure_future(remote.expect(spec.container, EventType.EXITED))
