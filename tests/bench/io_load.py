@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from tests.bench.orchestrator import Orchestrator
 
 from wharfside_client import container
-from wharfside_client.session import Session
+from wharfside_client.session import Item, Session
 from wharfside_protocol.codec import to_plain
 from wharfside_protocol.commands import CreateArgs
 from wharfside_protocol.events import EventType
-from wharfside_protocol.io_frames import Chunk, Lost
+from wharfside_protocol.io_frames import Chunk, Lost, StreamName
 from wharfside_protocol.specs import Io, ProcessSpec
 
 PACE_S = 0.01
@@ -59,7 +59,7 @@ async def attach_rate(remote: Orchestrator, spec: CreateArgs) -> Carried:
         async with remote.node.session("attach", {"container": spec.container}) as session:
             before = perf_counter()
             await remote.node.start(spec.container)
-            return await _carried(session, before)
+            return await carried(session, before)
     finally:
         await remote.delete(spec.container)
 
@@ -70,7 +70,7 @@ async def exec_rate(remote: Orchestrator, name: str, args: tuple[str, ...]) -> C
     plain = {"container": name, "process": to_plain(process), "wait": False}
     before = perf_counter()
     async with remote.node.session("exec", plain) as session:
-        return await _carried(session, before)
+        return await carried(session, before)
 
 
 async def key_echoes(remote: Orchestrator, spec: CreateArgs, count: int) -> list[float]:
@@ -121,12 +121,13 @@ def printing(name: str, rootfs: Path, args: tuple[str, ...], **io: Any) -> Creat
     return container(name, list(args), rootfs=str(rootfs), io=Io(**io))
 
 
-async def _carried(session: Session, before: float) -> Carried:
+async def carried(session: AsyncIterable[Item], before: float) -> Carried:
+    """Of stdout, until its last byte has come."""
     count = lost = 0
     after = before
     async for item in session:
         match item:
-            case Chunk():
+            case Chunk(stream=StreamName.STDOUT):
                 count, after = count + len(item.data), perf_counter()
             case Lost():
                 lost += item.count

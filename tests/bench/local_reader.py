@@ -16,6 +16,8 @@ from tests.bench.places import Places
 
 PACKET_BYTES = 64 * 1024
 """More than conmon ever sends at once: 8 KiB and a byte that names the stream."""
+STDOUT = 2
+"""The first byte of a packet of stdout (conmon's STDOUT_PIPE)."""
 WORD_SECONDS = 60
 NAME = "conmon's reader"
 
@@ -37,7 +39,7 @@ def _read_all(reader: socket.socket) -> int:
     count = 0
     try:
         while packet := reader.recv(PACKET_BYTES):
-            count += len(packet) - 1
+            count += len(packet) - 1 if packet[0] == STDOUT else 0
     except TimeoutError as error:
         raise ContenderFailed(NAME, f"nothing for {WORD_SECONDS} s") from error
     return count

@@ -13,21 +13,20 @@ from tests.bench.rounds import Measure, interleave, medians
 
 NAME = "exec-bulk"
 MEGABYTE = 1e-6
-MEBIBYTE = 1 << 20
+COUNT = 64 << 20
 
 
 def compare_all(bench: Bench) -> Iterator[Comparison]:
-    count = bench.pick(64, 256) * MEBIBYTE
     with bench.node() as ours:
         measures = {
-            name: _peer(bench, bench.command_lines()[name], count)
+            name: _peer(bench, bench.command_lines()[name])
             for name in peer_pipes.NAMED
             if name in bench.command_lines()
         }
         if ours is not None:
             (running,) = ours.hold(1, bench.places.bundle("idle", IDLE))
-            measures["ours"] = lambda: ours.exec_rate(running, prints(count)).rate
-        figures = medians(interleave(measures, bench.pick(3, 5)))
+            measures["ours"] = lambda: ours.exec_rate(running, prints(COUNT)).rate
+        figures = medians(interleave(measures, bench.pick(3, 7)))
     for name in peer_pipes.NAMED:
         yield compare(
             NAME,
@@ -40,5 +39,5 @@ def compare_all(bench: Bench) -> Iterator[Comparison]:
         )
 
 
-def _peer(bench: Bench, peer: CommandLine, count: int) -> Measure:
-    return bench.forgiving(lambda: peer_pipes.rate(peer, prints(count), count))
+def _peer(bench: Bench, peer: CommandLine) -> Measure:
+    return bench.forgiving(lambda: peer_pipes.rate(peer, prints(COUNT), COUNT))
