@@ -23,7 +23,7 @@ from tests.support.eventually import eventually
 
 from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.watcher import MonitorGone
-from wharfside_agent.runtime import terminal
+from wharfside_agent.runtime import ctl
 from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.specs import Io, ProcessSpec
@@ -162,7 +162,7 @@ async def test_a_new_life_has_the_terminal_still(real: World) -> None:
 async def test_a_size_for_a_monitor_that_hangs_or_is_gone_is_refused(
     crun: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terminal, "SECONDS", 0.1)
+    monkeypatch.setattr(ctl, "SECONDS", 0.1)
     container = await crun.run(*SLEEP, io=TTY)
     monitor = container.init.trace.monitor.pid
     os.kill(monitor, signal.SIGSTOP)

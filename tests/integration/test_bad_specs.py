@@ -69,7 +69,6 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 LATER: dict[str, dict[str, Any]] = {
-    "io.ship": {"io": {"ship": True}},
     "checkpointable": {"checkpointable": True},
 }
 
@@ -84,18 +83,12 @@ async def test_fields_of_the_wrong_kind_are_invalid(site: Site, raw: Raw, op: st
 
 
 async def test_what_comes_later_is_unsupported_and_not_ignored(site: Site, raw: Raw) -> None:
-    name = await site.run()
     async with nothing_changes(site):
         for what, fields in LATER.items():
             answer = await raw.command("n1", "create", good(site) | fields)
             assert answer.error is not None, what
             assert answer.error.code is ErrorCode.UNSUPPORTED, (what, answer.error)
             assert what.partition(".")[0] in answer.error.message
-            if what.startswith("io."):
-                args = {"container": name, "process": {"args": ["/bin/true"]}} | fields
-                answer = await raw.command("n1", "exec", args)
-                assert answer.error is not None, f"exec with {what}"
-                assert answer.error.code is ErrorCode.UNSUPPORTED, (what, answer.error)
 
 
 async def test_execs_updates_and_waits_of_the_wrong_kind_are_invalid(site: Site, raw: Raw) -> None:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from wharfside_protocol.errors import Unsupported
-from wharfside_protocol.specs import ContainerSpec, Io
+from wharfside_protocol.specs import ContainerSpec
 
 
 def refuse_later_features(spec: ContainerSpec) -> None:
     """Raises Unsupported: the spec wants what this version cannot do."""
-    refuse_later_io(spec.io)
-    _refuse(
-        {
-            "checkpointable": spec.checkpointable,
-        }
-    )
-
-
-def refuse_later_io(io: Io) -> None:
-    """Raises Unsupported: the streams are wanted in a way that this version cannot give."""
-    _refuse(
-        {
-            "io.ship": io.ship,
-        }
-    )
-
-
-def _refuse(wishes: Mapping[str, bool]) -> None:
-    for field, wished in wishes.items():
-        if wished:
-            raise Unsupported(f"{field}: this version of the agent cannot do that", field=field)
+    if spec.checkpointable:
+        raise Unsupported(
+            "checkpointable: this version of the agent cannot do that", field="checkpointable"
+        )

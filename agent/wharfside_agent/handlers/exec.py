@@ -8,7 +8,6 @@ import msgspec
 from ulid import ULID
 
 from wharfside_agent.core.journal import Step
-from wharfside_agent.core.later import refuse_later_io
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
@@ -29,7 +28,6 @@ from wharfside_protocol.states import ProcessState
 async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
     live = node.containers.find(args.container, call.command.expect)
     advance(live.row.state, Input.EXEC, live.row.name)
-    refuse_later_io(args.io)
     if args.open is not None:
         return await _opened(node, live, call, args, args.open)
     process = await _added(node, live, call, args)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.logs import Logs
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.attachments import Attachments
@@ -42,6 +43,7 @@ class Node:
     drain: Drain
     sessions: Sessions
     attachments: Attachments
+    logs: Logs
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]

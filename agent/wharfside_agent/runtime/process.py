@@ -27,7 +27,7 @@ class RunProcess:
         container: RunContainer,
         trace: ProcessTrace,
         watch: ExitWatch,
-        log: WrittenLog | None,
+        log: WrittenLog,
         spec: Callable[[], Mapping[str, Any]],
         streams: RunStreams,
         fifos: Fifos | None,
@@ -91,7 +91,7 @@ class RunProcess:
             raise NotFound(f"process {self.id} is over: nothing to signal") from error
 
     def output(self, limit: int) -> Output:
-        return Output() if self._log is None else self._log.output(limit)
+        return self._log.output(limit)
 
     def discard(self) -> None:
         if self.id != INIT and self._watch.ended is not None:
@@ -99,6 +99,5 @@ class RunProcess:
 
     def close(self) -> None:
         self._streams.close()
-        if self._log is not None:
-            self._log.close(over=self._watch.ended is not None)
+        self._log.close(over=self._watch.ended is not None)
         self._watch.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from wharfside_agent.ports.io import Source
 from wharfside_agent.runtime.attach import AttachSocket
+from wharfside_agent.runtime.ctl import Ctl
 from wharfside_agent.runtime.ring import Ring
-from wharfside_agent.runtime.terminal import Terminal
 from wharfside_protocol.errors import NotFound, RuntimeFailed, Unsupported, WrongState
 from wharfside_protocol.io_frames import StreamName
 from wharfside_protocol.specs import Io
@@ -29,7 +29,7 @@ class RunStreams:
         self._folder = folder
         self._mark = mark
         self._exit_fd = exit_fd
-        self._terminal = Terminal(folder)
+        self._ctl = Ctl(folder)
         self._ring = None if io.log else Ring()
         self._socket: AttachSocket | None = None
         self._ended = not self.takes_input
@@ -106,7 +106,12 @@ class RunStreams:
     async def resize(self, rows: int, columns: int) -> None:
         if not self._io.tty:
             raise Unsupported("this process has no terminal: it was made without `tty`")
-        await self._terminal.resize(rows, columns)
+        await self._ctl.resize(rows, columns)
+
+    @property
+    def ctl(self) -> Ctl:
+        """What the log's rotation speaks to conmon by, too."""
+        return self._ctl
 
     def unlogged(self, *, whole: bool = False) -> Source:
         if self._io.log:

@@ -218,7 +218,6 @@ def test_no_process_anywhere(roots, check):
 @pytest.mark.parametrize(
     ("field", "wish"),
     [
-        ("io.ship", {"io": Io(ship=True)}),
         ("checkpointable", {"checkpointable": True}),
     ],
 )
