@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import psutil
+from tests.integration.attach_kit import execed, rest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import OBEYS_TERM, shell
 from tests.integration.test_oom import EATS, LIMIT
@@ -125,6 +126,23 @@ async def test_stopping_before_exited(site: Site) -> None:
     for name, _cues in running:
         assert (await site.told.exit(name)).reason == "stop"
         assert site.told.types(name) == ["created", "started", "stopping", "exited"]
+
+
+async def test_attached_before_exited(site: Site) -> None:
+    """The program is over before its session is, and perhaps before that is told."""
+    name = await site.run()
+
+    async def short(number: int) -> None:
+        async with execed(site, name, "/bin/true", exec=f"e{number}", io={"tty": True}) as session:
+            await rest(session)
+
+    await asyncio.gather(*map(short, range(AT_ONCE)))
+    await site.node.stop(name, grace_s=0)
+    await site.told.exit(name)
+    for number in range(AT_ONCE):
+        events = [event.type for event in site.told.of(name) if event.process == f"e{number}"]
+        assert events[-1] == "exited"
+        assert [each for each in events if "tached" in each] in ([], ["attached"])
 
 
 async def test_runs_in_order(site: Site) -> None:
