@@ -12,6 +12,7 @@ from typing import Any
 from ulid import ULID
 
 from wharfside_agent import host
+from wharfside_agent.archive.archives import TarArchives
 from wharfside_agent.bus.connection import NatsBus
 from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.bus.options import BusOptions
@@ -238,6 +239,7 @@ class Parts:
             journal=self.journal,
             drain=self.drain,
             sessions=self.sessions,
+            archives=self.archives,
             going_down=self.going_down,
             projections=self.projections,
             snapshots=self.snapshots,
@@ -295,6 +297,10 @@ class Parts:
             window=self.settings.sessions.window,
             idle_s=self.settings.sessions.idle_s,
         )
+
+    @cached_property
+    def archives(self) -> TarArchives:
+        return TarArchives()
 
     # What is told, and where.
 

@@ -7,9 +7,9 @@ import stat
 from contextlib import suppress
 
 from wharfside_agent.archive.faults import refused
-from wharfside_agent.archive.members import Parts, clash
 from wharfside_agent.archive.openat import FOLDER, closing, open_beneath
-from wharfside_agent.core.tar_members import Member
+from wharfside_protocol.archive_names import Parts, clash
+from wharfside_protocol.tar_members import Member
 
 _PIN = os.O_PATH | os.O_DIRECTORY
 

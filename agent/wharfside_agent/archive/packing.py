@@ -12,8 +12,8 @@ from wharfside_agent.archive.faults import refused
 from wharfside_agent.archive.notes import Notes
 from wharfside_agent.archive.openat import closing
 from wharfside_agent.archive.tree import Found, walk
-from wharfside_agent.core.tar_headers import END, Facts, header, sparse_header
-from wharfside_agent.core.tar_members import BLOCK, Kind, padding
+from wharfside_protocol.tar_headers import END, Facts, header, sparse_header
+from wharfside_protocol.tar_members import BLOCK, Kind, padding
 
 CHUNK = 256 * 1024
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from wharfside_agent.archive.faults import refused
 from wharfside_agent.archive.notes import Notes
 from wharfside_agent.archive.openat import FOLDER, closing, file_system, open_beneath
-from wharfside_agent.core.tar_members import MAX_NAME_BYTES
 from wharfside_protocol.errors import Unsupported
+from wharfside_protocol.tar_members import MAX_NAME_BYTES
 
 MAX_WAITING = 100_000
 """Folders found and not entered yet (some 20 MB)."""

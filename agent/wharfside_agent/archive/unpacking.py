@@ -16,13 +16,13 @@ from pathlib import Path
 
 from wharfside_agent.archive.faults import refused
 from wharfside_agent.archive.folders import Folders
-from wharfside_agent.archive.incoming import Incoming
-from wharfside_agent.archive.members import Names, Parts, clash, refuse_devices
 from wharfside_agent.archive.openat import closing, file_system
 from wharfside_agent.archive.places import Goal
-from wharfside_agent.core.tar_members import Kind, Member, next_member, padding
 from wharfside_agent.errors import DiskFull
+from wharfside_protocol.archive_names import Names, Parts, clash, refuse_devices
 from wharfside_protocol.errors import Denied, Invalid, WharfsideError
+from wharfside_protocol.tar_members import Kind, Member, next_member, padding
+from wharfside_protocol.tar_stream import Incoming
 
 KEPT_FREE = 64 * 1024 * 1024
 """Bytes left on a file system: its full disk would be everybody's trouble."""

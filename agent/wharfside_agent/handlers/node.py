@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wharfside_agent.ports.archive import Archives
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
@@ -40,6 +41,7 @@ class Node:
     journal: Journal
     drain: Drain
     sessions: Sessions
+    archives: Archives
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]

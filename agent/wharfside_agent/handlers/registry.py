@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wharfside_agent.handlers.archives import get_archive, put_archive
 from wharfside_agent.handlers.cancel import cancel
 from wharfside_agent.handlers.commands import commands
 from wharfside_agent.handlers.create import create
@@ -41,6 +42,8 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "stats": stats,
         "usage": usage,
         "wait": wait,
+        "get-archive": get_archive,
+        "put-archive": put_archive,
         "result": result,
         "commands": commands,
         "resync": resync,

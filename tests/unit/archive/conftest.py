@@ -8,6 +8,7 @@ from tests.support.machine import descriptors
 from tests.unit.archive.kit import Box
 
 from wharfside_agent.archive.archives import TarArchives
+from wharfside_agent.runtime.container_root import LentRoots
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ async def box(tmp_path: Path) -> AsyncIterator[Box]:
     (root / "etc/passwd").write_text("inside\n")
     (outside / "passwd").write_text("secret\n")
     archives = TarArchives(most=2, kept_free=0)
-    yield Box(root, outside, archives)
+    yield Box(root, outside, archives, LentRoots())
     assert (outside / "passwd").read_text() == "secret\n"
     assert {path.name for path in outside.iterdir()} == {"passwd"}
     await archives.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wharfside_agent.archive.archives import TarArchives
 from wharfside_agent.ports.io import Piece, Sink, Source
+from wharfside_agent.runtime.container_root import LentRoot, LentRoots
 from wharfside_protocol.io_frames import StreamName
 
 PIECE = 32 * 1024
@@ -23,19 +24,21 @@ class Box:
     root: Path
     outside: Path
     archives: TarArchives
+    roots: LentRoots
 
-    def pin(self) -> int:
-        return os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+    def lend(self) -> LentRoot:
+        return self.roots.lend(os.open(self.root, os.O_PATH | os.O_DIRECTORY))
 
     async def pull(self, path: str, *, follow: bool = False) -> tuple[bytes, str]:
         """The tar of `path`, and what was said about it."""
-        leaving = await self.archives.leave(self.pin(), path, follow=follow)
+        leaving = await self.archives.leave(self.lend(), path, follow=follow)
         data = await drain(leaving.source)
         leaving.source.close()
         return data[StreamName.ARCHIVE], data[StreamName.STDERR].decode()
 
     async def push(self, path: str, data: bytes, *, eof: bool = True) -> None:
-        arriving = await self.archives.arrive(self.pin(), path)
+        arriving = await self.archives.arrive(self.lend(), path)
+        assert arriving.sink is not None
         try:
             await feed(arriving.sink, data)
             if eof:

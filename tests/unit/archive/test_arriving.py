@@ -205,7 +205,7 @@ async def test_a_cut_off_archive_is_an_error_that_says_what_was_written(box, cut
 
 async def test_a_session_that_ends_in_the_middle_leaves_no_half_and_no_thread(box):
     data = tar([member("half", b"h" * 600_000)])
-    arriving = await box.archives.arrive(box.pin(), "/tmp")
+    arriving = await box.archives.arrive(box.lend(), "/tmp")
     await feed(arriving.sink, data[:300_000])
     arriving.source.close()
     arriving.sink.close()
@@ -231,7 +231,7 @@ async def test_what_is_no_tar_is_refused(box, data):
 
 
 async def test_a_member_that_is_wrong_is_told_to_a_sender_who_still_sends(box):
-    arriving = await box.archives.arrive(box.pin(), "/tmp")
+    arriving = await box.archives.arrive(box.lend(), "/tmp")
     with pytest.raises(Denied, match="leave devices out"):
         while True:
             await feed(arriving.sink, tar([member("x", kind=tarfile.CHRTYPE)]) * 50)

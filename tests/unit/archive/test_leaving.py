@@ -126,7 +126,7 @@ async def test_a_file_without_any_data_travels_as_nothing(box):
 async def test_a_file_that_shrinks_meanwhile_is_filled_up_and_told(box):
     path = box.root / "tmp/log"
     path.write_bytes(b"x" * 4_000_000)
-    leaving = await box.archives.leave(box.pin(), "/tmp/log")
+    leaving = await box.archives.leave(box.lend(), "/tmp/log")
     first = await leaving.source.read(1024)
     assert first is not None
     path.write_bytes(b"")
@@ -161,13 +161,13 @@ async def test_what_is_told_of_what_was_left_out_is_bounded(box):
 
 async def test_the_size_is_told_before_the_first_byte(box, monkeypatch):
     (box.root / "tmp/data").write_bytes(b"x" * 1_000_000)
-    leaving = await box.archives.leave(box.pin(), "/tmp")
+    leaving = await box.archives.leave(box.lend(), "/tmp")
     data = await drain(leaving.source)
     leaving.source.close()
     assert (leaving.name, leaving.folder) == ("tmp", True)
     assert leaving.bytes == len(data[StreamName.ARCHIVE])
     monkeypatch.setattr(packing, "MAX_MEASURED", 1)
-    leaving = await box.archives.leave(box.pin(), "/tmp")
+    leaving = await box.archives.leave(box.lend(), "/tmp")
     assert leaving.bytes is None
     leaving.source.close()
 
@@ -177,7 +177,7 @@ async def test_more_folders_than_are_kept_in_mind_are_refused(box, monkeypatch):
         (box.root / f"tmp/{number}").mkdir()
     monkeypatch.setattr(tree, "MAX_WAITING", 10)
     monkeypatch.setattr(packing, "MAX_MEASURED", 5)
-    leaving = await box.archives.leave(box.pin(), "/tmp")
+    leaving = await box.archives.leave(box.lend(), "/tmp")
     with pytest.raises(Exception, match="more than 10 folders"):
         await drain(leaving.source)
     leaving.source.close()
@@ -201,10 +201,10 @@ async def test_what_cannot_be_read_is_told_by_its_type(box, path, error):
 
 async def test_so_many_at_once_and_a_closed_one_makes_room(box):
     (box.root / "tmp/data").write_bytes(b"x" * 4_000_000)
-    first = await box.archives.leave(box.pin(), "/tmp")
-    second = await box.archives.leave(box.pin(), "/tmp")
+    first = await box.archives.leave(box.lend(), "/tmp")
+    second = await box.archives.leave(box.lend(), "/tmp")
     with pytest.raises(Busy, match="try again"):
-        await box.archives.leave(box.pin(), "/tmp")
+        await box.archives.leave(box.lend(), "/tmp")
     first.source.close()
     with pytest.raises(Canceled):
         await first.source.read(1)
@@ -212,3 +212,12 @@ async def test_so_many_at_once_and_a_closed_one_makes_room(box):
     second.source.close()
     await box.archives.close()
     assert (await box.pull("/etc/passwd"))[0]
+
+
+async def test_a_root_that_is_asked_back_is_released_and_the_reader_told(box):
+    (box.root / "tmp/data").write_bytes(b"x" * 4_000_000)
+    leaving = await box.archives.leave(box.lend(), "/tmp")
+    await box.roots.recall()
+    assert box.archives.under_way == 0
+    with pytest.raises(Canceled, match="not whole"):
+        await leaving.source.read(1)
