@@ -9,6 +9,9 @@ from wharfside_protocol.tar_members import Kind, Member
 
 Parts = tuple[str, ...]
 
+MAX_DEPTH = 256
+"""Folders; what removes and compares trees goes down in calls of its own."""
+
 _DEVICES = {Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE}
 
 
@@ -17,8 +20,11 @@ def parts_of(name: str) -> Parts:
 
     Raises:
         Denied: it leads upwards.
+        Invalid: it is too deep.
     """
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if len(parts) > MAX_DEPTH:
+        raise Invalid(f"the archive has a member more than {MAX_DEPTH} folders deep")
     if ".." in parts:
         raise Denied(f"the archive has a member {name!r}: `..` is refused", rule="upwards")
     return parts
