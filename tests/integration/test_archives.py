@@ -10,7 +10,7 @@ import pytest
 from tests.integration.bounds import bounded
 from tests.integration.world import Site, command, restart, start
 from tests.support.eventually import eventually
-from tests.unit.archive.kit import content, member, members, tar
+from tests.support.tars import content, member, members, tar
 
 from wharfside_client.session import Session
 from wharfside_protocol.commands import ArchiveValue

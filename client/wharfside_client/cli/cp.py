@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 STREAM = "-"
 
+NAME_WIDTH = 24
+"""Of what is copied, so that a bar, bytes and speed fit beside it in 80 columns."""
+
 Place = Annotated[
     Any,
     typer.Argument(parser=parse.inside, metavar="NODE/CONTAINER:PATH|PATH|-", show_default=False),
@@ -50,7 +53,7 @@ async def cp(
     """
     copying = _Copying(session, archive=archive, follow=follow)
     async with session.connect() as w:
-        with _shown(f"{source} -> {to}", quiet=quiet or session.output.json) as progress:
+        with _shown(str(source), quiet=quiet or session.output.json) as progress:
             done = await copying.run(w, source, to, progress)
     if session.output.json:
         session.output.document({"bytes": done})
@@ -144,11 +147,13 @@ def _shown(what: str, *, quiet: bool) -> Iterator[Progress]:
 
     columns = (
         progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
+        progress.BarColumn(bar_width=None),
         progress.DownloadColumn(binary_units=True),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
-    with progress.Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(escape(clean(what)), total=None)
+    with progress.Progress(*columns, console=Console(stderr=True), expand=True) as shown:
+        named = clean(what)
+        cut = named if len(named) <= NAME_WIDTH else f"…{named[1 - NAME_WIDTH :]}"
+        task = shown.add_task(escape(cut), total=None)
         yield lambda done, size: shown.update(task, completed=done, total=size)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.machine import descriptors
-from tests.unit.archive.kit import Box
+from tests.unit.archive.box import Box
 
 from wharfside_agent.archive.archives import TarArchives
 from wharfside_agent.runtime.container_root import LentRoots

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.requirements import requires
-from tests.unit.archive.kit import feed, member, tar
+from tests.support.tars import member, tar
+from tests.unit.archive.box import feed
 
 from wharfside_agent.archive.archives import TarArchives
 from wharfside_protocol.errors import (

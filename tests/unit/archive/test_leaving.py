@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from tests.support.requirements import requires
-from tests.unit.archive.kit import content, drain, members
+from tests.support.tars import content, members
+from tests.unit.archive.box import drain
 
 from wharfside_agent.archive import packing, tree
 from wharfside_protocol.errors import Busy, Canceled, Denied, Invalid, NotFound

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from tests.support.requirements import requires
-from tests.unit.archive.kit import content, member, members, tar
+from tests.support.tars import content, member, members, tar
 
 from wharfside_protocol.errors import WharfsideError
 
