@@ -300,7 +300,8 @@ class Parts:
 
     @cached_property
     def archives(self) -> TarArchives:
-        return TarArchives()
+        settings = self.settings
+        return TarArchives(settings.limits.archives, settings.disk.keep_free_mib * 1024 * 1024)
 
     # What is told, and where.
 

@@ -12,23 +12,23 @@ from wharfside_agent.archive.packing import Packing, measure
 from wharfside_agent.archive.pipes import ReadEnd, WriteEnd
 from wharfside_agent.archive.places import Goal, Origin, goal, origin
 from wharfside_agent.archive.streams import PackedSource, UnpackingSink, UnpackingSource
-from wharfside_agent.archive.unpacking import KEPT_FREE, Unpacking
+from wharfside_agent.archive.unpacking import Unpacking
 from wharfside_agent.archive.workers import Worker
 from wharfside_agent.ports.archive import Archive
 from wharfside_agent.ports.runtime import Root
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.tar_stream import Incoming
 
-MOST = 8
-"""Archives on their way at once: each is a thread, and reads or writes as fast as it can."""
-
 CLOSING_S = 5.0
 
 
 class TarArchives:
-    """ports.archive.Archives. `kept_free`: bytes that unpacking leaves on a file system."""
+    """ports.archive.Archives: at most `most` on their way at once.
 
-    def __init__(self, most: int = MOST, kept_free: int = KEPT_FREE) -> None:
+    `kept_free`: bytes that unpacking leaves on a file system.
+    """
+
+    def __init__(self, most: int, kept_free: int) -> None:
         self._most = most
         self._kept_free = kept_free
         self._workers: dict[Worker[Any], Callable[[], None]] = {}
@@ -94,7 +94,8 @@ class TarArchives:
         try:
             if len(self._workers) >= self._most:
                 raise Busy(
-                    f"{self._most} archives are on their way on this node already: try again",
+                    f"{self._most} archives are on their way on this node already, and no more "
+                    "may be (limits.archives): try again",
                     limit=self._most,
                 )
             return os.pipe()

@@ -24,9 +24,6 @@ from wharfside_protocol.errors import Denied, Invalid, WharfsideError
 from wharfside_protocol.tar_members import Kind, Member, next_member, padding
 from wharfside_protocol.tar_stream import Incoming
 
-KEPT_FREE = 64 * 1024 * 1024
-"""Bytes left on a file system: its full disk would be everybody's trouble."""
-
 KEPT_NODES = 1024
 
 _CHECKED_EVERY = 16 * 1024 * 1024
@@ -34,12 +31,14 @@ _CHECKED_EVERY = 16 * 1024 * 1024
 
 class Unpacking:
     """
+    `kept_free`: bytes left on a file system, whose full disk would be everybody's trouble.
+
     Attributes:
         made: files, folders and links that are whole and bear their names.
         written: bytes of files.
     """
 
-    def __init__(self, goal: Goal, stream: Incoming, kept_free: int = KEPT_FREE) -> None:
+    def __init__(self, goal: Goal, stream: Incoming, kept_free: int) -> None:
         self._top = goal.fd
         self._names = Names(goal.rename, goal.only_folder)
         self._stream = stream

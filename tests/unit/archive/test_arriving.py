@@ -245,7 +245,7 @@ async def test_a_full_disk_is_told_and_room_is_kept(box):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "t", box.root / "tmp"], check=True)
     try:
         for kept in (0, 4 * 2**20):
-            box.archives = TarArchives(kept_free=kept)
+            box.archives = TarArchives(most=2, kept_free=kept)
             what = [member("small", b"s"), *(member(f"{i}", b"x" * 2**20) for i in range(10))]
             with pytest.raises(Busy, match="disk is full") as caught:
                 await box.push("/tmp", tar(what))
