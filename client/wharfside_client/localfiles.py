@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,12 +54,17 @@ class LocalTree:
         return cls(path, name or ".", keep_owner)
 
     def size(self) -> int:
-        """About the length of the stream."""
+        """About the length of the stream.
+
+        Raises:
+            LocalFiles: something cannot be read.
+        """
         total = len(END)
-        for path, _ in _walk(self.path, self.name):
-            facts = path.lstat()
-            data = facts.st_size if path.is_file() and not path.is_symlink() else 0
-            total += BLOCK + data + padding(data)
+        with self._told():
+            for path, _ in _walk(self.path, self.name):
+                facts = path.lstat()
+                data = facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+                total += BLOCK + data + padding(data)
         return total
 
     def stream(self, note: Note) -> Iterator[bytes]:
@@ -75,17 +82,21 @@ class LocalTree:
         yield bytes(pending)
 
     def _members(self, note: Note) -> Iterator[bytes]:
+        with self._told(), tarfile.TarFile(fileobj=io.BytesIO(), mode="w") as names:
+            for path, name in _walk(self.path, self.name):
+                info = names.gettarinfo(path, name)
+                if info is None or (info.isdev() and not info.isfifo()):
+                    note(str(path), "a device or a socket: left out")
+                else:
+                    yield from self._member(path, info)
+        yield END
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            with tarfile.TarFile(fileobj=io.BytesIO(), mode="w") as names:
-                for path, name in _walk(self.path, self.name):
-                    info = names.gettarinfo(path, name)
-                    if info is None or (info.isdev() and not info.isfifo()):
-                        note(str(path), "a device or a socket: left out")
-                    else:
-                        yield from self._member(path, info)
+            yield
         except OSError as error:
             raise LocalFiles(f"{error.filename or self.path}: {error.strerror}") from error
-        yield END
 
     def _member(self, path: Path, info: tarfile.TarInfo) -> Iterator[bytes]:
         info.uname = info.gname = ""

@@ -55,7 +55,7 @@ async def cp(
     async with session.connect() as w:
         with _shown(str(source), quiet=quiet or session.output.json) as progress:
             done = await copying.run(w, source, to, progress)
-    if session.output.json:
+    if session.output.json and to != STREAM:
         session.output.document({"bytes": done})
     return exitcodes.OK
 

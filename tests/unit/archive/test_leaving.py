@@ -176,10 +176,10 @@ async def test_the_size_is_told_before_the_first_byte(box, monkeypatch):
 async def test_more_folders_than_are_kept_in_mind_are_refused(box, monkeypatch):
     for number in range(12):
         (box.root / f"tmp/{number}").mkdir()
-    monkeypatch.setattr(tree, "MAX_WAITING", 10)
+    monkeypatch.setattr(tree, "MAX_WAITING_BYTES", 700)
     monkeypatch.setattr(packing, "MAX_MEASURED", 5)
     leaving = await box.archives.leave(box.lend(), "/tmp")
-    with pytest.raises(Exception, match="more than 10 folders"):
+    with pytest.raises(Exception, match="too many folders"):
         await drain(leaving.source)
     leaving.source.close()
 
