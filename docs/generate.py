@@ -25,7 +25,7 @@ from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.io_flow import MAX_FRAMES
-from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.io_frames import COST, MAX_WIRE_BYTES, DownFrame, UpFrame
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import ContainerProjection, NodeInfo
@@ -212,6 +212,8 @@ def introduction() -> str:
     return INTRODUCTION.format(
         kib=MAX_MESSAGE_BYTES // 1024,
         depth=MAX_DEPTH,
+        frame=MAX_WIRE_BYTES // 1024,
+        cost=COST,
         frames=MAX_FRAMES,
         quarter=MAX_FRAMES // 4,
     )
@@ -267,16 +269,16 @@ letter), and where its id can be read a result tells why.
 
 Listen to `$P.io.<node>.<peer>.<session>.down`, with a session name of your own making, and call
 an op that takes an [Opening](#opening); its value has a [SessionView](#sessionview). From then on
-frames (below) go both ways, each a map whose `frame` names its kind.
+frames (below) go both ways, each a map whose `frame` names its kind, of at most {frame} KiB.
 
-- **Place**: `at` counts the bytes of data in this direction before the frame; a frame, or a chunk,
-  without data counts as one byte. Take only the frame whose `at` is where the last one ended; drop
-  one that begins earlier; ask with `again` for the place that you expect where one begins later,
-  once for each gap.
-- **Window**: no data beyond the last `ack`'s `at` + `window` (at first the opening's `window` down,
-  the view's `window` up), and at most {frames} frames that are not acked. Ack what was taken
-  from you, not what came: each quarter of a window, each {quarter} frames, and after 0.1 s. Keep
-  what is not acked; at `again` send all from there once more.
+- **Place**: `at` counts what came before the frame in this direction: the bytes of data, and {cost}
+  for each chunk and for each frame that has none. Take only the frame whose `at` is where the
+  last one ended; drop one that begins earlier; ask with `again` for the place that you expect
+  where one begins later, once for each gap.
+- **Window**: no data that begins beyond the last `ack`'s `at` + `window` (at first the opening's
+  `window` down, the view's `window` up), and at most {frames} frames that are not acked. Ack what
+  was taken from you, not what came: each quarter of a window, each {quarter} frames, and after
+  0.1 s. Keep what is not acked; at `again` send all from there once more.
 - **Ping** soon while something is not acked (0.25 s, then twice as long each time), after a
   reconnect, and at least at half of the view's `idle_s`; answer one with `again` where its `at` is
   beyond what you expect, else with an `ack`. After `idle_s` without any frame the other side is

@@ -30,12 +30,15 @@ if TYPE_CHECKING:
         NotSetUp,
         Pending,
         ServerUnreachable,
+        SessionEnded,
+        SessionLost,
         Unanswered,
     )
     from wharfside_client.events import EventStream
     from wharfside_client.fleet import Answers, NodeStatus
     from wharfside_client.history import EventFilter, StoredEvent, facts_of
     from wharfside_client.node import Node
+    from wharfside_client.session import Request, Session
     from wharfside_client.settings import ServerSettings
     from wharfside_client.specs import container, process
     from wharfside_client.watch import Watch
@@ -60,12 +63,15 @@ _HOMES = {
         "NotSetUp",
         "Pending",
         "ServerUnreachable",
+        "SessionEnded",
+        "SessionLost",
         "Unanswered",
     ),
     "events": ("EventStream",),
     "fleet": ("Answers", "NodeStatus"),
     "history": ("EventFilter", "StoredEvent", "facts_of"),
     "node": ("Node",),
+    "session": ("Request", "Session"),
     "settings": ("ServerSettings",),
     "specs": ("container", "process"),
     "watch": ("Watch",),
@@ -89,9 +95,13 @@ __all__ = [
     "Pending",
     "Place",
     "Posted",
+    "Request",
     "Resynced",
     "ServerSettings",
     "ServerUnreachable",
+    "Session",
+    "SessionEnded",
+    "SessionLost",
     "State",
     "StoredEvent",
     "Unanswered",

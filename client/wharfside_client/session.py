@@ -13,6 +13,7 @@ goes on in another session behind the last that came, if `resume` tells how.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from wharfside_client.bus import Bus
-from wharfside_client.errors import SessionLost
+from wharfside_client.errors import SessionEnded, SessionLost
 from wharfside_client.wire import Wire
 from wharfside_protocol.codec import convert, to_plain
 from wharfside_protocol.commands import OPS, Opening, SessionView
-from wharfside_protocol.errors import Internal, Unsupported, WrongState
+from wharfside_protocol.errors import Internal, Unsupported, WharfsideError, WrongState
 from wharfside_protocol.io_frames import (
     CHUNK_BYTES,
     Chunk,
@@ -51,6 +52,9 @@ Asked = Mapping[str, Any] | Callable[[Opening], Record]
 
 Call = Callable[[str, Record], Awaitable[Record]]
 """Asks the node, with all the patience that it takes; the op's value."""
+
+LEAVE_S = 10.0
+"""So long leaving waits for what was written to be taken."""
 
 _OF_ITS_START = ("since", "tail")
 """Arguments that say where output begins, as `position` does."""
@@ -94,6 +98,7 @@ class Session:
         value: what the op answered, of the session that is open now.
         view: the part of it that every op has.
         position: behind the last output that was handed out: for a session of another day.
+        exit: the process's end, once it was handed out.
     """
 
     value: Record
@@ -103,6 +108,7 @@ class Session:
         self, bus: Bus, node: str, request: Request, call: Call, window: int, resume: Resume | None
     ) -> None:
         self.position: Position | None = None
+        self.exit: Exit | None = None
         self._bus = bus
         self._node = node
         self._request = request
@@ -114,6 +120,7 @@ class Session:
         self._items: deque[tuple[Item, Position | None]] = deque()
         self._wrote = False
         self._done = False
+        self._failed = False
 
     async def __aenter__(self) -> Self:
         """
@@ -124,9 +131,33 @@ class Session:
         return self
 
     async def __aexit__(
-        self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None
+        self, kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None
     ) -> None:
+        """Leaves; where nothing was raised, once what was written is taken, within LEAVE_S.
+
+        Raises:
+            SessionLost, SessionEnded: it was not, though there may have been a reader.
+            WharfsideError: why the node ended the session.
+        """
+        try:
+            if kind is None and self._wrote and not (self._done or self._failed):
+                await self._taken()
+        finally:
+            await self._opened.close()
+
+    async def close(self) -> None:
+        """Leaves at once; input that is not taken yet is dropped. Idempotent."""
+        self._done = True
         await self._opened.close()
+
+    async def _taken(self) -> None:
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self.drain()
+        except TimeoutError as error:
+            raise SessionEnded(
+                "input was written that nobody took: leave with `close` where that may be"
+            ) from error
 
     def __aiter__(self) -> Self:
         return self
@@ -145,6 +176,8 @@ class Session:
             self._done = isinstance(frame, Eof)
             self._items.extend(_items_of(frame))
         item, position = self._items.popleft()
+        if isinstance(item, Exit):
+            self.exit = item
         self.position = position or self.position
         return item
 
@@ -194,9 +227,11 @@ class Session:
     async def _told(self, work: Awaitable[T]) -> T:
         try:
             return await work
-        except SessionLost as error:
-            position = to_plain(self.position) if self.position is not None else None
-            error.details.update(taken=self._opened.taken, position=position)
+        except WharfsideError as error:
+            self._failed = True
+            if isinstance(error, SessionLost):
+                position = to_plain(self.position) if self.position is not None else None
+                error.details.update(taken=self._opened.taken, position=position)
             raise
 
     @property
@@ -236,6 +271,7 @@ class Session:
         position = self._opened.position or self.position
         await self._opened.close()
         await self._open(resume(position))
+        self._failed = False
         self._opened.position = position
 
 

@@ -75,7 +75,6 @@ class Wire:
         self._bus.denials.add(self._denied)
         self._tap = await self._bus.subscribe(self._down, self._received)
         view = await ask(self.opening)
-        self._check()
         self._out.limit = self._out.window = view.window
         self._link.times = Times(view.idle_s, min(PING_S, view.idle_s / 2))
         self._bus.listeners.add(self._reconnected)

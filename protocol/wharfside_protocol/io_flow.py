@@ -13,7 +13,7 @@ from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_frames import CHUNK_BYTES, Ack, Data, Eof, Sequenced
 
 MAX_FRAMES = 1024
-"""So many may be on their way: of one byte each, a window's worth would be a thousand times it."""
+"""So many may be on their way: those without data need no room in the window."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Outgoing:
 
     @property
     def room(self) -> int:
-        """So many bytes of data may be added now."""
+        """So many bytes may be added now; data that is more than it, too, where it is not 0."""
         if len(self._kept) >= MAX_FRAMES - 1:
             return 0
         return max(self.acked + self.window - self.end, 0)
@@ -52,7 +52,7 @@ class Outgoing:
     @property
     def worth(self) -> int:
         """With less room than this it is better to wait for an ack than to send crumbs."""
-        return max(min(CHUNK_BYTES, self.window // 4), 1)
+        return max(min(CHUNK_BYTES // 2, self.window // 4), 1)
 
     @property
     def full(self) -> bool:
@@ -94,7 +94,7 @@ class Outgoing:
         self.acked, self.window = ack.at, min(ack.window, self.limit)
         while self._kept and self._kept[0].end <= ack.at:
             frame = self._kept.popleft()
-            self.taken += frame.length if isinstance(frame, Data) else 0
+            self.taken += frame.size if isinstance(frame, Data) else 0
             self._next = max(self._next - 1, 0)
         return new
 
@@ -149,10 +149,8 @@ class Incoming:
             raise Invalid(f"data at {frame.at}, but the stream ended before it")
         if len(self._waiting) >= MAX_FRAMES:
             raise Invalid(f"more than {MAX_FRAMES} frames are not acked yet")
-        if isinstance(frame, Data) and frame.end > self.taken + self.window:
-            raise Invalid(
-                f"data up to {frame.end}, but the window ends at {self.taken + self.window}"
-            )
+        if isinstance(frame, Data) and frame.at >= self.taken + self.window:
+            raise Invalid(f"data at {frame.at}, but the window ends at {self.taken + self.window}")
         self.expected = frame.end
         self.over = self.over or isinstance(frame, Eof)
         self._waiting.append(frame)

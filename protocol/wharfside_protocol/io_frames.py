@@ -1,9 +1,9 @@
 """Frames of an I/O session, on `io.<node>.<peer>.<session>.{up,down}`; pure.
 
 `up` goes to the node, `down` to the peer; each direction is a stream of its own. What must
-not be lost is sequenced: `at` is the place of a frame in its direction, counted in bytes of
-data, and as in TCP a frame (or a chunk) without data takes the place of one byte. So one
-number orders everything, finds every gap, and is all that a resumption needs.
+not be lost is sequenced: `at` is the place of a frame in its direction, counted in the bytes
+of data before it and COST for each chunk, and for each frame without one. So one number
+orders everything, finds every gap, bounds what is kept, and is all that a resumption needs.
 
 Down comes output, `Lost`, `Eof`, `Exit`; up comes input, `Eof`, `Resize`, `Signal`. The frames
 that are not sequenced (`Ack`, `Again`, `Ping`, `Reset`, `Close`) may be lost without harm.
@@ -12,12 +12,12 @@ that are not sequenced (`Ack`, `Again`, `Ping`, `Reset`, `Close`) may be lost wi
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from wharfside_protocol.codec import convert, unpack
-from wharfside_protocol.errors import ErrorBody
+from wharfside_protocol.errors import ErrorBody, Invalid
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Counter, Incarnation, Name, Record, Timestamp
 from wharfside_protocol.specs import Signal
@@ -28,12 +28,23 @@ CHUNK_BYTES = 32 * 1024
 MAX_FRAME_BYTES = 128 * 1024
 """No more data in one frame, so that a small window can hold one."""
 
+COST = 64
+"""What a chunk, or a frame without one, counts beside its data, as it costs on the wire and in
+memory: short lines would else be kept by the hundred thousand in a window."""
+
+MAX_CHUNKS = 1024
+"""No more chunks in one frame: a line of a log each, say."""
+
+MAX_WIRE_BYTES = 256 * 1024
+"""No frame is larger, with all that goes around its data; what is larger is not even read."""
+
 TTY_WINDOW = 64 * 1024
 BULK_WINDOW = 256 * 1024
 MAX_WINDOW = 4 * 1024 * 1024
 
 Window = Annotated[int, msgspec.Meta(ge=4096, le=MAX_WINDOW)]
-"""So many bytes may be on their way, not taken yet; also what the sender keeps to send again."""
+"""So many bytes, costs included, may be on their way, not taken yet: a frame that begins within
+it may be sent. It is also what the sender keeps to send again."""
 
 Cells = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """Rows or columns of a terminal; conmon takes no more (ctrl.c)."""
@@ -78,7 +89,7 @@ class Sequenced(Frame, frozen=True, kw_only=True):
     @property
     def length(self) -> int:
         """How much of the sequence it takes."""
-        return 1
+        return COST
 
     @property
     def end(self) -> int:
@@ -89,13 +100,17 @@ class Sequenced(Frame, frozen=True, kw_only=True):
 class Data(Sequenced, frozen=True, kw_only=True, tag="data"):
     """Output or input. `position`: where the log goes on behind it, for another session."""
 
-    chunks: Annotated[list[Chunk], msgspec.Meta(min_length=1, max_length=1024)]
+    chunks: Annotated[list[Chunk], msgspec.Meta(min_length=1, max_length=MAX_CHUNKS)]
     position: Position | None = None
 
     @property
     def length(self) -> int:
-        # an empty chunk, too: else two frames had one place, and a window held any number
-        return sum(max(len(chunk.data), 1) for chunk in self.chunks)
+        return self.size + COST * len(self.chunks)
+
+    @property
+    def size(self) -> int:
+        """Bytes of data in it."""
+        return sum(len(chunk.data) for chunk in self.chunks)
 
 
 class Lost(Sequenced, frozen=True, kw_only=True, tag="lost"):
@@ -182,7 +197,7 @@ def up_frame(data: bytes) -> UpFrame:
     Raises:
         Invalid: it is no frame, or none that goes up.
     """
-    return convert({"frame": unpack(data)}, FrameUp).frame
+    return convert({"frame": _unpacked(data)}, FrameUp).frame
 
 
 def down_frame(data: bytes) -> DownFrame:
@@ -191,4 +206,10 @@ def down_frame(data: bytes) -> DownFrame:
     Raises:
         Invalid: it is no frame, or none that goes down.
     """
-    return convert({"frame": unpack(data)}, FrameDown).frame
+    return convert({"frame": _unpacked(data)}, FrameDown).frame
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_WIRE_BYTES:
+        raise Invalid(f"frame of {len(data)} bytes; at most {MAX_WIRE_BYTES} are one")
+    return unpack(data)

@@ -54,28 +54,28 @@ def piece(data: bytes, *, behind: int | None = None) -> Piece:
 
 
 class Pipe:
-    """A source and a sink: what is written comes out again, at most `limit` bytes of it kept."""
+    """A source and a sink: what is written comes out again; over `limit` bytes a write waits."""
 
     def __init__(self, limit: int = 64 * 1024) -> None:
         self.closed = asyncio.Event()
         self.calls: list[tuple[Any, ...]] = []
         self._limit = limit
-        self._kept = bytearray()
+        self.kept = bytearray()
         self._ended = False
         self._changed = asyncio.Condition()
 
     async def read(self, most: int) -> Given:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._kept or self._ended)
-            data = bytes(self._kept[:most])
-            del self._kept[:most]
+            await self._changed.wait_for(lambda: self.kept or self._ended)
+            data = bytes(self.kept[:most])
+            del self.kept[:most]
             self._changed.notify_all()
             return piece(data) if data else None
 
     async def write(self, data: bytes) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._kept) < self._limit)
-            self._kept += data
+            await self._changed.wait_for(lambda: len(self.kept) < self._limit)
+            self.kept += data
             self._changed.notify_all()
 
     async def eof(self) -> None:
@@ -135,12 +135,16 @@ Carry = Callable[[], Awaitable[Carried] | Carried]
 
 @dataclass
 class PlayedNode:
-    """`carry` by the names that `exec` is called with; `opened` in their order."""
+    """`carry` by the names that `exec` is called with, else what `otherwise` makes of them.
+
+    `asked` and `opened` are in order.
+    """
 
     bus: NatsBus
     sessions: Sessions
     subjects: Subjects
     carry: dict[str, Carry] = field(default_factory=dict)
+    otherwise: Callable[[str], Carry] | None = None
     opened: list[NodeSession] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -162,12 +166,14 @@ class PlayedNode:
         name = args.exec or ""
         self.asked.append(name)
 
+        carry = self.carry.get(name) or (self.otherwise and self.otherwise(name))
+        if carry is None:
+            raise Invalid(f"nothing to carry is called {name}")
+
         async def make() -> Carried:
-            made = self.carry[name]()
+            made = carry()
             return await made if isinstance(made, Awaitable) else made
 
-        if name not in self.carry:
-            raise Invalid(f"nothing to carry is called {name}")
         session = await self.sessions.open(args.open, command.id, make)
         self.opened.append(session)
         return ExecValue(

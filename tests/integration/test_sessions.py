@@ -23,12 +23,12 @@ from tests.integration.session_kit import (
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
-from wharfside_agent.ports.io import Missing
+from wharfside_agent.ports.io import Missing, NoReader
 from wharfside_client import ServerSettings, Wharfside, connect
 from wharfside_client.errors import SessionEnded
 from wharfside_client.session import Session
 from wharfside_protocol.errors import Busy, Denied, Invalid, RuntimeFailed, WrongState
-from wharfside_protocol.io_frames import Chunk, Exit, Lost, Position, StreamName
+from wharfside_protocol.io_frames import BULK_WINDOW, Chunk, Exit, Lost, Position, StreamName
 
 pytestmark = requires("nats-server")
 
@@ -121,6 +121,76 @@ async def test_a_canceled_reader_leaves_too(fleet: Wharfside, node: PlayedNode) 
     await asyncio.wait({task})
     assert task.cancelled()
     await bounded(source.closed.wait(), "the source is closed")
+
+
+class Deaf(Pipe):
+    """A process that has closed its stdin, and cannot be signaled any more."""
+
+    async def write(self, data: bytes) -> None:
+        raise NoReader
+
+    async def signal(self, name: str) -> None:
+        raise WrongState("it has just ended")
+
+
+async def test_input_that_nobody_reads_takes_no_output_away(
+    fleet: Wharfside, node: PlayedNode
+) -> None:
+    source, deaf = Script(), Deaf()
+    node.carries("deaf", source, deaf)
+    async with session(fleet, "deaf") as talk:
+        await talk.write(bytes(3 * BULK_WINDOW))
+        await talk.end()
+        await talk.signal("TERM")
+        await talk.drain()
+        source.give(OVER)
+        source.give(None)
+        assert [type(item) for item in [each async for each in talk]] == [Exit]
+
+
+class Stuck(Pipe):
+    async def write(self, data: bytes) -> None:
+        await asyncio.Event().wait()
+
+    async def signal(self, name: str) -> None:
+        self.closed.set()
+
+
+async def test_a_signal_passes_input_that_is_stuck(fleet: Wharfside, node: PlayedNode) -> None:
+    source, stuck = Script(), Stuck()
+    node.carries("stuck", source, stuck)
+    async with session(fleet, "stuck") as talk:
+        writing = asyncio.create_task(talk.write(bytes(3 * BULK_WINDOW)))
+        await talk.signal("INT")
+        await bounded(stuck.closed.wait(), "the signal")
+        assert not writing.done(), "no more is taken than a window"
+        source.give(OVER)
+        source.give(None)
+        assert [type(item) for item in [each async for each in talk]] == [Exit]
+        with pytest.raises(SessionEnded):
+            await bounded(writing, "the writer is told")
+
+
+async def test_leaving_waits_for_what_was_written(fleet: Wharfside, node: PlayedNode) -> None:
+    pipe = Pipe(limit=BULK_WINDOW)
+    node.carries("cat", Script(), pipe)
+    async with session(fleet, "cat") as cat:
+        await cat.write(bytes(BULK_WINDOW))
+    assert len(pipe.kept) == BULK_WINDOW
+
+
+async def test_leaving_tells_of_input_that_nobody_took_unless_it_was_left_at_once(
+    fleet: Wharfside, node: PlayedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wharfside_client.session.LEAVE_S", 0.2)
+    node.carries("stuck", Script(), Stuck())
+    with pytest.raises(SessionEnded, match="nobody took"):
+        async with session(fleet, "stuck") as talk:
+            await talk.write(b"x")
+    async with session(fleet, "stuck") as talk:
+        await talk.write(b"x")
+        await talk.close()
+    await node.ended()
 
 
 class Broken(Script):

@@ -31,11 +31,13 @@ from wharfside_agent.ports.io import Carried
 from wharfside_client import Wharfside, connect
 from wharfside_client.errors import SessionLost
 from wharfside_client.session import Request
-from wharfside_protocol.codec import encode, to_plain
+from wharfside_protocol.codec import encode
 from wharfside_protocol.commands import Opening, SessionView
-from wharfside_protocol.errors import ErrorCode, NotFound
+from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import (
+    COST,
+    MAX_WIRE_BYTES,
     Ack,
     Again,
     Chunk,
@@ -144,6 +146,8 @@ async def test_an_agent_that_goes_down_says_so(fleet: Wharfside, node: PlayedNod
         assert source.closed.is_set()
         with pytest.raises(SessionLost, match="goes down"):
             await bounded(anext(log), "the end")
+        with pytest.raises(Busy, match="its next life"):
+            await node.sessions.open(Opening(peer="me", session="s-1"), "command-1", nothing)
 
 
 async def test_a_slow_reader_holds_the_source_and_not_the_node(
@@ -243,6 +247,10 @@ async def peer_of(
         await client.close()
 
 
+async def nothing() -> Carried:
+    raise AssertionError("nothing is made for a session that is refused")
+
+
 async def made(node: PlayedNode, carry: str) -> Carried:
     carried = node.carry[carry]()
     assert isinstance(carried, Carried)
@@ -256,15 +264,18 @@ def stdin(at: int, data: bytes = b"x", stream: StreamName = StreamName.STDIN) ->
 HOSTILE: dict[str, list[Frame | bytes]] = {
     "no msgpack": [b"\xc1"],
     "no map": [b"\x93\x01\x02\x03"],
+    "too large": [bytes(MAX_WIRE_BYTES + 1)],
     "no such frame": [b"\x81\xa5frame\xa4evil"],
     "a frame that goes down": [encode(Lost(at=0, count=1))],
     "negative place": [encode(stdin(0)).replace(b"\xa2at\x00", b"\xa2at\xff")],
-    "beyond the window": [stdin(at, bytes(100_000)) for at in (0, 100_000, 200_000)],
+    "beyond the window": [stdin(at * (100_000 + COST), bytes(100_000)) for at in range(4)],
     "ack of the unsent": [Ack(at=2**53 - 1, window=0)],
     "again of the unsent": [Again(at=2**53 - 1)],
-    "data after the end": [Eof(at=0), stdin(1)],
+    "data after the end": [Eof(at=0), stdin(COST)],
     "the stream of output": [stdin(0, stream=StreamName.STDOUT)],
-    "frames without number": [Resize(at=at, rows=1, columns=1) for at in range(MAX_FRAMES + 2)],
+    "frames without number": [
+        Resize(at=number * COST, rows=1, columns=1) for number in range(MAX_FRAMES + 2)
+    ],
 }
 
 
@@ -345,12 +356,13 @@ async def test_a_peer_that_never_acks_gets_a_window_and_no_more(
     endless = Endless()
     node.carries("yes", endless)
     async with peer_of(nats_server, node, "yes") as peer:
-        await peer.until(Ping)
+        sent = await peer.until(Ping)
         for _ in range(3):
             await peer.send(Again(at=0), Ping(at=0))
             await peer.until(Ack)
         assert endless.given <= WINDOW
-        await peer.send(Ack(at=WINDOW, window=2**53 - 1))
+        assert isinstance(sent, Ping)
+        await peer.send(Ack(at=sent.at, window=2**53 - 1))
         await peer.until(Ping)
         assert WINDOW < endless.given <= 2 * WINDOW
         await peer.send(Close())
@@ -361,6 +373,7 @@ async def test_a_repeat_of_the_opening_gets_the_same_session(node: PlayedNode) -
     opening = Opening(peer="me", session="s-1")
     first = await node.sessions.open(opening, "command-1", lambda: made(node, "log"))
     assert await node.sessions.open(opening, "command-1", lambda: made(node, "log")) is first
-    assert to_plain(first.view)["session"] == "s-1"
+    with pytest.raises(Conflict, match="a name of its own"):
+        await node.sessions.open(opening, "command-2", lambda: made(node, "log"))
     first.end(None)
     await node.ended()

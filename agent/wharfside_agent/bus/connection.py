@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -42,6 +43,11 @@ log = structlog.get_logger(__name__)
 WRONG_LAST_SEQUENCE = 10071
 
 SETUP_S = 10.0
+
+TURN_S = 0.002
+
+WAITING_BYTES = 32 * 1024 * 1024
+"""So much may wait to be heard on one subject; what a session loses so is asked for again."""
 
 Setup = Callable[[Client], Awaitable[None]]
 
@@ -91,11 +97,14 @@ class NatsBus:
         await self._add(setup)
 
     async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
+        turn = Turn()
+
         async def heard(message: Msg) -> None:
             quiet(lambda: tell(request_of(message)))
+            await turn.give_up()
 
         async def setup(client: Client) -> None:
-            await client.subscribe(subject, cb=heard)
+            await client.subscribe(subject, cb=heard, pending_bytes_limit=WAITING_BYTES)
 
         await self._add(setup)
 
@@ -253,6 +262,19 @@ class NatsBus:
         self._leaving = True
         if self._link is not None and self._link.up:
             await self._link.close(timeout_s)
+
+
+class Turn:
+    """nats-py calls back for all that waits without a pause: a flood would hold the loop."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def give_up(self) -> None:
+        """Lets others have the loop after TURN_S."""
+        if time.monotonic() - self._since > TURN_S:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
 
 
 def request_of(message: Msg) -> Request:

@@ -122,10 +122,14 @@ class Link:
         await self.drop()
 
     async def _on_error(self, error: Exception) -> None:
-        """A server that is away is told once (`bus-unreachable`), not at every try."""
+        """A server that is away is told once (`bus-unreachable`), not at every try.
+
+        A flood is told once a link; `slow_consumers` counts each message that it cost.
+        """
         self.last_error = error
         self.slow_consumers += isinstance(error, SlowConsumerError)
-        say = log.debug if isinstance(error, OSError) else log.warning
+        told = isinstance(error, SlowConsumerError) and self.slow_consumers > 1
+        say = log.debug if told or isinstance(error, OSError) else log.warning
         say("bus-error", error=repr(error))
 
     async def _on_over(self) -> None:

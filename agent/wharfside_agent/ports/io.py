@@ -12,7 +12,10 @@ from wharfside_protocol.io_frames import Chunk, Position
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Output, at most as much as was asked for; `position`: where the log goes on behind it."""
+    """Output, at most as much as was asked for, in at most MAX_CHUNKS (io_frames) chunks.
+
+    `position`: where the log goes on behind it.
+    """
 
     chunks: Sequence[Chunk]
     position: Position | None = None
@@ -54,6 +57,13 @@ class Source(Protocol):
         ...
 
 
+class NoReader(Exception):
+    """Nobody reads the input any more, which is no fault: a process may close its stdin, or end.
+
+    The rest of it is dropped, and the output goes on to its end.
+    """
+
+
 class Sink(Protocol):
     """Where input goes: a process's stdin, a terminal, an archive."""
 
@@ -61,17 +71,22 @@ class Sink(Protocol):
         """Returns once it is taken; until then the peer gets no more room.
 
         Raises:
-            WharfsideError: nobody takes it any more; the peer is told why.
+            NoReader: see there.
+            WharfsideError: the session ends, and the peer is told why.
         """
         ...
 
     async def eof(self) -> None:
-        """No more input comes."""
+        """No more input comes. Raises as `write`."""
         ...
 
-    async def resize(self, rows: int, columns: int) -> None: ...
+    async def resize(self, rows: int, columns: int) -> None:
+        """Also while a `write` waits. What it raises is logged, and ends nothing."""
+        ...
 
-    async def signal(self, name: str) -> None: ...
+    async def signal(self, name: str) -> None:
+        """As `resize`: the process may just have ended, and the session has its exit to tell."""
+        ...
 
     def close(self) -> None:
         """The session is over; idempotent."""

@@ -7,16 +7,17 @@ session holds two windows of memory at most, and a slow end on either side slows
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from wharfside_agent.errors import told
-from wharfside_agent.ports.io import Carried, Missing, Over, Piece, Sink
+from wharfside_agent.ports.io import Carried, Missing, NoReader, Over, Piece, Sink
 from wharfside_protocol.codec import encode
 from wharfside_protocol.commands import Opening, SessionView
 from wharfside_protocol.errors import DeadlineExceeded, Invalid, WharfsideError
-from wharfside_protocol.io_flow import Incoming, Outgoing
+from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
 from wharfside_protocol.io_frames import (
     CHUNK_BYTES,
     Close,
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 CLOSE_S = 5.0
 """What a source or sink may take to let go."""
 
+_OUT_OF_BAND = (Resize, SignalFrame)
 _INPUT = (StreamName.STDIN, StreamName.ARCHIVE)
 
 Tell = Callable[[bytes], Awaitable[None]]
@@ -75,6 +77,8 @@ class Session:
         self._to_send = asyncio.Event()
         self._acked = asyncio.Event()
         self._came = asyncio.Event()
+        self._steers: deque[Resize | SignalFrame] = deque()
+        self._steered = asyncio.Event()
 
     def received(self, data: bytes) -> None:
         """Takes a message of the peer; whatever is wrong with it ends the session."""
@@ -84,7 +88,10 @@ class Session:
                 self.end(None)
                 return
             self._check(frame)
+            expected = self._link.into.expected
             self._link.received(frame, self._loop.time())
+            if isinstance(frame, _OUT_OF_BAND) and self._link.into.expected > expected:
+                self._steer(frame)
         except Invalid as error:
             self.end(error)
         for event in (self._to_send, self._acked, self._came):
@@ -103,8 +110,8 @@ class Session:
     async def run(self) -> None:
         """Carries until it is over, then lets go of source and sink."""
         pumps = [self._send(), self._give()]
-        if self.carried.sink is not None:
-            pumps.append(self._take(self.carried.sink))
+        if (sink := self.carried.sink) is not None:
+            pumps += [self._take(sink), self._steering(sink)]
         tasks = [asyncio.create_task(self._guarded(pump)) for pump in pumps]
         try:
             await asyncio.wait({self.over})
@@ -167,14 +174,36 @@ class Session:
 
     async def _take(self, sink: Sink) -> None:
         """From the peer to the sink, which may take its time."""
-        into = self._link.into
+        into, dropped = self._link.into, False
         while True:
             while (frame := into.next()) is None:
                 self._came.clear()
                 await self._came.wait()
-            await _pass_on(frame, sink)
+            if not dropped:
+                dropped = not await _passed_on(frame, sink)
             self._link.took(self._loop.time())
             self._to_send.set()
+
+    def _steer(self, frame: Resize | SignalFrame) -> None:
+        """Not behind the input: an interrupt is wanted most where nobody reads that."""
+        if len(self._steers) >= MAX_FRAMES:
+            raise Invalid(f"more than {MAX_FRAMES} resizes and signals wait")
+        self._steers.append(frame)
+        self._steered.set()
+
+    async def _steering(self, sink: Sink) -> None:
+        while True:
+            while not self._steers:
+                self._steered.clear()
+                await self._steered.wait()
+            frame = self._steers.popleft()
+            try:
+                if isinstance(frame, Resize):
+                    await sink.resize(frame.rows, frame.columns)
+                else:
+                    await sink.signal(frame.signal)
+            except WharfsideError as error:
+                log.info("not-steered", session=self.view.session, error=error.message)
 
     def _check(self, frame: Frame) -> None:
         if isinstance(frame, Sequenced) and self.carried.sink is None:
@@ -203,15 +232,16 @@ def _frame_of(item: Piece | Missing | Over | None, at: int) -> Sequenced:
             return Eof(at=at)
 
 
-async def _pass_on(frame: Sequenced, sink: Sink) -> None:
-    match frame:
-        case Data(chunks=[chunk]):
-            await sink.write(chunk.data)
-        case Data():
-            await sink.write(b"".join(chunk.data for chunk in frame.chunks))
-        case Eof():
-            await sink.eof()
-        case Resize():
-            await sink.resize(frame.rows, frame.columns)
-        case SignalFrame():
-            await sink.signal(frame.signal)
+async def _passed_on(frame: Sequenced, sink: Sink) -> bool:
+    """False: nobody reads any more."""
+    try:
+        match frame:
+            case Data(chunks=[chunk]):
+                await sink.write(chunk.data)
+            case Data():
+                await sink.write(b"".join(chunk.data for chunk in frame.chunks))
+            case Eof():
+                await sink.eof()
+    except NoReader:
+        return False
+    return True

@@ -15,6 +15,10 @@ from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
 from wharfside_protocol.io_frames import (
+    COST,
+    MAX_CHUNKS,
+    MAX_FRAME_BYTES,
+    MAX_WIRE_BYTES,
     Ack,
     Again,
     Chunk,
@@ -23,10 +27,12 @@ from wharfside_protocol.io_frames import (
     Frame,
     Lost,
     Ping,
+    Position,
     Reset,
     Resize,
     Sequenced,
     StreamName,
+    down_frame,
     up_frame,
 )
 from wharfside_protocol.io_link import AGAIN_S, Link, Times
@@ -152,7 +158,7 @@ def test_all_comes_once_and_in_order(
     run(left, right, Bus(random.Random(seed), loss, repeat, jitter_s))
     assert contents(right) == b"".join(ups)
     assert contents(left) == b"".join(downs)
-    assert max(left.most_kept, right.most_kept) <= WINDOW + MAX_FRAMES
+    assert max(left.most_kept, right.most_kept) <= WINDOW + 2 * COST
 
 
 def test_a_bus_that_was_away_is_made_up_for_within_a_probe() -> None:
@@ -193,39 +199,44 @@ def sent(link: Link, now: float) -> list[Frame]:
     [
         (Ack(at=1, window=WINDOW), "only 0 was sent"),
         (Again(at=1), "only 0 was sent"),
-        (data(0, bytes(WINDOW + 1)), "the window ends at"),
         (Reset(error=Invalid("x").to_body()), "Reset"),
     ],
-    ids=["ack of the unsent", "again of the unsent", "beyond the window", "not its business"],
+    ids=["ack of the unsent", "again of the unsent", "not its business"],
 )
 def test_what_no_right_side_sends_is_refused(frame: Frame, words: str) -> None:
     with pytest.raises(Invalid, match=words):
         make().received(frame, 0.0)
 
 
+def test_data_that_begins_beyond_the_window_is_refused() -> None:
+    link = make()
+    link.received(data(0, bytes(WINDOW - COST - 1)), 0.0)
+    link.received(data(WINDOW - 1, bytes(100)), 0.0)
+    with pytest.raises(Invalid, match="the window ends at 4096"):
+        link.received(data(link.into.expected, b"x"), 0.0)
+
+
 def test_data_after_the_end_is_refused_and_a_resize_is_not() -> None:
     link = make()
     link.received(Eof(at=0), 0.0)
-    link.received(Resize(at=1, rows=24, columns=80), 0.0)
+    link.received(Resize(at=COST, rows=24, columns=80), 0.0)
     with pytest.raises(Invalid, match="ended before it"):
-        link.received(data(2, b"x"), 0.0)
+        link.received(data(2 * COST, b"x"), 0.0)
 
 
 def test_frames_without_number_are_refused() -> None:
     link = make()
-    for at in range(MAX_FRAMES):
-        link.received(Resize(at=at, rows=24, columns=80), 0.0)
+    for number in range(MAX_FRAMES):
+        link.received(Resize(at=number * COST, rows=24, columns=80), 0.0)
     with pytest.raises(Invalid, match="frames"):
-        link.received(Resize(at=MAX_FRAMES, rows=24, columns=80), 0.0)
+        link.received(Resize(at=MAX_FRAMES * COST, rows=24, columns=80), 0.0)
 
 
 def test_empty_chunks_take_room_too() -> None:
-    empty = [Chunk(stream=StreamName.STDIN, data=b"")] * 1024
     link = make()
-    for number in range(4):
-        link.received(Data(at=number * 1024, chunks=empty), 0.0)
+    link.received(Data(at=0, chunks=[Chunk(stream=StreamName.STDIN, data=b"")] * 64), 0.0)
     with pytest.raises(Invalid, match="window"):
-        link.received(Data(at=WINDOW, chunks=empty), 0.0)
+        link.received(data(64 * COST, b""), 0.0)
 
 
 def test_a_wish_that_is_repeated_is_granted_only_so_often() -> None:
@@ -244,21 +255,23 @@ def test_a_wish_that_is_repeated_is_granted_only_so_often() -> None:
 def test_a_gap_is_asked_for_at_once_and_once() -> None:
     link = make()
     link.received(data(0, b"ab"), 0.0)
-    for at in (4, 6, 8):
-        link.received(data(at, b"cd"), 0.0)
-    assert sent(link, 0.0) == [Again(at=2)]
-    link.received(Ping(at=10), 0.0)
-    assert Again(at=2) in sent(link, 0.0), "the first may be lost"
+    size = 2 + COST
+    for number in (2, 3, 4):
+        link.received(data(number * size, b"cd"), 0.0)
+    assert sent(link, 0.0) == [Again(at=size)]
+    link.received(Ping(at=5 * size), 0.0)
+    assert Again(at=size) in sent(link, 0.0), "the first may be lost"
 
 
 def test_a_late_ack_and_a_late_wish_change_nothing() -> None:
     link = make()
     link.out.add(data(0, b"ab"))
-    link.out.add(data(2, b"cd"))
+    link.out.add(data(link.out.end, b"cd"))
     sent(link, 0.0)
-    link.received(Ack(at=4, window=WINDOW), 0.1)
-    link.received(Ack(at=2, window=0), 0.2)
-    link.received(Again(at=2), 0.2)
+    link.received(Ack(at=link.out.end, window=WINDOW), 0.1)
+    link.received(Ack(at=2 + COST, window=0), 0.2)
+    link.received(Again(at=2 + COST), 0.2)
+    assert link.out.taken == 4
     assert link.out.all_acked and link.out.room == WINDOW
     assert not [frame for frame in sent(link, 1.0) if isinstance(frame, Data)]
 
@@ -281,7 +294,7 @@ def test_a_reader_that_takes_nothing_stops_the_sender_and_is_there_still() -> No
         for frame in sent(reader, now):
             writer.received(frame, now)
         now = min(writer.due, reader.due)
-    assert writer.out.end == WINDOW
+    assert WINDOW <= writer.out.end <= WINDOW + COST
 
 
 def test_a_side_that_is_silent_is_gone() -> None:
@@ -301,3 +314,14 @@ def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
 def test_output_is_refused_where_input_is_due() -> None:
     with pytest.raises(Invalid, match="FrameUp"):
         up_frame(encode(Lost(at=0, count=1)))
+
+
+def test_the_largest_right_frame_is_not_too_large() -> None:
+    size = MAX_FRAME_BYTES // MAX_CHUNKS
+    time = "2026-01-31T09:00:00.123456789Z"
+    chunk = Chunk(stream=StreamName.ARCHIVE, data=bytes(size), time=time)
+    place = Position(run=2**53 - 1, offset=2**53 - 1)
+    frame = Data(at=2**53 - 1, chunks=[chunk] * MAX_CHUNKS, position=place)
+    assert down_frame(encode(frame)) == frame
+    with pytest.raises(Invalid, match="at most"):
+        up_frame(encode(frame) + bytes(MAX_WIRE_BYTES))
