@@ -7,6 +7,7 @@ and no half of a file ever bears its name.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -79,6 +80,8 @@ class Unpacking:
             else:
                 with self._named(parent, parts) as temporary:
                     self._make(member, parent, temporary)
+                if member.kind is Kind.HARD_LINK:
+                    self._unmark(parent)  # rename(2) does nothing between two names of one file
         self.made += 1
 
     @contextmanager
@@ -87,15 +90,19 @@ class Unpacking:
         name, path = parts[-1], "/".join(parts)
         try:
             yield self._mark
-            if _is_folder(parent, name):
-                raise clash(path, is_folder=True)
             os.rename(self._mark, name, src_dir_fd=parent, dst_dir_fd=parent)
         except OSError as error:
+            self._unmark(parent)
+            if error.errno == errno.EISDIR:
+                raise clash(path, is_folder=True) from error
             raise refused(error, path) from error
-        finally:
-            # also after a rename: it does nothing between two names of one file
-            with suppress(OSError):
-                os.unlink(self._mark, dir_fd=parent)
+        except BaseException:
+            self._unmark(parent)
+            raise
+
+    def _unmark(self, parent: int) -> None:
+        with suppress(OSError):
+            os.unlink(self._mark, dir_fd=parent)
 
     def _make(self, member: Member, parent: int, name: str) -> None:
         match member.kind:

@@ -174,6 +174,14 @@ async def test_no_member_leads_out_and_no_device_is_made(box, what, error):
         await box.push("/box-tmp", tar(what))
 
 
+async def test_a_hard_link_to_what_it_is_already_leaves_nothing_else(box):
+    data = tar([member("f", b"x"), member("h", kind=tarfile.LNKTYPE, linkname="f")])
+    for _ in range(2):
+        await box.push("/box-tmp", data)
+    await box.push("/box-tmp", tar([member("h", kind=tarfile.LNKTYPE, linkname="f")]))
+    assert box.tree("box-tmp") == {"f", "h"}
+
+
 async def test_a_hard_link_to_a_link_that_leads_out_is_a_link_still(box):
     """What it leads to is neither read nor given another name."""
     (box.root / "box-tmp/out").symlink_to(box.outside / "passwd")
