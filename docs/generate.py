@@ -27,6 +27,7 @@ from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import COST, MAX_WIRE_BYTES, DownFrame, UpFrame
 from wharfside_protocol.records import Record
+from wharfside_protocol.shipped import ShippedOutput
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import ContainerProjection, NodeInfo
 
@@ -166,6 +167,7 @@ def protocol() -> str:
     ]
     errors = [(f"`{code}`", first_line(kind)) for code, kind in ERRORS.items()]
     named = [Command, Result, Accepted, Event, NodeInfo, ContainerProjection, Progress]
+    named.append(ShippedOutput)
     named += [op.args for op in OPS.values()] + [op.value for op in OPS.values()]
     named += [*EVENT_DATA.values(), *get_args(UpFrame), *get_args(DownFrame)]
     records = {kind.__name__: kind for kind in _all_records()}

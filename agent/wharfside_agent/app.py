@@ -82,6 +82,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.drain.load()
     await parts.heard.load()
     count = await parts.recovery.run()
+    await parts.shipping.resume()
     await parts.disconnects.look()
     await parts.drain.go_on()
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)

@@ -47,6 +47,7 @@ from wharfside_agent.services.reporter import Reporter
 from wharfside_agent.services.restarts import Restarts
 from wharfside_agent.services.runner import Runner
 from wharfside_agent.services.sessions import Sessions
+from wharfside_agent.services.shipping import Shipping
 from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
@@ -92,6 +93,7 @@ class Parts:
     def _tie(self) -> None:
         self.commands.admit_by(self.admission.check)
         self.exits.then(self._after_exit)
+        self.endings.before_removal(self.shipping.finish)
         if self.settings.runtime.on_monitor_lost == "stop":
             self.exits.at_monitor_lost(self.endings.after_monitor)
         self.drain.on_change(self.presence.changed)
@@ -198,6 +200,18 @@ class Parts:
             patience_s=self.settings.relist.patience_s,
         )
 
+    @cached_property
+    def shipping(self) -> Shipping:
+        return Shipping(
+            self.name,
+            self.containers,
+            self.machine.logs,
+            self.store,
+            self.bus,
+            self.subjects,
+            self.tasks,
+        )
+
     # Commands, from both ways in.
 
     @cached_property
@@ -240,6 +254,7 @@ class Parts:
             drain=self.drain,
             sessions=self.sessions,
             archives=self.archives,
+            logs=self.machine.logs,
             going_down=self.going_down,
             projections=self.projections,
             snapshots=self.snapshots,

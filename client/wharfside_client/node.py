@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ from wharfside_client.durable import LONGEST_S, Posted, post
 from wharfside_client.errors import NodeUnreachable, NotSetUp
 from wharfside_client.files import FileOps
 from wharfside_client.session import Asked, Request, Resume, Session
-from wharfside_protocol.codec import convert
+from wharfside_protocol.codec import convert, to_plain
 from wharfside_protocol.commands import (
     OPS,
     CancelValue,
@@ -36,7 +36,7 @@ from wharfside_protocol.commands import (
 )
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
-from wharfside_protocol.io_frames import BULK_WINDOW
+from wharfside_protocol.io_frames import BULK_WINDOW, Position
 from wharfside_protocol.records import Labels, Record
 from wharfside_protocol.subjects import check_name
 from wharfside_protocol.views import ContainerView, NodeInfo
@@ -50,6 +50,22 @@ COMMANDS_PAGE = 200
 RESUME_S = 30.0
 """So long a session that goes on waits for an agent that is started again."""
 USAGE_PAGE = 500
+
+
+class LogWish(TypedDict, total=False):
+    """What of a log is wanted; see LogsArgs. Times are RFC 3339, or None."""
+
+    incarnation: str | None
+    process: str
+    run: int | None
+    position: Position | None
+    since: str | None
+    until: str | None
+    tail: int | None
+    follow: bool
+    stdout: bool
+    stderr: bool
+    times: bool
 
 
 class Node(ContainerOps, FileOps):
@@ -160,6 +176,22 @@ class Node(ContainerOps, FileOps):
             window,
             request.behind if resume is True else resume or None,
         )
+
+    def logs(
+        self, container: str, *, window: int = BULK_WINDOW, **wish: Unpack[LogWish]
+    ) -> Session:
+        """What a process has printed, as a context to be iterated over (`session`).
+
+        Chunks, and `Lost` for what the node keeps no more; where the process is over, last of
+        all its `Exit`. An agent that is started again meanwhile costs nothing.
+
+        `async with node.logs("web", follow=True, tail=10) as s: async for item in s: ...`
+        """
+        position = wish.get("position")
+        told = {key: value for key, value in wish.items() if value is not None}
+        if position is not None:
+            told["position"] = to_plain(position)
+        return self.session("logs", {"container": container, **told}, window=window, resume=True)
 
     async def ping(self, **options: Unpack[Options]) -> Pong:
         return await self._call("ping", NoArgs(), Pong, options)

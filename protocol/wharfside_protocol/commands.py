@@ -179,7 +179,8 @@ class LogsArgs(InspectArgs, frozen=True, kw_only=True):
 
     Beginning at `position`, or with what was written `since`, or the last `tail` lines of
     that; `follow`: on until the process is over (and, of init, not to be started again).
-    Ends with Exit where it is over, then with Eof.
+    Ends with Exit where it is over, then with Eof. `times` off: chunks without them are
+    larger, and fewer.
     """
 
     process: Name = INIT
@@ -191,6 +192,7 @@ class LogsArgs(InspectArgs, frozen=True, kw_only=True):
     follow: bool = False
     stdout: bool = True
     stderr: bool = True
+    times: bool = True
     open: Opening
 
 
@@ -457,6 +459,7 @@ OPS: Mapping[str, Op] = _table(
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
     Op("get-archive", GetArchiveArgs, ArchiveValue, changes=False, lane=False),
     Op("put-archive", PutArchiveArgs, ArchiveValue, changes=False, lane=False),
+    Op("logs", LogsArgs, SessionValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),
     Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False),

@@ -212,6 +212,15 @@ class ReattachFailed(Record, frozen=True, kw_only=True):
     message: str
 
 
+class LogLost(Record, frozen=True, kw_only=True):
+    """Output that was to be shipped and went before it was: `count` bytes of the log of `run`
+    from `offset` on, rotated away or deleted with its container."""
+
+    run: Counter
+    offset: Counter
+    count: Counter
+
+
 class EventMissed(Record, frozen=True, kw_only=True):
     """A change that no event had told; it is counted, and is a bug."""
 
@@ -260,6 +269,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.STOPPING: Stopping,
         EventType.RESTARTING: Restarting,
         EventType.NOT_RESTARTING: NotRestarting,
+        EventType.LOG_LOST: LogLost,
         EventType.MONITOR_LOST: MonitorLost,
         EventType.REATTACHED: Reattached,
         EventType.REATTACH_FAILED: ReattachFailed,

@@ -15,6 +15,12 @@ def pss_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
+def peak_bytes(pid: int) -> int:
+    """The most that a process ever had in memory (VmHWM, proc_pid_status(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 def processes(wanted: Callable[[list[str]], bool]) -> list[int]:
     """The pids of all whose arguments are `wanted`."""
     found = []

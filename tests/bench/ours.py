@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
-from tests.bench import outbox_load, rpc_load
+from tests.bench import io_load, outbox_load, rpc_load
 from tests.bench.contenders import fresh_name
 from tests.bench.node_process import NodeProcess
 from tests.bench.orchestrator import Orchestrator, in_parallel, open_orchestrator
@@ -54,6 +54,7 @@ class Ours:
         self._server = server
         self._process = NodeProcess(self.node, server, places)
         self._true = places.bundle("true")
+        self._rootfs = places.rootfs
 
     def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
@@ -153,6 +154,33 @@ class Ours:
         self._process.start()
         sent = outbox_load.Sent(self.node, known, count)
         return self._run(outbox_load.drained(self._server, self._remote.client, sent, half_way))
+
+    def attach_rate(self, args: tuple[str, ...], *, log: bool) -> io_load.Carried:
+        """Of all that `args` print, through an attach from the start on."""
+        spec = io_load.printing(fresh_name("a"), self._rootfs, args, log=log)
+        return self._run(io_load.attach_rate(self._remote, spec))
+
+    def exec_rate(self, running: str, args: tuple[str, ...]) -> io_load.Carried:
+        """Of all that `args` print, run in a container that runs already."""
+        return self._run(io_load.exec_rate(self._remote, running, args))
+
+    def key_echoes(self, count: int) -> list[float]:
+        """Seconds from a key to its echo by a container's terminal."""
+        io = {"stdin": True, "tty": True}
+        spec = io_load.printing(fresh_name("t"), self._rootfs, io_load.ECHOES_KEYS, **io)
+        return self._run(io_load.key_echoes(self._remote, spec, count))
+
+    def follow_latencies(self, count: int) -> list[float]:
+        """Seconds from a line of a container to its arrival at a follower of the log."""
+        spec = io_load.printing(fresh_name("l"), self._rootfs, io_load.ECHOES_LINES)
+        return self._run(io_load.follow_latencies(self._remote, spec, count))
+
+    def flood(
+        self, args: tuple[str, ...], other: str, started: Callable[[int], None]
+    ) -> io_load.Flood:
+        """`args` print all they have to readers that are stuck, while `other` is asked."""
+        spec = io_load.printing(fresh_name("f"), self._rootfs, args, stdin=True)
+        return self._run(io_load.flood(self._remote, spec, other, started))
 
     async def _answering(self) -> None:
         """Until the node answers a ping.

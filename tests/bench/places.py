@@ -22,6 +22,21 @@ NAP = ("/bin/busybox", "sleep", "0.15")
 
 IDLE = ("/bin/busybox", "sleep", "100000")
 
+BLOCK_BYTES = 64 * 1024
+LINE = "a line of a log, as long as many of them are: 0123456789 abcdef"
+
+
+def prints(count: int) -> tuple[str, ...]:
+    """Prints `count` bytes (whole blocks) with the least effort of its own."""
+    blocks = f"count={count // BLOCK_BYTES}"
+    return ("/bin/busybox", "dd", "if=/dev/zero", "bs=64k", blocks, "status=none")
+
+
+def prints_lines(count: int) -> tuple[str, ...]:
+    """Prints `count` bytes of lines, as fast as it can."""
+    script = f"busybox yes '{LINE}' | busybox head -c {count}"
+    return ("/bin/busybox", "sh", "-c", script)
+
 
 class BenchRunning(Exception):
     """The place is taken; set WHARFSIDE_BENCH_DIR and WHARFSIDE_BENCH_RUN for another."""

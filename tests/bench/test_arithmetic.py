@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import AsyncIterator
+from time import perf_counter
 
 import pytest
-from tests.bench import places
+from tests.bench import io_load, places
 from tests.bench.comparison import BESIDE, Better, compare
 from tests.bench.rounds import interleave, percentile
 from tests.bench.scenarios.exit_to_event import delays
+from tests.support.requirements import need
+
+from wharfside_client.session import Item
+from wharfside_protocol.io_frames import Chunk, Lost, StreamName
 
 
 def test_ratio_above_one_is_better_in_both_directions() -> None:
@@ -54,3 +61,30 @@ def test_the_config_is_one_that_both_the_floor_and_ours_can_read() -> None:
     assert config["process"]["args"] == list(places.TRUE)
     assert config["linux"]["resources"]["memory"]["limit"] > 0
     assert "cgroupsPath" not in config["linux"]
+
+
+@pytest.mark.parametrize("args", [places.prints(1 << 17), places.prints_lines(1 << 17)])
+def test_what_is_printed_is_as_much_as_was_asked_for(args: tuple[str, ...]) -> None:
+    need("busybox-static")
+    printed = subprocess.run(args, capture_output=True, check=True, timeout=10)
+    assert (len(printed.stdout), printed.stderr) == (1 << 17, b"")
+
+
+async def test_a_rate_is_of_stdout_alone_and_of_what_came() -> None:
+    async def items() -> AsyncIterator[Item]:
+        yield Chunk(stream=StreamName.STDOUT, data=bytes(3000))
+        yield Chunk(stream=StreamName.STDERR, data=bytes(999))
+        yield Lost(at=0, count=500)
+
+    before = perf_counter() - 1.0
+    carried = await io_load.carried(items(), before)
+    assert carried.lost == 500
+    assert 0 < carried.rate <= 3000
+
+
+async def test_nothing_that_came_has_no_rate() -> None:
+    async def nothing() -> AsyncIterator[Item]:
+        for item in ():
+            yield item
+
+    assert await io_load.carried(nothing(), perf_counter()) == io_load.Carried(0.0, 0)

@@ -18,7 +18,6 @@ from tests.support.eventually import eventually
 from wharfside_agent.ports.io import Missing, Piece, Source
 from wharfside_agent.ports.logs import LogName, LogWish
 from wharfside_agent.ports.runtime import Container, Process
-from wharfside_agent.runtime.ctl import REOPEN_LOG
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_protocol.specs import ProcessSpec
 
@@ -151,6 +150,22 @@ async def test_a_follower_that_is_too_slow_is_told_what_it_missed(crun: World) -
     assert told[0] == 1 and told[-1] == COUNT and len(told) < 2 * COUNT
 
 
+async def test_who_reads_has_the_whole_log_also_when_its_container_is_deleted(
+    crun: World,
+) -> None:
+    """`run --rm` of what prints faster than its reader is."""
+    crun.limit_logs(SMALL)
+    container = await crun.run(*PRINTER)
+    name = name_of(crun, container.init)
+    source, got = crun.logs.source(name, LogWish(follow=True, stderr=False)), Got()
+    got.add(await bounded(source.read(100)))
+    await rotated(crun, container.init)
+    await bounded(container.delete())
+    assert files_of(crun, name) == []
+    await got.take(source)
+    assert (bytes(got.text), got.lost) == (numbers(1, COUNT), 0)
+
+
 async def test_an_exec_has_a_log_of_its_own_that_is_rotated_too(crun: World) -> None:
     crun.limit_logs(SMALL)
     container = await crun.run(*SLEEP)
@@ -229,7 +244,7 @@ async def test_a_monitor_that_cannot_hear_rotates_when_it_can(crun: World) -> No
         await eventually(partial(unread, control), "it was told")
         found.close()
     found = await next_life(crun, container)
-    assert unread(control) == len(REOPEN_LOG)
+    assert unread(control) == len(b"2 0 0\n")
     os.kill(monitor, signal.SIGCONT)
     os.kill(found.pid, signal.SIGUSR1)
     await over(found.init)

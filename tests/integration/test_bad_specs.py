@@ -70,7 +70,6 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
 
 LATER: dict[str, dict[str, Any]] = {
     "io.fifo": {"io": {"fifo": True}},
-    "io.ship": {"io": {"ship": True}},
     "checkpointable": {"checkpointable": True},
 }
 

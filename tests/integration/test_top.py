@@ -9,10 +9,10 @@ import pytest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import shell
 from tests.integration.test_client_cli import ENTRY, environment, typed
-from tests.integration.world import Site
+from tests.integration.world import Site, kill, start, stop
 from tests.support.screen import Screen, open_screen
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from wharfside_client.cli.top.board import Look, Row, Sort
 from wharfside_client.cli.top.feed import Feed
@@ -49,6 +49,10 @@ def rows(pilot: Pilot[WharfsideError | None]) -> list[Row]:
 
 def names(pilot: Pilot[WharfsideError | None]) -> list[str]:
     return [row.view.container for row in rows(pilot)]
+
+
+def status(pilot: Pilot[WharfsideError | None]) -> str:
+    return str(pilot.app.query_one("#status", Static).render())
 
 
 async def until(pilot: Pilot[WharfsideError | None], seen: Callable[[], object], what: str) -> None:
@@ -188,6 +192,21 @@ async def test_the_cursor_stays_with_its_container(site: Site) -> None:
         assert table.current is not None and table.current.view.container == idle
 
 
+async def test_a_node_that_does_not_answer_is_told_and_its_figures_go(own: Site) -> None:
+    await start(own.agent)
+    await own.listed()
+    name = await own.run()
+    async with opened(own) as pilot:
+        await until(pilot, lambda: rows(pilot) and rows(pilot)[0].figures, "figures")
+        await kill(own.agent)
+        await until(pilot, lambda: "no figures of" in status(pilot), "that it does not answer")
+        assert names(pilot) == [name], "what the bus told stays"
+        await start(own.agent)
+        await until(pilot, lambda: "no figures of" not in status(pilot), "answers again")
+        await own.node.delete(name, force=True)
+    await stop(own.agent)
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(24, 80), (50, 200)])
 async def test_its_screen_in_a_terminal(site: Site, rows: int, columns: int) -> None:
     busy, idle = await two(site)
@@ -203,7 +222,7 @@ async def test_its_screen_in_a_terminal(site: Site, rows: int, columns: int) -> 
         assert "LAST EVENT" in screen.lines[head]
         assert f"n1/{busy}" in screen.lines[-2] and "q quit" in screen.lines[-1]
         screen.send("/idle\r")
-        await screen.until(lambda: "1 of 2 containers" in screen.lines[0], "the filter")
+        await screen.until(lambda: "filter idle" in screen.lines[0], "the filter")
         await site.node.pause(idle)
         await screen.shows("paused")
         screen.resize(30, 100)

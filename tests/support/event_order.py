@@ -20,7 +20,7 @@ from wharfside_protocol.times import from_timestamp
 _FIRST = {T.CREATED, T.CREATE_FAILED}
 _LAST = {T.DELETED, T.CREATE_FAILED}
 _POLICY = {T.RESTARTING, T.NOT_RESTARTING}
-_AFTER_END = {T.DELETED, *_POLICY}
+_AFTER_END = {T.DELETED, T.LOG_LOST, *_POLICY}
 
 
 def violations(events: Iterable[Event]) -> list[str]:
@@ -206,7 +206,7 @@ def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
 
 def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
     """exec-added < exec-started < exited, or exec-added < start-failed."""
-    beside = (T.SIGNALED, T.MONITOR_LOST, T.EVENT_MISSED)
+    beside = (T.SIGNALED, T.MONITOR_LOST, T.EVENT_MISSED, T.LOG_LOST)
     types = [event.type for event in events if event.type not in beside]
     good = [
         [T.EXEC_ADDED],
@@ -214,6 +214,8 @@ def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
         [T.EXEC_ADDED, T.EXEC_STARTED],
         [T.EXEC_ADDED, T.EXEC_STARTED, T.EXITED],
     ]
+    if not types:
+        return  # the log of one of an older run
     if types not in good:
         yield f"{who}: {types}"
     if over and types not in (good[1], good[3]):

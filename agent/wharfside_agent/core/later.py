@@ -23,7 +23,6 @@ def refuse_later_io(io: Io) -> None:
     _refuse(
         {
             "io.fifo": io.fifo,
-            "io.ship": io.ship,
         }
     )
 

@@ -82,7 +82,7 @@ async def _begun(node: Node, live: Live, process: LiveProcess, call: Call, args:
     name = process.row.process
     started_at = node.clock.now()
     try:
-        handle = await live.runtime.exec(name, args.process)
+        handle = await live.runtime.exec(name, args.process, args.io)
     except Exception as error:
         await _tell_failed(node, live, process, call, told(error))
         raise

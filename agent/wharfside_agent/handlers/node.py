@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wharfside_agent.ports.archive import Archives
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.logs import Logs
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands import Commands
@@ -42,6 +43,7 @@ class Node:
     drain: Drain
     sessions: Sessions
     archives: Archives
+    logs: Logs
     projections: Projections
     snapshots: Snapshots
     info: Callable[[], NodeInfo]

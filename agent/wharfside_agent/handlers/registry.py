@@ -13,6 +13,7 @@ from wharfside_agent.handlers.delete import delete
 from wharfside_agent.handlers.draining import drain, undrain
 from wharfside_agent.handlers.exec import exec_process
 from wharfside_agent.handlers.info import info
+from wharfside_agent.handlers.logs import logs
 from wharfside_agent.handlers.pausing import pause, resume
 from wharfside_agent.handlers.ping import ping
 from wharfside_agent.handlers.reads import (
@@ -44,6 +45,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "wait": wait,
         "get-archive": get_archive,
         "put-archive": put_archive,
+        "logs": logs,
         "result": result,
         "commands": commands,
         "resync": resync,

@@ -11,7 +11,7 @@ from wharfside_agent.services.containers import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import ContainerUsage, UsageArgs, UsageValue
 
-SLICE_US = 5_000
+SLICE_US = 2_000
 """The loop is held no longer at a time: exits and other commands go on between."""
 
 

@@ -23,11 +23,12 @@ class LogName:
 class LogWish:
     """What of a log is wanted, from `offset` on.
 
-    `until`: a time as the wire has it, with nine digits. `follow`: on until the log is whole;
-    else to where it ends now. `times`: each chunk with its time.
+    `end`: up to there, exactly. `until`: a time as the wire has it, with nine digits. `follow`:
+    on until the log is whole; else to where it ends now. `times`: each chunk with its time.
     """
 
     offset: int = 0
+    end: int | None = None
     until: str | None = None
     follow: bool = False
     stdout: bool = True

@@ -157,6 +157,23 @@ class ReportRow(Row, frozen=True, kw_only=True):
     trace: str | None = None
 
 
+class ShipmentRow(Row, frozen=True, kw_only=True):
+    """How far a process's log is shipped.
+
+    `offset`: all before it is in the stream. `sending`: where the piece ends that may have been
+    sent since, so that a later life sends the same one. `last_acked`: the sequence of the last
+    message of its subject. `done`: the log is whole, and all of it is shipped.
+    """
+
+    incarnation: str
+    run: int
+    process: str
+    offset: int = 0
+    sending: int | None = None
+    last_acked: int | None = None
+    done: bool = False
+
+
 class EventDraft(Row, frozen=True, kw_only=True):
     """An event before the store gives it its id and its place in the order."""
 
@@ -261,6 +278,14 @@ class Tx(Protocol):
     def forget_report(self, place: int) -> None:
         """Takes a report out of its outbox: it has its PubAck."""
         ...
+
+    def shipment(self, incarnation: str, run: int, process: str) -> ShipmentRow | None: ...
+
+    def save_shipment(self, row: ShipmentRow) -> None: ...
+
+    def unfinished_shipments(self) -> list[ShipmentRow]: ...
+
+    def forget_shipments(self, incarnation: str) -> None: ...
 
     def append_event(self, draft: EventDraft) -> OutboxRow | None:
         """Gives the event its seq and prev_seq and puts it into the outbox.

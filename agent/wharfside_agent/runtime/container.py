@@ -105,14 +105,13 @@ class RunContainer:
         self, trace: ProcessTrace, streams: RunStreams, *, new: bool = False
     ) -> RunProcess:
         monitor = MonitorDir(self._place.monitor_dir(trace.process))
-        # conmon has its control FIFO where it was told that the bundle is.
-        folder = self._place.bundle if trace.process == INIT else monitor.folder
         name = LogName(self._place.incarnation, self._place.run, trace.process)
+        ctl = streams.ctl if streams.io.log else None
         process = RunProcess(
             container=self,
             trace=trace,
             watch=self._kit.exits.arm(trace.identity, trace.monitor, monitor.persist),
-            log=self._kit.logs.watch(name, folder, new=new),
+            log=self._kit.logs.watch(name, ctl, new=new),
             spec=self._spec_of(trace.process, monitor),
             streams=streams,
         )
@@ -219,6 +218,8 @@ class RunContainer:
         for process in self.processes():
             await monitor_over(process.trace.monitor)
         await cgroups.remove(self._cgroup)
+        if not keep_layer:
+            self._kit.logs.hold(self._place.incarnation)
         remove = partial(self._kit.bundles.remove, self._place, keep_layer=keep_layer)
         await asyncio.to_thread(remove)
 

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import termios
+from collections.abc import Coroutine
 from pathlib import Path
 
 from wharfside_protocol.errors import RuntimeFailed
@@ -22,24 +23,6 @@ SECONDS = 5.0
 
 _LOOK_SECONDS = 0.001
 """Nothing tells that a FIFO was read."""
-
-REOPEN_LOG = b"2 0 0\n"
-
-
-def tell(folder: Path, line: bytes) -> bool:
-    """Writes `line` to the conmon whose bundle is `folder`. False: it has one to read yet.
-
-    Raises:
-        OSError: nobody reads it: conmon is over (ENXIO), or its folder is gone (ENOENT).
-    """
-    fifo = _open(folder / "ctl")
-    try:
-        if _unread(fifo):
-            return False
-        os.write(fifo, line)
-    finally:
-        os.close(fifo)
-    return True
 
 
 class Ctl:
@@ -65,10 +48,30 @@ class Ctl:
                 if self._size == (rows, columns):
                     await self._send(f"1 {rows} {columns}\n")
 
+    async def reopen_log(self) -> None:
+        """Returns once conmon has read it; the new file is there a moment later.
+
+        Raises:
+            RuntimeFailed: as `resize`.
+        """
+        async with self._turn:
+            await self._send("2 0 0\n")
+
+    async def idle(self) -> None:
+        """Returns once conmon has read every line.
+
+        Raises:
+            RuntimeFailed: as `resize`.
+        """
+        await self._bounded(self._wait())
+
     async def _send(self, line: str) -> None:
+        await self._bounded(self._wait(line.encode()))
+
+    async def _bounded(self, work: Coroutine[None, None, None]) -> None:
         try:
             async with asyncio.timeout(SECONDS):
-                await self._write(line.encode())
+                await work
         except TimeoutError as error:
             raise RuntimeFailed(
                 f"conmon does not read {self._folder / 'ctl'} for {SECONDS:.0f} s: is it stopped?"
@@ -78,14 +81,16 @@ class Ctl:
             reason = "conmon is gone" if gone else str(error.strerror)
             raise RuntimeFailed(f"cannot write to {self._folder / 'ctl'}: {reason}") from error
 
-    async def _write(self, line: bytes) -> None:
+    async def _wait(self, line: bytes = b"") -> None:
+        """Until all was read; then for `line`, too."""
         fds = []
         try:
             for name in ("ctl", "winsz"):
                 fds.append(_open(self._folder / name))
             await _read_by_conmon(fds)
-            os.write(fds[0], line)
-            await _read_by_conmon(fds)
+            if line:
+                os.write(fds[0], line)
+                await _read_by_conmon(fds)
         finally:
             for fd in fds:
                 os.close(fd)

@@ -23,6 +23,7 @@ class LogCursor:
         self._fd = -1
         self._start = 0
         self._seen = offset
+        self._held: dict[int, int] = {}
         self._rung = asyncio.Event()
 
     def peek(self, most: int) -> bytes:
@@ -42,11 +43,13 @@ class LogCursor:
 
     def gap(self) -> int:
         """So many bytes at `offset` are gone; they are passed over."""
-        if self._fd >= 0:
-            return 0
-        lost = self._files.first - self.offset
-        self.offset = max(self.offset, self._files.first)
-        return max(lost, 0)
+        begun = self.offset
+        if self._fd < 0:
+            self.offset = max(self.offset, self._files.first)
+            if not self._open() and self.complete:
+                # with its container, while this was read
+                self.offset = max(self.offset, self._files.after(self._start))
+        return self.offset - begun
 
     @property
     def complete(self) -> bool:
@@ -77,9 +80,18 @@ class LogCursor:
     def _has_grown(self) -> bool:
         return self._fd >= 0 and os.fstat(self._fd).st_size > self._seen - self._start
 
+    def hold(self) -> None:
+        """Opens what is still to be read: it is about to be removed with its container."""
+        for start in self._files.files:
+            ahead = start > self._start or self._fd < 0
+            if ahead and start not in self._held and (fd := self._files.open(start)) >= 0:
+                self._held[start] = fd
+
     def close(self) -> None:
         """Also ends `more`."""
         self._shut()
+        while self._held:
+            os.close(self._held.popitem()[1])
         self._rung.set()
 
     def _shut(self) -> None:
@@ -89,5 +101,6 @@ class LogCursor:
 
     def _open(self) -> bool:
         self._start = self._files.holding(self.offset)
-        self._fd = self._files.open(self._start)
+        held = self._held.pop(self._start, None)
+        self._fd = self._files.open(self._start) if held is None else held
         return self._fd >= 0

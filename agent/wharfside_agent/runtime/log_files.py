@@ -35,6 +35,9 @@ class LogFiles:
         else:
             self.start = starts[-1] + _size(self._rotated(starts[-1])) if starts else 0
         self._told: list[Callable[[], None]] = []
+        self._end: int | None = None
+        if whole:
+            self._end = self.end
 
     @classmethod
     def found(cls, path: Path, *, whole: bool = False) -> LogFiles:
@@ -48,7 +51,14 @@ class LogFiles:
 
     @property
     def end(self) -> int:
+        """How many bytes it has had; remembered of a whole one, whose files may go."""
+        if self._end is not None:
+            return self._end
         return self.start + _size(self.file(self.start))
+
+    def after(self, start: int) -> int:
+        """Where the file that begins at `start` ends, there or not."""
+        return next((other for other in self.files if other > start), self.end)
 
     @property
     def files(self) -> list[int]:
@@ -106,16 +116,15 @@ class LogFiles:
         self.moved = False
         self._tell()
 
-    def drop_oldest(self) -> None:
-        """Raises OSError, but for a file that is gone already."""
-        with suppress(FileNotFoundError):
-            self._rotated(self.starts[0]).unlink()
-        del self.starts[0]
+    def drop_oldest(self) -> Path:
+        """It is no part of the log any more: the file to remove."""
+        return self._rotated(self.starts.pop(0))
 
     def finish(self) -> None:
         """The process and its conmon are over."""
         if self.moved and self.path.exists():
             self.moved_on()  # the rotation did not come to see it
+        self._end = self.end
         self.whole = True
         self._tell()
 

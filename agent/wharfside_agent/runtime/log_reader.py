@@ -24,6 +24,9 @@ from wharfside_protocol.io_frames import Chunk, Position, StreamName
 
 SLICE_BYTES = 64 * 1024
 
+_LEAST_RATIO = LINE_BYTES / (LINE_BYTES - HEAD_BYTES - 1)
+"""Of log to text, where lines are as long as conmon makes them; with short ones it is more."""
+
 MAX_CHUNKS = 1000
 """A Data frame takes 1024."""
 
@@ -49,6 +52,7 @@ class LogReader:
         self._end = end
         self._within: Head | None = None
         self._over = False
+        self._ratio = _LEAST_RATIO
         self._closed = False
         self._find_line()
 
@@ -66,6 +70,10 @@ class LogReader:
                 return None
             if taken is None:
                 await self._cursor.more()
+
+    def hold(self) -> None:
+        """Its files are about to be removed: it reads them to their end all the same."""
+        self._cursor.hold()
 
     def close(self) -> None:
         if not self._closed:
@@ -93,18 +101,18 @@ class LogReader:
     def _take(self, most: int) -> Piece | Missing | None:
         """What lies at the cursor, perhaps nothing that is wanted; None: there is no more yet."""
         cursor, complete = self._cursor, self._cursor.complete
+        if self._ended():
+            self._over = True
+            return None
         if self._within is not None:
-            if block := cursor.peek(min(SLICE_BYTES, most)):
+            if block := cursor.peek(self._most(most)):
                 return self._rest_of_line(self._within, block)
             if not complete:
                 return None
             self._within = None
-        if self._end is not None and cursor.offset >= self._end:
-            self._over = True
-            return None
-        asked = min(SLICE_BYTES, most + HEAD_BYTES)
+        asked = self._most(int(most * self._ratio) + HEAD_BYTES)
         block = cursor.peek(asked)
-        used, found = self._runs(block)
+        used, found = self._fitting(block, most)
         if used or self._over:
             cursor.offset += used
             return self._piece(found)
@@ -114,6 +122,30 @@ class LogReader:
         if complete or len(block) == asked or b"\n" in block:
             return self._begin_line(block)
         return None
+
+    def _ended(self) -> bool:
+        """Once a line that was begun is done, unless an exact end is wanted."""
+        offset, exact = self._cursor.offset, self._wish.end
+        if exact is not None:
+            return offset >= exact
+        return self._end is not None and offset >= self._end and self._within is None
+
+    def _most(self, most: int) -> int:
+        exact = self._wish.end
+        left = most if exact is None else exact - self._cursor.offset
+        return min(SLICE_BYTES, most, left)
+
+    def _fitting(self, block: bytes, most: int) -> tuple[int, list[Run]]:
+        """Whole lines with at most `most` bytes of text."""
+        used, found = self._runs(block)
+        text = sum(len(run.text) for run in found)
+        if text > most:
+            self._over = False
+            used, found = self._runs(block[: most + HEAD_BYTES])
+            text = sum(len(run.text) for run in found)
+        if text:
+            self._ratio = max(used / text, _LEAST_RATIO)
+        return used, found
 
     def _runs(self, block: bytes) -> tuple[int, list[Run]]:
         used, found = 0, list[Run]()

@@ -11,6 +11,7 @@ from wharfside_agent.core.log_lines import Heads
 from wharfside_agent.core.placement import Places, RunPlace
 from wharfside_agent.ports.logs import Growth, LogName, LogWish, Tail
 from wharfside_agent.runtime import log_search
+from wharfside_agent.runtime.ctl import Ctl
 from wharfside_agent.runtime.log_cursor import LogCursor
 from wharfside_agent.runtime.log_files import LogFiles
 from wharfside_agent.runtime.log_reader import LogReader
@@ -32,18 +33,19 @@ class DiskLogs:
         self._growth = growth
         self._limits = limits
         self._written: dict[LogName, LogFiles] = {}
-        self._users: set[object] = set()
+        self._users: dict[object, str] = {}
 
-    def watch(self, name: LogName, folder: Path, *, new: bool) -> WrittenLog:
-        """Keeps the log of a process within limits; its conmon has the bundle `folder`."""
+    def watch(self, name: LogName, ctl: Ctl | None, *, new: bool) -> WrittenLog:
+        """Keeps the log of a process within limits; without `ctl` it has none."""
         path = self._path(name)
         files = LogFiles(path, []) if new else LogFiles.found(path)
-        rotation = Rotation(files, folder, self._limits, self._growth)
+        rotation = None if ctl is None else Rotation(files, ctl, self._limits, self._growth)
         self._written[name] = files
-        self._users.add(files)
+        self._users[files] = name.incarnation
 
         def forget() -> None:
-            rotation.close()
+            if rotation is not None:
+                rotation.close()
             if self._written.get(name) is files:
                 del self._written[name]
             self._leave(files)
@@ -51,7 +53,7 @@ class DiskLogs:
         return WrittenLog(files, forget)
 
     def _leave(self, user: object) -> None:
-        self._users.discard(user)
+        self._users.pop(user, None)
         if not self._users:
             self._growth.close()
 
@@ -78,15 +80,21 @@ class DiskLogs:
                 f"position {wish.offset} of run {name.run}: its log has {end} bytes so far",
                 end=end,
             )
-        user = object()
-        self._users.add(user)
-        return LogReader(
+        reader = LogReader(
             LogCursor(files, self._growth, wish.offset),
             name.run,
             wish,
             None if wish.follow else end,
-            lambda: self._leave(user),
+            lambda: self._leave(reader),
         )
+        self._users[reader] = name.incarnation
+        return reader
+
+    def hold(self, incarnation: str) -> None:
+        """Its logs are about to be removed; who reads one has the rest of it nevertheless."""
+        for user, read in self._users.items():
+            if read == incarnation and isinstance(user, LogReader):
+                user.hold()
 
     def _files(self, name: LogName) -> LogFiles:
         return self._written.get(name) or LogFiles.found(self._path(name), whole=True)

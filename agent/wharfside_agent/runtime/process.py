@@ -91,6 +91,6 @@ class RunProcess:
             self._container.forget(self.id)
 
     def close(self) -> None:
-        self._log.close(over=self._watch.ended is not None)
         self._streams.close()
+        self._log.close(over=self._watch.ended is not None)
         self._watch.close()

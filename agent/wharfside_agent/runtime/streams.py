@@ -109,6 +109,11 @@ class RunStreams:
             raise Unsupported("this process has no terminal: it was made without `tty`")
         await self._ctl.resize(rows, columns)
 
+    @property
+    def ctl(self) -> Ctl:
+        """What the log's rotation speaks to conmon by, too."""
+        return self._ctl
+
     def unlogged(self, *, whole: bool = False) -> Source:
         if self._ring is None:
             raise Unsupported("this process has a log: read that")

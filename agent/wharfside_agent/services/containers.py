@@ -62,6 +62,13 @@ class Live:
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     commits: asyncio.Lock = field(default_factory=asyncio.Lock)
     discarded: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the next commit, or when it is dropped; another has taken its place then."""
+
+    def tell_changed(self) -> None:
+        """Wakes whoever waits for a change."""
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     @property
     def init(self) -> LiveProcess:
@@ -101,6 +108,11 @@ class Containers:
         self._store = store
         self._clock = clock
         self._by_name: dict[str, Live] = {}
+        self._tell: list[Callable[[Live], None]] = []
+
+    def on_commit(self, tell: Callable[[Live], None]) -> None:
+        """`tell` is called after every commit, with the container that it changed."""
+        self._tell.append(tell)
 
     def __iter__(self) -> Iterator[Live]:
         return iter(list(self._by_name.values()))
@@ -143,6 +155,7 @@ class Containers:
     def drop(self, live: Live) -> None:
         """Frees the name; an end that nobody told will not be told any more."""
         self._by_name.pop(live.row.name, None)
+        live.tell_changed()
         for process in live.processes.values():
             if not process.ended.done():
                 process.ended.cancel()
@@ -249,6 +262,9 @@ class Containers:
 
         await self._store.transact(change)
         live.row = row
+        live.tell_changed()
+        for tell in self._tell:
+            tell(live)
         return row
 
 

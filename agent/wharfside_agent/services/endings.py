@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 import msgspec
@@ -53,6 +53,7 @@ class Endings:
         self._lanes = lanes
         self._clock = clock
         self._journal = journal
+        self._before_removal: Callable[[Live], Awaitable[None]] = _nothing
 
     async def ask_to_stop(
         self,
@@ -130,6 +131,10 @@ class Endings:
                 await self._containers.commit(live, changes=changes)
             await self.kill(live)
 
+    def before_removal(self, act: Callable[[Live], Awaitable[None]]) -> None:
+        """`act` is done, within bounds of its own, while the container's logs are still there."""
+        self._before_removal = act
+
     async def remove(
         self, live: Live, *, cause: str | None = None, also: Also | None = None
     ) -> None:
@@ -155,6 +160,7 @@ class Endings:
             if kept is not None:
                 tx.save_process(kept)
 
+        await self._before_removal(live)
         drafts, changes = backoff_ended(self._containers, live.row, Why.DELETED, cause)
         await self._containers.commit(live, drafts, changes=changes, also=intend)
         self._journal.reached(Step.DELETE_INTENDED)
@@ -170,6 +176,7 @@ class Endings:
     async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
         def close(tx: Tx, row: object) -> None:
             tx.close_intents(live.row.incarnation)
+            tx.forget_shipments(live.row.incarnation)
             if also is not None:
                 also(tx, live.row)
 
@@ -237,6 +244,10 @@ class Endings:
                 handle.signal(number)
         except NotFound:
             log.info("already-over", container=live.row.name, process=INIT)
+
+
+async def _nothing(_live: Live) -> None:
+    """Nobody needs the logs any more."""
 
 
 async def _thawed(live: Live) -> bool:

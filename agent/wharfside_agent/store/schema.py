@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from wharfside_agent.errors import StartError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -73,7 +73,18 @@ CREATE TABLE reports (
 );
 """
 
-MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS)
+_SHIPMENTS = """
+CREATE TABLE shipments (
+    incarnation TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    process TEXT NOT NULL,
+    done INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (incarnation, run, process)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS, _SHIPMENTS)
 """MIGRATIONS[n] makes schema n + 1 of schema n."""
 
 

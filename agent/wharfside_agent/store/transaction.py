@@ -22,6 +22,7 @@ from wharfside_agent.ports.store import (
     ReportKind,
     ReportRow,
     Row,
+    ShipmentRow,
 )
 from wharfside_agent.store.room import (
     DROPPED_KEY,
@@ -176,6 +177,22 @@ class SqliteTx:
 
     def forget_report(self, place: int) -> None:
         self._db.execute("DELETE FROM reports WHERE place = ?", (place,))
+
+    def shipment(self, incarnation: str, run: int, process: str) -> ShipmentRow | None:
+        sql = "SELECT body FROM shipments WHERE incarnation = ? AND run = ? AND process = ?"
+        return _row(self._db.execute(sql, (incarnation, run, process)), ShipmentRow)
+
+    def save_shipment(self, row: ShipmentRow) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO shipments VALUES (?, ?, ?, ?, ?)",
+            (row.incarnation, row.run, row.process, row.done, _encode(row)),
+        )
+
+    def unfinished_shipments(self) -> list[ShipmentRow]:
+        return _rows(self._db.execute("SELECT body FROM shipments WHERE NOT done"), ShipmentRow)
+
+    def forget_shipments(self, incarnation: str) -> None:
+        self._db.execute("DELETE FROM shipments WHERE incarnation = ?", (incarnation,))
 
     def append_event(self, draft: EventDraft) -> OutboxRow | None:
         lane = draft.container or NODE_TOKEN

@@ -8,9 +8,13 @@ from types import MappingProxyType
 from tests.bench.bench import Bench
 from tests.bench.comparison import Comparison
 from tests.bench.scenarios import (
+    attach_bulk,
     containers_per_second,
     events_throughput,
+    exec_bulk,
     exit_to_event,
+    flood,
+    latencies,
     memory_per_container,
     noop_rpc,
     reattach,
@@ -28,5 +32,9 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "memory-per-container": memory_per_container.compare_all,
         "reattach": reattach.compare_all,
         "events-throughput": events_throughput.compare_all,
+        "attach-bulk": attach_bulk.compare_all,
+        "exec-bulk": exec_bulk.compare_all,
+        "io-latencies": latencies.compare_all,
+        "flood": flood.compare_all,
     }
 )

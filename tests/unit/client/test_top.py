@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,8 +11,10 @@ from tests.unit.client.test_folding import EXIT, ONE, TIME, event
 from tests.unit.client.test_picture import INFO
 
 from wharfside_client.changes import Place, State, WatchedNode
+from wharfside_client.cli.top import feed
 from wharfside_client.cli.top.board import Board, Look, Sort, make_board
 from wharfside_client.cli.top.columns import CONTAINERS, NARROW, NODES, detail, lay_out
+from wharfside_client.cli.top.feed import to_ask
 from wharfside_client.cli.top.figures import Samples, cpu_percent
 from wharfside_protocol.codec import convert
 from wharfside_protocol.exits import ExitStatus
@@ -236,3 +239,21 @@ def test_a_line_in_full_and_nothing_drives_the_terminal() -> None:
     words = detail(row, NOW_NS)
     assert "n1/web" in words and "exit 3" in words and "exited code 3" in words
     assert "\x1b" not in words and "team=a\\x1b[2J" in words
+
+
+def test_only_who_should_answer_is_asked_and_only_of_what_lives() -> None:
+    state = fleet(view("a"), view("over", "stopped"), view("b", "paused", node="n2"))
+    nodes = dict(state.nodes)
+    rows = board(state, all=True).rows
+    assert to_ask(state, rows) == ({"n1": ["a"], "n2": ["b"]}, 0)
+    nodes["n1"] = replace(nodes["n1"], silent=True)
+    down = msgspec.structs.replace(nodes["n2"].info, state="down")
+    nodes["n3"] = replace(nodes["n2"], info=down)
+    assert to_ask(State(1, nodes, state.containers), rows) == ({"n2": ["b"]}, 0)
+    assert to_ask(state, []) == ({"n1": [], "n2": []}, 0), "their own figures alone"
+
+
+def test_a_round_asks_for_no_more_than_it_may_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MOST", 2)
+    state = fleet(*(view(name) for name in "abcd"))
+    assert to_ask(state, board(state).rows) == ({"n1": ["a", "b"]}, 2)

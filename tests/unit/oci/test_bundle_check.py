@@ -219,7 +219,6 @@ def test_no_process_anywhere(roots, check):
     ("field", "wish"),
     [
         ("io.fifo", {"io": Io(fifo=True)}),
-        ("io.ship", {"io": Io(ship=True)}),
         ("checkpointable", {"checkpointable": True}),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.log_text import Lines, line, log_of, log_texts, stamp, written
 from ulid import ULID
@@ -77,6 +77,7 @@ def split(lines: Lines, cuts: list[int]) -> list[bytes]:
     return parts
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     lines=log_texts,
     cuts=st.lists(st.integers(0, 20), max_size=4),
@@ -162,6 +163,7 @@ async def test_since_a_time_that_is_still_to_come_takes_nothing(log: Log) -> Non
     assert await everything(log.logs.source(NAME, LogWish(offset=offset))) == []
 
 
+@settings(deadline=None, max_examples=50)
 @given(lines=log_texts, cuts=st.lists(st.integers(0, 20), max_size=3), count=st.integers(0, 25))
 def test_the_tail_has_the_last_lines_of_what_is_wanted(
     lines: Lines, cuts: list[int], count: int
@@ -188,7 +190,7 @@ _BREAKS = bytes([0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x85])
 
 async def test_a_follower_sees_what_is_written_later_and_ends_when_it_is_closed(log: Log) -> None:
     log.path.write_bytes(log_of([("stdout", True, b"a")]))
-    written_log = log.logs.watch(NAME, log.path.parent, new=True)
+    written_log = log.logs.watch(NAME, None, new=True)
     source = log.logs.source(NAME, LogWish(follow=True))
     assert texts([_piece(await source.read(100))], "stdout") == b"a\n"
     later = asyncio.ensure_future(source.read(100))
@@ -207,7 +209,7 @@ async def test_a_follower_sees_what_is_written_later_and_ends_when_it_is_closed(
 
 async def test_a_follower_ends_where_the_log_is_whole(log: Log) -> None:
     log.path.write_bytes(b"")
-    written_log = log.logs.watch(NAME, log.path.parent, new=True)
+    written_log = log.logs.watch(NAME, None, new=True)
     source = log.logs.source(NAME, LogWish(follow=True))
     waiting = asyncio.ensure_future(source.read(100))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A store of schema 1, with rows, becomes one of schema 2 and keeps them all."""
+"""A store of schema 1, with rows, becomes one of today's schema and keeps them all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from tests.unit.store.test_store import NOW, opened
 
-from wharfside_agent.ports.store import CommandPhase, ReportKind, ReportRow, Row
+from wharfside_agent.ports.store import CommandPhase, ReportKind, ReportRow, Row, ShipmentRow
 from wharfside_agent.store.schema import MIGRATIONS, SCHEMA_VERSION
 
 
@@ -38,7 +38,7 @@ def store_of_1(folder: Path) -> None:
     db.close()
 
 
-async def test_from_1_to_2(tmp_path: Path) -> None:
+async def test_from_1_to_today(tmp_path: Path) -> None:
     store_of_1(tmp_path)
     store = opened(tmp_path)
     assert (store.identity.node_id, store.identity.new_store) == ("ID", False)
@@ -49,6 +49,9 @@ async def test_from_1_to_2(tmp_path: Path) -> None:
     ]
     report = ReportRow(command="command-1", kind=ReportKind.RESULT, payload=b"r")
     await store.transact(lambda tx: tx.report(report))
+    shipment = ShipmentRow(incarnation="I", run=1, process="init", offset=5)
+    await store.transact(lambda tx: tx.save_shipment(shipment))
+    assert await store.transact(lambda tx: tx.unfinished_shipments()) == [shipment]
     await store.close()
     db = sqlite3.connect(tmp_path / "store.sqlite")
     assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)

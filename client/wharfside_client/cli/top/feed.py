@@ -63,7 +63,7 @@ class Feed:
 
         The first of `rows` are the ones that may not be left out.
         """
-        asked = self._asked(rows)
+        asked, self.cut = to_ask(self.state, rows)
         answers = await self._fleet.ask(
             lambda node: self._usage(node, asked[node.name]), asked, concurrency=NODES_AT_ONCE
         )
@@ -73,18 +73,6 @@ class Feed:
         self.missing = answers.missing
         self._samples.keep([*self.state.nodes, *self.state.containers])
         self.changed.set()
-
-    def _asked(self, rows: Iterable[Row]) -> Mapping[str, Sequence[str]]:
-        asked: dict[str, list[str]] = {
-            name: []
-            for name, node in self.state.nodes.items()
-            if not node.silent and node.info.state != "down"
-        }
-        wanted = [row for row in rows if row.view.state.live and row.view.node in asked]
-        self.cut = max(len(wanted) - MOST, 0)
-        for row in wanted[:MOST]:
-            asked[row.view.node].append(row.view.container)
-        return asked
 
     async def _usage(self, node: Node, names: Sequence[str]) -> UsageValue:
         return await node.usage(names, timeout_s=self._patience_s)
@@ -96,3 +84,16 @@ class Feed:
         for each in value.containers:
             life = (each.incarnation, each.run)
             self._samples.take(Place(node, each.container), life, each.usage, now_s)
+
+
+def to_ask(state: State, rows: Iterable[Row]) -> tuple[Mapping[str, Sequence[str]], int]:
+    """Of each node that should answer: which containers; and how many are too many. Pure."""
+    asked: dict[str, list[str]] = {
+        name: []
+        for name, node in state.nodes.items()
+        if not node.silent and node.info.state != "down"
+    }
+    wanted = [row for row in rows if row.view.state.live and row.view.node in asked]
+    for row in wanted[:MOST]:
+        asked[row.view.node].append(row.view.container)
+    return asked, max(len(wanted) - MOST, 0)
