@@ -158,6 +158,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     parts.commands.go_down()
     parts.going_down.set_result(None)
     await parts.sessions.close(SESSIONS_S)
+    await parts.archives.close()
     await parts.bus.withdraw(WORK_S)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:

@@ -12,6 +12,7 @@ from typing import Any
 from ulid import ULID
 
 from wharfside_agent import host
+from wharfside_agent.archive.archives import TarArchives
 from wharfside_agent.bus.connection import NatsBus
 from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.bus.options import BusOptions
@@ -254,6 +255,7 @@ class Parts:
             drain=self.drain,
             sessions=self.sessions,
             attachments=self.attachments,
+            archives=self.archives,
             logs=self.machine.logs,
             going_down=self.going_down,
             projections=self.projections,
@@ -316,6 +318,11 @@ class Parts:
             window=self.settings.sessions.window,
             idle_s=self.settings.sessions.idle_s,
         )
+
+    @cached_property
+    def archives(self) -> TarArchives:
+        settings = self.settings
+        return TarArchives(settings.limits.archives, settings.disk.keep_free_mib * 1024 * 1024)
 
     # What is told, and where.
 

@@ -89,6 +89,7 @@ class LimitSettings(Group, frozen=True, kw_only=True):
 
     `mailbox`: durable commands accepted and not done; the others wait in the stream.
     `sessions`: I/O sessions open at once, each with up to two windows of memory.
+    `archives`: those of them that copy files, each with a thread that does as fast as it can.
     """
 
     lanes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
@@ -96,6 +97,7 @@ class LimitSettings(Group, frozen=True, kw_only=True):
     requests: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
     mailbox: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
     sessions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+    archives: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
 
 
 class SessionSettings(Group, frozen=True, kw_only=True):
@@ -132,9 +134,13 @@ class OutboxSettings(Group, frozen=True, kw_only=True):
 
 
 class DiskSettings(Group, frozen=True, kw_only=True):
-    """`reserve_mib`: a file in state_dir of so many MiB, given up for exits on a full disk."""
+    """`reserve_mib`: a file in state_dir of so many MiB, given up for exits on a full disk.
+
+    `keep_free_mib`: so much a copy into a container leaves on the file system it goes to.
+    """
 
     reserve_mib: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    keep_free_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 64
 
 
 class SnapshotSettings(Group, frozen=True, kw_only=True):

@@ -88,6 +88,12 @@ class SessionEnded(ClientError):
     fault = "session-ended"
 
 
+class LocalFiles(ClientError):
+    """A file of this side cannot be read or written; `details.path` tells which."""
+
+    fault = "local-files"
+
+
 class BadSettings(ClientError):
     """How to connect is not told well; nothing was sent."""
 

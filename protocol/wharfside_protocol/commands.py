@@ -212,23 +212,40 @@ class AttachArgs(ContainerArgs, frozen=True, kw_only=True):
 
 
 class ArchiveArgs(ContainerArgs, frozen=True, kw_only=True):
-    """`path` in the container, also a stopped one; a link in it never leads out of its root.
-
-    get-archive: a tar stream comes down, then Eof. put-archive: a tar stream goes up, to be
-    unpacked in the folder `path`, then Eof; when it is all there, Eof comes down.
-    """
+    """`path` in the container, also a stopped one; a link in it never leads out of its root."""
 
     path: HostPath
     open: Opening
 
 
+class GetArchiveArgs(ArchiveArgs, frozen=True, kw_only=True):
+    """A tar stream of `path` comes down, then Eof; what was left out is told on `stderr`.
+
+    A link is copied as itself, or with `follow`, or where `path` ends with a slash, as what it
+    leads to. `/path/.` is the folder's contents.
+    """
+
+    follow: bool = False
+
+
+class PutArchiveArgs(ArchiveArgs, frozen=True, kw_only=True):
+    """A tar stream goes up, then Eof; when all is unpacked, Eof comes down.
+
+    Below `path` where that is a folder. Else the archive's one root becomes `path`: it
+    replaces a file, or is made; with a slash at its end only a folder is.
+    """
+
+
 class ArchiveValue(Standing, frozen=True, kw_only=True):
-    """`bytes`: the size of the files in it, for progress; of get-archive."""
+    """Of get-archive: the root's `name` in the archive, whether it is a folder, and about the
+    length of the stream, where that could be counted. Of put-archive: `folder` tells whether
+    `path` is one.
+    """
 
     session: SessionView
     name: str
     folder: bool
-    bytes: Counter = 0
+    bytes: Counter | None = None
 
 
 class WaitArgs(InspectArgs, frozen=True, kw_only=True):
@@ -440,6 +457,8 @@ OPS: Mapping[str, Op] = _table(
     Op("stats", ContainerArgs, StatsValue, changes=False, lane=False),
     Op("usage", UsageArgs, UsageValue, changes=False, lane=False),
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
+    Op("get-archive", GetArchiveArgs, ArchiveValue, changes=False, lane=False),
+    Op("put-archive", PutArchiveArgs, ArchiveValue, changes=False, lane=False),
     Op("logs", LogsArgs, SessionValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("attach", AttachArgs, SessionValue, changes=False, lane=False),

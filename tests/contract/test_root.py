@@ -13,22 +13,22 @@ from wharfside_protocol.errors import NotFound
 
 
 def read(container: Container, path: str) -> str:
-    root = container.open_root()
+    root = container.borrow_root()
     try:
-        return Path(f"/proc/self/fd/{root}/{path}").read_text()
+        return Path(f"/proc/self/fd/{root.fd}/{path}").read_text()
     finally:
-        os.close(root)
+        root.release()
 
 
 async def test_it_is_what_init_sees_running_or_paused(real: World) -> None:
     container = await real.run(*SLEEP)
     await bounded(container.pause())
     try:
-        root = container.open_root()
+        root = container.borrow_root()
         inside = Path(f"/proc/{container.pid}/root/.").stat()
-        assert os.path.samestat(os.fstat(root), inside)
+        assert os.path.samestat(os.fstat(root.fd), inside)
         assert not os.path.samestat(inside, Path("/").stat())
-        os.close(root)
+        root.release()
         assert read(container, "proc/1/comm") in ("sh\n", "sleep\n")
     finally:
         await bounded(container.resume())
@@ -46,4 +46,18 @@ async def test_without_any_files_it_is_not_found(world: World) -> None:
     container = await world.run(*SLEEP)
     await bounded(container.delete())
     with pytest.raises(NotFound):
-        container.open_root()
+        container.borrow_root()
+
+
+async def test_a_delete_asks_it_back_first(real: World) -> None:
+    container = await real.create(*SLEEP)
+    root = container.borrow_root()
+    recalled: list[bool] = []
+
+    def give_back() -> None:
+        recalled.append(Path(f"/proc/self/fd/{root.fd}/etc/passwd").exists())
+        root.release()
+
+    root.on_recall(give_back)
+    await bounded(container.delete())
+    assert recalled == [True]

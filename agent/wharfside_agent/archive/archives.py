@@ -7,27 +7,28 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from wharfside_agent.archive.incoming import Incoming
 from wharfside_agent.archive.openat import closing
 from wharfside_agent.archive.packing import Packing, measure
 from wharfside_agent.archive.pipes import ReadEnd, WriteEnd
 from wharfside_agent.archive.places import Goal, Origin, goal, origin
 from wharfside_agent.archive.streams import PackedSource, UnpackingSink, UnpackingSource
-from wharfside_agent.archive.unpacking import KEPT_FREE, Unpacking
+from wharfside_agent.archive.unpacking import Unpacking
 from wharfside_agent.archive.workers import Worker
-from wharfside_agent.ports.archive import Arriving, Leaving
+from wharfside_agent.ports.archive import Archive
+from wharfside_agent.ports.runtime import Root
 from wharfside_protocol.errors import Busy
-
-MOST = 8
-"""Archives on their way at once: each is a thread, and reads or writes as fast as it can."""
+from wharfside_protocol.tar_stream import Incoming
 
 CLOSING_S = 5.0
 
 
 class TarArchives:
-    """ports.archive.Archives. `kept_free`: bytes that unpacking leaves on a file system."""
+    """ports.archive.Archives: at most `most` on their way at once.
 
-    def __init__(self, most: int = MOST, kept_free: int = KEPT_FREE) -> None:
+    `kept_free`: bytes that unpacking leaves on a file system.
+    """
+
+    def __init__(self, most: int, kept_free: int) -> None:
         self._most = most
         self._kept_free = kept_free
         self._workers: dict[Worker[Any], Callable[[], None]] = {}
@@ -36,13 +37,12 @@ class TarArchives:
     def under_way(self) -> int:
         return len(self._workers)
 
-    async def leave(self, root: int, path: str, *, follow: bool = False) -> Leaving:
+    async def leave(self, root: Root, path: str, *, follow: bool = False) -> Archive:
         ours, theirs = self._pipe(root)
         end = ReadEnd(ours)
 
         def work(begun: Callable[[tuple[Origin, int | None]], None]) -> None:
-            with closing(root):
-                found = origin(root, path, follow=follow)
+            found = origin(root.fd, path, follow=follow)
             with closing(found.fd):
                 begun((found, measure(found.fd)))
                 Packing(found.fd, found.name, lambda data: _write(theirs, data), worker.notes).run()
@@ -50,17 +50,17 @@ class TarArchives:
         worker: Worker[tuple[Origin, int | None]] = Worker(
             "archive-out", work, lambda: os.close(theirs)
         )
-        found, size = await self._begin(worker, end.close)
-        return Leaving(PackedSource(end, worker), found.name, found.folder, size)
+        found, size = await self._begin(worker, root, end.close)
+        source = PackedSource(end, worker)
+        return Archive(source=source, name=found.name, folder=found.folder, bytes=size)
 
-    async def arrive(self, root: int, path: str) -> Arriving:
+    async def arrive(self, root: Root, path: str) -> Archive:
         theirs, ours = self._pipe(root)
         done, ended = os.pipe()
         end, outcome = WriteEnd(ours), ReadEnd(done)
 
         def work(begun: Callable[[Goal], None]) -> None:
-            with closing(root):
-                found = goal(root, path)
+            found = goal(root.fd, path)
             with closing(found.fd):
                 begun(found)
                 stream = Incoming(lambda most: os.read(theirs, most))
@@ -75,12 +75,12 @@ class TarArchives:
             outcome.close()
 
         worker: Worker[Goal] = Worker("archive-in", work, release)
-        found = await self._begin(worker, close)
-        return Arriving(
-            UnpackingSink(end, worker),
-            UnpackingSource(outcome, worker),
-            found.name,
-            found.rename is None,
+        found = await self._begin(worker, root, close)
+        return Archive(
+            source=UnpackingSource(outcome, worker),
+            sink=UnpackingSink(end, worker),
+            name=found.name,
+            folder=found.rename is None,
         )
 
     async def close(self) -> None:
@@ -89,22 +89,28 @@ class TarArchives:
         if over := [worker.over for worker in self._workers]:
             await asyncio.wait(over, timeout=CLOSING_S)
 
-    def _pipe(self, root: int) -> tuple[int, int]:
+    def _pipe(self, root: Root) -> tuple[int, int]:
         """(to read, to write); what cannot be made takes `root` with it."""
         try:
             if len(self._workers) >= self._most:
                 raise Busy(
-                    f"{self._most} archives are on their way on this node already: try again",
+                    f"{self._most} archives are on their way on this node already, and no more "
+                    "may be (limits.archives): try again",
                     limit=self._most,
                 )
             return os.pipe()
         except BaseException:
-            os.close(root)
+            root.release()
             raise
 
-    async def _begin(self, worker: Worker[Any], close: Callable[[], None]) -> Any:
+    async def _begin(self, worker: Worker[Any], root: Root, close: Callable[[], None]) -> Any:
+        def over(_: object) -> None:
+            del self._workers[worker]
+            root.release()
+
         self._workers[worker] = close
-        worker.over.add_done_callback(lambda _: self._workers.pop(worker))
+        worker.over.add_done_callback(over)
+        root.on_recall(close)
         worker.start()
         try:
             return await worker.head

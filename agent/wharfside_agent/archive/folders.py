@@ -7,14 +7,17 @@ import stat
 from contextlib import suppress
 
 from wharfside_agent.archive.faults import refused
-from wharfside_agent.archive.members import Parts, clash
 from wharfside_agent.archive.openat import FOLDER, closing, open_beneath
-from wharfside_agent.core.tar_members import Member
+from wharfside_protocol.archive_names import Parts, clash
+from wharfside_protocol.tar_members import Member
 
 _PIN = os.O_PATH | os.O_DIRECTORY
 
-MAX_REMEMBERED = 100_000
-"""Folders whose times are set at the end; further ones keep the time of unpacking."""
+MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
+"""Paths of folders whose times are set at the end; further ones keep that of unpacking."""
+
+_ENTRY = 200
+"""What a remembered one takes beside its path."""
 
 
 class Folders:
@@ -22,7 +25,8 @@ class Folders:
 
     def __init__(self, top: int) -> None:
         self._top = top
-        self._times: dict[Parts, int] = {}
+        self._times: dict[str, int] = {}
+        self._room = MAX_REMEMBERED_BYTES
 
     def open(self, parts: Parts) -> int:
         """The folder, made with those above it where it is missing; O_PATH.
@@ -76,14 +80,16 @@ class Folders:
                 os.fchmod(folder, member.mode)
         except OSError as error:
             raise refused(error, "/".join(parts)) from error
-        if len(self._times) < MAX_REMEMBERED:
-            self._times[parts] = member.mtime
+        if self._room > 0:
+            path = "/".join(parts)
+            self._times[path] = member.mtime
+            self._room -= len(path) + _ENTRY
 
     def finish(self) -> None:
         """Their times, which each file put into them has changed; one that is gone is left."""
-        for parts, mtime in reversed(self._times.items()):
+        for path, mtime in reversed(self._times.items()):
             with (
                 suppress(OSError),
-                closing(open_beneath(self._top, "/".join(parts), FOLDER, links=True)) as folder,
+                closing(open_beneath(self._top, path, FOLDER, links=True)) as folder,
             ):
                 os.utime(folder, (mtime, mtime))

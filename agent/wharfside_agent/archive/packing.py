@@ -12,13 +12,16 @@ from wharfside_agent.archive.faults import refused
 from wharfside_agent.archive.notes import Notes
 from wharfside_agent.archive.openat import closing
 from wharfside_agent.archive.tree import Found, walk
-from wharfside_agent.core.tar_headers import END, Facts, header, sparse_header
-from wharfside_agent.core.tar_members import BLOCK, Kind, padding
+from wharfside_protocol.tar_headers import END, Facts, header, sparse_header
+from wharfside_protocol.tar_members import BLOCK, Kind, padding
 
 CHUNK = 256 * 1024
 
-MAX_LINKED = 100_000
-"""Files with several names that are remembered; of others each name gets a copy."""
+MAX_LINKED_BYTES = 16 * 1024 * 1024
+"""Names of files that have several; of what does not fit each name gets a copy."""
+
+_ENTRY = 200
+"""What a remembered one takes beside its name."""
 
 MAX_MEASURED = 50_000
 """Things counted before the first byte is sent (some 0.3 s)."""
@@ -57,6 +60,7 @@ class Packing:
         self._out = out
         self._notes = notes
         self._linked: dict[tuple[int, int], str] = {}
+        self._room = MAX_LINKED_BYTES
 
     def run(self) -> None:
         """
@@ -88,8 +92,9 @@ class Packing:
             return None
         key = (facts.st_dev, facts.st_ino)
         first = self._linked.get(key)
-        if first is None and len(self._linked) < MAX_LINKED:
+        if first is None and self._room > 0:
             self._linked[key] = name
+            self._room -= len(name) + _ENTRY
         return first
 
     def _file(self, found: Found, name: str, facts: Facts) -> None:

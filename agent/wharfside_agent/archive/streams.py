@@ -30,6 +30,13 @@ class _Tail:
         return Piece([Chunk(stream=StreamName.STDERR, data=text)]) if text else None
 
 
+def _canceled() -> Canceled:
+    return Canceled(
+        "the container's files are gone: it was deleted, or started again; what was copied "
+        "until then is not whole"
+    )
+
+
 class PackedSource:
     """ports.io.Source of what leaves."""
 
@@ -41,7 +48,7 @@ class PackedSource:
         if data := await self._end.read(most):
             return Piece([Chunk(stream=StreamName.ARCHIVE, data=data)])
         if self._end.closed:
-            raise Canceled("the session is over")
+            raise _canceled()
         return await self._tail.next()
 
     def close(self) -> None:
@@ -58,7 +65,7 @@ class UnpackingSource:
     async def read(self, most: int) -> Piece | None:
         await self._end.read(most)
         if self._end.closed:
-            raise Canceled("the session is over")
+            raise _canceled()
         return await self._tail.next()
 
     def close(self) -> None:
@@ -76,7 +83,7 @@ class UnpackingSink:
         try:
             await self._end.write(data)
         except BrokenPipeError as error:
-            raise self._worker.error or Canceled("the session is over") from error
+            raise self._worker.error or _canceled() from error
 
     async def eof(self) -> None:
         self._end.close()

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from wharfside_agent.archive.faults import refused
 from wharfside_agent.archive.notes import Notes
 from wharfside_agent.archive.openat import FOLDER, closing, file_system, open_beneath
-from wharfside_agent.core.tar_members import MAX_NAME_BYTES
 from wharfside_protocol.errors import Unsupported
+from wharfside_protocol.tar_members import MAX_NAME_BYTES
 
-MAX_WAITING = 100_000
-"""Folders found and not entered yet (some 20 MB)."""
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+"""Paths of folders found and not entered yet: some 150,000 of a usual length."""
+
+_ENTRY = 64
+"""What a path takes beside its letters."""
 
 _SWAPPED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV}
 
@@ -43,15 +46,19 @@ def walk(top: int, notes: Notes) -> Iterator[Found]:
     facts = os.fstat(top)
     yield Found("", top, facts)
     waiting = [""] if stat.S_ISDIR(facts.st_mode) else []
+    room = MAX_WAITING_BYTES
     while waiting:
-        for found in _inside(top, waiting.pop(), notes):
+        folder = waiting.pop()
+        room += len(folder) + _ENTRY
+        for found in _inside(top, folder, notes):
             yield found
             if stat.S_ISDIR(found.stat.st_mode):
                 waiting.append(found.path)
-        if len(waiting) > MAX_WAITING:
-            raise Unsupported(
-                f"more than {MAX_WAITING} folders beside one another: copy a part of them"
-            )
+                room -= len(found.path) + _ENTRY
+                if room < 0:
+                    raise Unsupported(
+                        f"too many folders beside one another in {folder}: copy a part of them"
+                    )
 
 
 def _inside(top: int, below: str, notes: Notes) -> Iterator[Found]:

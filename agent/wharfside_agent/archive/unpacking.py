@@ -7,6 +7,7 @@ and no half of a file ever bears its name.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -16,16 +17,13 @@ from pathlib import Path
 
 from wharfside_agent.archive.faults import refused
 from wharfside_agent.archive.folders import Folders
-from wharfside_agent.archive.incoming import Incoming
-from wharfside_agent.archive.members import Names, Parts, clash, refuse_devices
 from wharfside_agent.archive.openat import closing, file_system
 from wharfside_agent.archive.places import Goal
-from wharfside_agent.core.tar_members import Kind, Member, next_member, padding
 from wharfside_agent.errors import DiskFull
+from wharfside_protocol.archive_names import Names, Parts, clash, refuse_devices
 from wharfside_protocol.errors import Denied, Invalid, WharfsideError
-
-KEPT_FREE = 64 * 1024 * 1024
-"""Bytes left on a file system: its full disk would be everybody's trouble."""
+from wharfside_protocol.tar_members import Kind, Member, next_member, padding
+from wharfside_protocol.tar_stream import Incoming
 
 KEPT_NODES = 1024
 
@@ -34,12 +32,14 @@ _CHECKED_EVERY = 16 * 1024 * 1024
 
 class Unpacking:
     """
+    `kept_free`: bytes left on a file system, whose full disk would be everybody's trouble.
+
     Attributes:
         made: files, folders and links that are whole and bear their names.
         written: bytes of files.
     """
 
-    def __init__(self, goal: Goal, stream: Incoming, kept_free: int = KEPT_FREE) -> None:
+    def __init__(self, goal: Goal, stream: Incoming, kept_free: int) -> None:
         self._top = goal.fd
         self._names = Names(goal.rename, goal.only_folder)
         self._stream = stream
@@ -80,6 +80,8 @@ class Unpacking:
             else:
                 with self._named(parent, parts) as temporary:
                     self._make(member, parent, temporary)
+                if member.kind is Kind.HARD_LINK:
+                    self._unmark(parent)  # rename(2) does nothing between two names of one file
         self.made += 1
 
     @contextmanager
@@ -88,15 +90,19 @@ class Unpacking:
         name, path = parts[-1], "/".join(parts)
         try:
             yield self._mark
-            if _is_folder(parent, name):
-                raise clash(path, is_folder=True)
             os.rename(self._mark, name, src_dir_fd=parent, dst_dir_fd=parent)
         except OSError as error:
+            self._unmark(parent)
+            if error.errno == errno.EISDIR:
+                raise clash(path, is_folder=True) from error
             raise refused(error, path) from error
-        finally:
-            # also after a rename: it does nothing between two names of one file
-            with suppress(OSError):
-                os.unlink(self._mark, dir_fd=parent)
+        except BaseException:
+            self._unmark(parent)
+            raise
+
+    def _unmark(self, parent: int) -> None:
+        with suppress(OSError):
+            os.unlink(self._mark, dir_fd=parent)
 
     def _make(self, member: Member, parent: int, name: str) -> None:
         match member.kind:

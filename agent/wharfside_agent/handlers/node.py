@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wharfside_agent.ports.archive import Archives
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.logs import Logs
 from wharfside_agent.ports.runtime import Runtime
@@ -43,6 +44,7 @@ class Node:
     drain: Drain
     sessions: Sessions
     attachments: Attachments
+    archives: Archives
     logs: Logs
     projections: Projections
     snapshots: Snapshots

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wharfside_agent.handlers.archives import get_archive, put_archive
 from wharfside_agent.handlers.attach import attach
 from wharfside_agent.handlers.cancel import cancel
 from wharfside_agent.handlers.commands import commands
@@ -44,6 +45,8 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "usage": usage,
         "attach": attach,
         "wait": wait,
+        "get-archive": get_archive,
+        "put-archive": put_archive,
         "logs": logs,
         "result": result,
         "commands": commands,

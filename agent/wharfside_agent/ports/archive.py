@@ -5,39 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from wharfside_agent.ports.io import Sink, Source
+from wharfside_agent.ports.io import Carried
+from wharfside_agent.ports.runtime import Root
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """What comes out. `bytes`: about so long is its stream; None: too large a tree to count.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive(Carried):
+    """An archive on its way.
 
-    `name`: of its first member; `.` where the contents of a folder are wanted (`/path/.`).
+    One that leaves: `name` is that of its root, `.` where the contents of a folder are wanted
+    (`/path/.`), `folder` whether it is one, `bytes` about the length of its stream; None: too
+    large a tree to count.
+
+    One that arrives: its source ends once all is there, or raises what is wrong; with
+    `folder` members go below the path, else the archive's one root becomes the path itself.
     """
 
-    source: Source
     name: str
     folder: bool
-    bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Arriving:
-    """What takes an archive in. `source` ends once all is there, or raises what is wrong.
-
-    `folder`: members go below the path; else the archive's one root becomes the path itself.
-    """
-
-    sink: Sink
-    source: Source
-    name: str
-    folder: bool
+    bytes: int | None = None
 
 
 class Archives(Protocol):
-    """Each runs in a thread of its own. `root` is an O_PATH descriptor, theirs from the call on."""
+    """Each runs in a thread of its own. `root` is theirs from the call on, to be released."""
 
-    async def leave(self, root: int, path: str, *, follow: bool = False) -> Leaving:
+    async def leave(self, root: Root, path: str, *, follow: bool = False) -> Archive:
         """A file, folder or link at `path`; with `follow` what the link leads to.
 
         Raises:
@@ -46,7 +38,7 @@ class Archives(Protocol):
         """
         ...
 
-    async def arrive(self, root: int, path: str) -> Arriving:
+    async def arrive(self, root: Root, path: str) -> Archive:
         """An archive that is unpacked at `path`.
 
         Raises:

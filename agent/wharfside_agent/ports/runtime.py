@@ -5,7 +5,7 @@ Each member is named in DESIGN section 3; docs/seed-map.md maps it to code and t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -110,6 +110,23 @@ class Streams(Protocol):
         Raises:
             Unsupported: it has a log.
         """
+        ...
+
+
+class Root(Protocol):
+    """A container's root, lent. It is asked back before its file system goes."""
+
+    @property
+    def fd(self) -> int:
+        """O_PATH; open until it is released."""
+        ...
+
+    def on_recall(self, call: Callable[[], None]) -> None:
+        """`call` is to end all use of it; then it is to be released, soon."""
+        ...
+
+    def release(self) -> None:
+        """Gives it back. Idempotent."""
         ...
 
 
@@ -273,8 +290,8 @@ class Container(Protocol):
         """The counters now; None where the cgroup is gone."""
         ...
 
-    def open_root(self) -> int:
-        """An O_PATH descriptor of its root, the caller's to close.
+    def borrow_root(self) -> Root:
+        """Its root, to be released.
 
         While its init lives it is what that sees, with all its mounts, also a paused one's;
         else the file system that its last run had.

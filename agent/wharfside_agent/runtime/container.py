@@ -22,7 +22,7 @@ from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
-from wharfside_agent.runtime.container_root import open_root
+from wharfside_agent.runtime.container_root import LentRoot, LentRoots, open_root
 from wharfside_agent.runtime.fifo_pumps import FifoPumps, fifos_of, make_fifos
 from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
@@ -52,6 +52,7 @@ class RunContainer:
         self._limits = plan.spec.limits or Limits()
         self._processes: dict[str, RunProcess] = {}
         self._pumps: dict[str, FifoPumps] = {}
+        self._roots = LentRoots()
         self._oom = kit.ooms.arm(self._cgroup, seen_oom_kills)
 
     @property
@@ -229,15 +230,16 @@ class RunContainer:
     def oom_counters(self) -> OomCounters | None:
         return self._oom.read()
 
-    def open_root(self) -> int:
+    def borrow_root(self) -> LentRoot:
         folder = Path(self._kit.bundles.load_config(self._place)["root"]["path"])
-        return open_root(self.pid, self.init.exit_fd, folder)
+        return self._roots.lend(open_root(self.pid, self.init.exit_fd, folder))
 
     def signal_all(self, number: int) -> None:
         cgroups.signal_all(self._cgroup, number)
 
     async def delete(self, *, keep_layer: bool = False) -> None:
         self._stop_pumps()
+        await self._roots.recall()
         await self._commands.delete()
         for process in self.processes():
             await monitor_over(process.trace.monitor)

@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from wharfside_protocol.errors import Denied, NotFound
 
 _PIN = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+RECALL_S = 5.0
+"""A borrower may be held by a file system that does not answer; a delete is not, for ever."""
+
+
+class LentRoot:
+    """ports.runtime.Root. `fd` is its own."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._recall: Callable[[], None] | None = None
+
+    def on_recall(self, call: Callable[[], None]) -> None:
+        self._recall = call
+
+    def recall(self) -> None:
+        if self._recall is not None:
+            self._recall()
+
+    def release(self) -> None:
+        if not self.released.done():
+            os.close(self.fd)
+            self.released.set_result(None)
+
+
+class LentRoots:
+    """Those of one run. An overlay that is still in use must not be mounted a second time."""
+
+    def __init__(self) -> None:
+        self._lent: set[LentRoot] = set()
+
+    def lend(self, fd: int) -> LentRoot:
+        root = LentRoot(fd)
+        self._lent.add(root)
+        root.released.add_done_callback(lambda _: self._lent.discard(root))
+        return root
+
+    async def recall(self) -> None:
+        """All are back, or late."""
+        lent = list(self._lent)
+        for root in lent:
+            root.recall()
+        if lent:
+            await asyncio.wait([root.released for root in lent], timeout=RECALL_S)
 
 
 def open_root(pid: int, pidfd: int, folder: Path) -> int:

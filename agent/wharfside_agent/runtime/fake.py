@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from wharfside_agent.core.exit_status import Ended
-from wharfside_agent.ports.runtime import PLAIN_IO, NotExited, ProcessTrace, RunPlan
+from wharfside_agent.ports.runtime import PLAIN_IO, NotExited, ProcessTrace, Root, RunPlan
 from wharfside_agent.ports.watcher import MonitorGone, OomCounters
 from wharfside_agent.runtime.fake_machine import FakeBody, FakeMachine, FakeProcess
 from wharfside_agent.runtime.fake_streams import FakeStreams
@@ -186,7 +186,7 @@ class FakeContainer:
     def oom_counters(self) -> OomCounters | None:
         return OomCounters(self.body.oom_kills) if self._id in self._machine.bodies else None
 
-    def open_root(self) -> int:
+    def borrow_root(self) -> Root:
         raise NotFound(f"fake has no files for {self._id}")
 
     def signal_all(self, number: int) -> None:

@@ -52,6 +52,7 @@ class Session:
 
     Attributes:
         view: what the peer is answered.
+        carried: what its op may answer more of.
         over: done at the end, with what the peer is told of it: None where all went well.
     """
 
@@ -68,7 +69,7 @@ class Session:
         )
         self._loop = asyncio.get_running_loop()
         self.over: asyncio.Future[WharfsideError | None] = self._loop.create_future()
-        self._carried = carried
+        self.carried = carried
         self._tell = tell
         keep = min(opening.window, window)
         times = Times(idle_s=idle_s, ping_s=idle_s / 2)
@@ -109,16 +110,16 @@ class Session:
     async def run(self) -> None:
         """Carries until it is over, then lets go of source and sink."""
         pumps = [self._send(), self._give()]
-        if (sink := self._carried.sink) is not None:
+        if (sink := self.carried.sink) is not None:
             pumps += [self._take(sink), self._steering(sink)]
         tasks = [asyncio.create_task(self._guarded(pump)) for pump in pumps]
         try:
             await asyncio.wait({self.over})
         finally:
             self.end(None)
-            self._carried.source.close()
-            if self._carried.sink is not None:
-                self._carried.sink.close()
+            self.carried.source.close()
+            if self.carried.sink is not None:
+                self.carried.sink.close()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CLOSE_S)
@@ -165,7 +166,7 @@ class Session:
             while out.room < out.worth:
                 self._acked.clear()
                 await self._acked.wait()
-            item = await self._carried.source.read(min(out.room, CHUNK_BYTES))
+            item = await self.carried.source.read(min(out.room, CHUNK_BYTES))
             out.add(_frame_of(item, out.end))
             self._to_send.set()
             if item is None:
@@ -205,9 +206,9 @@ class Session:
                 log.info("not-steered", session=self.view.session, error=error.message)
 
     def _check(self, frame: Frame) -> None:
-        if isinstance(frame, Sequenced) and self._carried.sink is None:
+        if isinstance(frame, Sequenced) and self.carried.sink is None:
             raise Invalid("this session only gives output: nothing is sent up")
-        if isinstance(frame, Eof) and not self._carried.input:
+        if isinstance(frame, Eof) and not self.carried.input:
             raise Invalid("this session takes no input, so its input does not end")
         if isinstance(frame, Data) and any(each.stream not in _INPUT for each in frame.chunks):
             raise Invalid("input is of the stream `stdin` or `archive`")

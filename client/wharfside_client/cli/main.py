@@ -10,6 +10,7 @@ from wharfside_client.cli import (
     assets,
     attach,
     commands,
+    cp,
     deadletters,
     drain,
     events,
@@ -42,7 +43,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    modules = (run, exec, attach, logs, ps, top, lifecycle, look, events, commands, nodes)
+    modules = (run, exec, attach, logs, cp, ps, top, lifecycle, look, events, commands, nodes)
     for module in (*modules, drain, resync, assets, deadletters):
         module.register(app)
     return app

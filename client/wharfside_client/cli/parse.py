@@ -28,6 +28,17 @@ class Target(NamedTuple):
         return f"{self.node}/{self.container}"
 
 
+class Inside(NamedTuple):
+    """A path in a container."""
+
+    node: str
+    container: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.container}:{self.path}"
+
+
 class Place(NamedTuple):
     """A node, and a container where one is named."""
 
@@ -55,6 +66,20 @@ def target(text: str) -> Target:
     if not slash:
         raise ValueError(f"{text!r}: name a container as node/container")
     return Target(name(node), name(container))
+
+
+def inside(text: str) -> Inside | str:
+    """`node/container:path`; else a path on this side, as is all that begins with `/` or `.`."""
+    if not text:
+        raise ValueError("an empty path: write NODE/CONTAINER:PATH, or a path here")
+    named, colon, path = text.partition(":")
+    if not colon or text.startswith(("/", ".")):
+        return text
+    try:
+        where = target(named)
+    except ValueError as error:
+        raise ValueError(f"{error}; write ./{text} for a file here") from error
+    return Inside(*where, path if path.startswith("/") else f"/{path}")
 
 
 def place(text: str) -> Place:

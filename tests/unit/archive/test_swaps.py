@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from tests.support.requirements import requires
-from tests.unit.archive.kit import content, member, members, tar
+from tests.support.tars import content, member, members, tar
 
 from wharfside_protocol.errors import WharfsideError
 
@@ -26,11 +26,11 @@ while True:
 
 @pytest.fixture
 def swapped(box):
-    """`tmp/folder`, which is now a folder and now a link to the place outside."""
-    (box.root / "tmp/folder").mkdir()
-    (box.root / "tmp/folder/passwd").write_text("inside\n")
-    (box.root / "tmp/link").symlink_to(box.outside)
-    words = [sys.executable, "-c", SWAP, box.root / "tmp"]
+    """`box-tmp/folder`, which is now a folder and now a link to the place outside."""
+    (box.root / "box-tmp/folder").mkdir()
+    (box.root / "box-tmp/folder/passwd").write_text("inside\n")
+    (box.root / "box-tmp/link").symlink_to(box.outside)
+    words = [sys.executable, "-c", SWAP, box.root / "box-tmp"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"swapping\n"
         yield box
@@ -42,7 +42,7 @@ async def test_nothing_is_written_outside(swapped):
     outcomes = set()
     for _ in range(ROUNDS):
         try:
-            await swapped.push("/tmp", tar([member("folder/new", b"new")]))
+            await swapped.push("/box-tmp", tar([member("folder/new", b"new")]))
             outcomes.add("written")
         except WharfsideError as error:
             outcomes.add(error.code)
@@ -54,7 +54,7 @@ async def test_nothing_is_written_outside(swapped):
 async def test_nothing_is_read_from_outside(swapped):
     outcomes = set()
     for _ in range(ROUNDS):
-        data, said = await swapped.pull("/tmp")
+        data, said = await swapped.pull("/box-tmp")
         for name, info in members(data).items():
             if info.isreg():
                 assert content(data, name) == b"inside\n"

@@ -14,7 +14,7 @@ from wharfside_protocol.views import Standing
 
 READS = [
     *("ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result"),
-    *("commands", "resync", "usage", "logs", "attach"),
+    *("commands", "resync", "usage", "logs", "attach", "get-archive", "put-archive"),
 ]
 IN_A_LANE = ["create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"]
 CHANGES = [*IN_A_LANE, "signal", "drain", "undrain"]

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wharfside_agent.core.tar_members import BLOCK, Kind, padding
+from wharfside_protocol.tar_members import BLOCK, Kind, padding
 
 END = bytes(2 * BLOCK)
 

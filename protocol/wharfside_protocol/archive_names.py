@@ -1,13 +1,16 @@
-"""Where the members of an archive go below the folder that it is unpacked in; pure."""
+"""Where the members of an archive go, in a container as on this side; pure, as docker cp has it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wharfside_agent.core.tar_members import Kind, Member
 from wharfside_protocol.errors import AlreadyExists, Denied, Invalid, NotFound
+from wharfside_protocol.tar_members import Kind, Member
 
 Parts = tuple[str, ...]
+
+MAX_DEPTH = 256
+"""Folders; what removes and compares trees goes down in calls of its own."""
 
 _DEVICES = {Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE}
 
@@ -17,8 +20,11 @@ def parts_of(name: str) -> Parts:
 
     Raises:
         Denied: it leads upwards.
+        Invalid: it is too deep.
     """
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if len(parts) > MAX_DEPTH:
+        raise Invalid(f"the archive has a member more than {MAX_DEPTH} folders deep")
     if ".." in parts:
         raise Denied(f"the archive has a member {name!r}: `..` is refused", rule="upwards")
     return parts
@@ -66,7 +72,7 @@ class Names:
         if len(parts) > 1:
             raise self._several()
         if self.only_folder and member.kind is not Kind.FOLDER:
-            raise NotFound(f"there is no folder {self.rename} in the container: make it first")
+            raise NotFound(f"there is no folder {self.rename}: make it first")
         return parts
 
     def _renamed(self, parts: Parts, name: str) -> Parts:
@@ -85,5 +91,5 @@ class Names:
 def clash(name: str, is_folder: bool) -> AlreadyExists:
     """docker cp neither replaces a folder by a file nor the other way round."""
     if is_folder:
-        return AlreadyExists(f"{name} is a folder in the container: it is not replaced by a file")
-    return AlreadyExists(f"{name} is no folder in the container: it is not replaced by one")
+        return AlreadyExists(f"{name} is a folder: it is not replaced by a file")
+    return AlreadyExists(f"{name} is no folder: it is not replaced by one")

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wharfside_agent.core.tar_headers import END, Facts, header, sparse_header
-from wharfside_agent.core.tar_members import (
+from wharfside_protocol.errors import Invalid, WharfsideError
+from wharfside_protocol.tar_headers import END, Facts, header, sparse_header
+from wharfside_protocol.tar_members import (
     MAX_HEADER_BYTES,
     Kind,
     Member,
     next_member,
     padding,
 )
-from wharfside_protocol.errors import Invalid, WharfsideError
 
 FACTS = Facts(0o640, 1, 2, 3)
 
