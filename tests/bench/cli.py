@@ -22,7 +22,7 @@ from tests.bench.scenarios import SCENARIOS
 from tests.bench.table import show
 
 FAILED = 2
-TABLE_COLUMNS = 100
+TABLE_COLUMNS = 112
 
 
 def main() -> int:

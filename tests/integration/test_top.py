@@ -231,6 +231,16 @@ async def test_its_screen_in_a_terminal(site: Site, rows: int, columns: int) -> 
         assert await screen.ended() == 0
 
 
+async def test_without_textual_it_is_a_table_and_says_what_is_missing(site: Site) -> None:
+    name = await site.run()
+    script = "import sys; sys.modules['textual'] = None; " + ENTRY
+    env = environment(site.world.server.url) | {"COLUMNS": "", "LINES": ""}
+    async with open_screen(script, ("top", "-i", "0.5"), env=env) as screen:
+        assert await screen.ended() == 0
+        assert "wharfside[top]" in screen.text
+        assert any(line.startswith(f"n1/{name}") for line in screen.lines)
+
+
 async def test_ctrl_c_ends_it_too(site: Site) -> None:
     env = environment(site.world.server.url) | {"COLUMNS": "", "LINES": ""}
     async with open_screen(ENTRY, ("top",), env=env) as screen:
