@@ -268,17 +268,27 @@ async def test_events_follow_until_they_are_told_to_end(site: Site) -> None:
 
 
 @WITH_AGENT
-async def test_a_signal_goes_to_the_container_in_the_foreground(site: Site) -> None:
+async def test_signals_go_to_the_container_in_the_foreground_and_a_second_one_leaves_it(
+    site: Site,
+) -> None:
     name, rootfs = site.name(), str(site.world.rootfs)
-    script = "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    script = (
+        "trap 'echo usr1' USR1; trap 'echo term' TERM; echo ready; while :; do sleep 0.05; done"
+    )
     process = await start(
         site.world.server.url, "run", "--rootfs", rootfs, f"n1/{name}", "sh", "-c", script
     )
-    await site.told.event(name, "started")
+    assert process.stdout is not None
+    for number, answer in ((None, "ready"), (signal.SIGUSR1, "usr1"), (signal.SIGTERM, "term")):
+        if number is not None:
+            process.send_signal(number)
+        line = await bounded(process.stdout.readline(), answer)
+        assert line.decode() == f"{answer}\n"
     process.send_signal(signal.SIGTERM)
-    out, _ = await bounded(process.communicate(), "its end")
-    assert process.returncode in (5, 143)  # 143: the signal came before the trap
-    assert (b"got it" in out) == (process.returncode == 5)
+    out, err = await bounded(process.communicate(), "its end")
+    assert (process.returncode, out) == (143, b"")
+    assert f"`wharfside attach n1/{name}`" in err.decode()
+    assert [view.state for view in await site.node.list() if view.container == name] == ["running"]
 
 
 @WITH_AGENT

@@ -13,6 +13,7 @@ from tests.support.documents import alike, blocks, runnable, try_examples, witho
 from tests.support.leaks import LeakGate
 from tests.support.quickstart import CHECKOUT, Quickstart
 from tests.support.requirements import need
+from tests.support.transcripts import replay, shown, transcripts
 
 from wharfside_agent.settings import Settings
 from wharfside_client.contexts import ENVIRONMENT
@@ -47,6 +48,14 @@ def test_each_example_prints_what_the_document_says(document: Path, stay: Quicks
         assert alike(command.output, printed), "\n".join(
             [f"$ {command.text}", "-- the document says:", *command.output, "-- it said:", *printed]
         )
+
+
+async def test_what_is_typed_at_a_terminal_shows_what_the_readme_does(stay: Quickstart) -> None:
+    typed = transcripts(README)
+    assert typed, "the README has no example of a terminal"
+    for lines in typed:
+        screen = await replay(lines, stay.data.parent, stay.data / "env")
+        assert alike([shown(line) for line in lines], screen), "\n".join(screen)
 
 
 def test_the_readme_shows_what_quickstart_prints(stay: Quickstart) -> None:

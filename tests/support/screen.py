@@ -61,6 +61,11 @@ class Screen:
         return "\n".join(self.lines).rstrip()
 
     @property
+    def unwrapped(self) -> str:
+        """The rows as one: a message that is longer than a row is found in it."""
+        return "".join(self._emulator.display)
+
+    @property
     def cursor(self) -> tuple[int, int]:
         """Row and column, from 0."""
         return self._emulator.cursor.y, self._emulator.cursor.x

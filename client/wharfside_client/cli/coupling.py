@@ -60,7 +60,8 @@ async def first(*works: Coroutine[None, None, T | None]) -> T | None:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        # gathered, not only waited for: two may fail for one reason, and one of them is told
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Coupling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from wharfside_client.cli.session import Session
     from wharfside_client.node import Node
     from wharfside_protocol.commands import TerminalSize
-    from wharfside_protocol.exits import ExitStatus
     from wharfside_protocol.specs import Io
 
 SIGNAL_S = 5.0
@@ -130,20 +130,18 @@ class Foreground:
     def _part(self, parting: Parting) -> int:
         output = self.session.output
         if parting.detached:
+            print(file=sys.stderr)  # behind whatever prompt it stood at
             output.warn(f"detached: {self.where} goes on; come back with `{self.back}`")
             return exitcodes.OK
         if parting.left is not None:
             output.warn(f"{self.where} is left as it is; come back with `{self.back}`")
             return 128 + parting.left
-        tell_unknown(self.session, self.where, parting.exit)
+        if parting.exit is None:
+            output.warn(f"its output is over; how it ends tells `wharfside wait {self.where}`")
+        elif not parting.exit.status_known:
+            because = parting.exit.unknown_because or parting.exit.reason
+            output.warn(f"how {self.where} ended cannot be known: {because}")
         return exitcodes.of_exit(parting.exit)
-
-
-def tell_unknown(session: Session, where: Target, exit_: ExitStatus | None) -> None:
-    """What the exit status alone does not say."""
-    if exit_ is not None and not exit_.status_known:
-        because = exit_.unknown_because or exit_.reason
-        session.output.warn(f"how {where} ended cannot be known: {because}")
 
 
 async def _left(signals: Signals) -> Parting:

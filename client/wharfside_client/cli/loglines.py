@@ -46,8 +46,8 @@ class Stamped:
 class Objects:
     """Lines as objects `{time, stream, text, position}`; `time` is that of a line's begin.
 
-    `position` is where the log goes on; null where that is not known, and while a line of
-    either stream has not ended: to go on from there would cut it.
+    `position` is where the log goes on; null where that is not known (within a frame), and
+    while a line of either stream has not ended: to go on from there would cut it.
     """
 
     _begun: dict[StreamName, tuple[str | None, bytes]] = field(default_factory=dict)
@@ -63,10 +63,13 @@ class Objects:
         """What is begun stays without its end."""
         return [*self.rest(), {"lost": lost.count, "position": _plain(lost.position)}]
 
-    def rest(self) -> list[dict[str, Any]]:
-        """Lines that no newline ended."""
+    def rest(self, position: Position | None = None) -> list[dict[str, Any]]:
+        """Lines that no newline ended; `position`: behind all of it."""
         begun, self._begun = self._begun, {}
-        return [_object(stream, time, text) for stream, (time, text) in begun.items()]
+        told = [_object(stream, time, text) for stream, (time, text) in begun.items()]
+        for last in told[-1:]:
+            last["position"] = _plain(position)
+        return told
 
     def _lines(self, chunk: Chunk) -> Iterator[dict[str, Any]]:
         for piece in pieces(chunk.data):

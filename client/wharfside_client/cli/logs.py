@@ -61,6 +61,7 @@ async def logs(
         "until": until,
         "tail": tail,
         "follow": follow,
+        "times": timestamps or session.output.json,
     }
     given = {key: value for key, value in wanted.items() if value is not None}
     async with (
@@ -88,7 +89,7 @@ async def _as_objects(session: Session, remote: Remote) -> None:
             told = objects.lost(item)
         for each in told:
             session.output.json_line(each)
-    for each in objects.rest():
+    for each in objects.rest(remote.position):
         session.output.json_line(each)
 
 

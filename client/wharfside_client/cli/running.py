@@ -6,16 +6,16 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from wharfside_client.cli.coupling import Parting
 from wharfside_client.cli.foreground import Foreground
 from wharfside_client.session import Request
 from wharfside_protocol.codec import to_plain
 from wharfside_protocol.commands import ExecArgs
-from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.errors import NotFound, WharfsideError
 from wharfside_protocol.io_frames import BULK_WINDOW, TTY_WINDOW
 
 if TYPE_CHECKING:
     from wharfside_client.calls import Options
-    from wharfside_client.cli.coupling import Parting
     from wharfside_client.cli.signals import Signals
     from wharfside_client.session import Session as Remote
     from wharfside_protocol.commands import CreateArgs, CreateValue
@@ -40,9 +40,7 @@ async def run(front: Foreground, args: CreateArgs, options: Options) -> int:
 
     async def work(signals: Signals) -> Parting:
         nonlocal ended
-        made = await front.node.create(args, **options)
-        async with _session(front, args, made) as remote:
-            parting = await front.couple(remote, signals, lambda: _start(front, args, options))
+        parting = await _create_and_start(front, args, options, signals)
         ended = parting.exit is not None
         return parting
 
@@ -50,6 +48,40 @@ async def run(front: Foreground, args: CreateArgs, options: Options) -> int:
     if ended:
         tell_policy(front, args)
     return status
+
+
+async def _create_and_start(
+    front: Foreground, args: CreateArgs, options: Options, signals: Signals
+) -> Parting:
+    """What never began is removed; what the runtime refused to start stays, as with docker."""
+    made = await front.node.create(args, **options)
+    asked = started = False
+
+    async def start() -> None:
+        nonlocal asked, started
+        asked = True
+        await front.node.start(args.container, **options)
+        started = True
+
+    try:
+        async with _session(front, args, made) as remote:
+            return await front.couple(remote, signals, start)
+    except NotFound:
+        if not started:
+            raise
+        return await _ended_unseen(front, made)
+    except WharfsideError:
+        if not asked or (args.auto_remove and not started):
+            with contextlib.suppress(WharfsideError):
+                await front.node.delete(args.container)
+        raise
+
+
+async def _ended_unseen(front: Foreground, made: CreateValue) -> Parting:
+    """It ended and was removed (--rm) while its agent was away; its exit is kept."""
+    front.session.output.warn(f"{front.where} was removed before all of its output was read")
+    ended = await front.node.wait(made.container, incarnation=made.incarnation)
+    return Parting(exit=ended.exit)
 
 
 async def exec_(
@@ -102,16 +134,6 @@ def tell_policy(front: Foreground, args: CreateArgs) -> None:
         )
 
 
-async def _start(front: Foreground, args: CreateArgs, options: Options) -> None:
-    try:
-        await front.node.start(args.container, **options)
-    except WharfsideError:
-        if args.auto_remove:
-            with contextlib.suppress(WharfsideError):
-                await front.node.delete(args.container, force=True)
-        raise
-
-
 def _session(front: Foreground, args: CreateArgs, made: CreateValue) -> Remote:
     """Its log, which outlives the process and the agent; the process itself where needed."""
     node, io = front.node, args.io
@@ -146,6 +168,7 @@ def _log_of(front: Foreground, incarnation: str, run: int) -> dict[str, Any]:
         "run": run,
         "process": front.process,
         "follow": True,
+        "times": False,
     }
 
 
@@ -154,8 +177,11 @@ def _window(front: Foreground) -> int:
 
 
 async def _redraw(front: Foreground, remote: Remote) -> None:
-    """As docker: a program draws its screen anew when the size changes, so it is changed."""
+    """As docker: a program draws its screen anew when the size changes, so it is changed.
+
+    Not by who only looks on: the size is that of the one who types.
+    """
     size = front.size
-    if size is not None:
+    if size is not None and front.stdin:
         await remote.resize(max(size.rows - 1, 1), size.columns)
         await remote.resize(size.rows, size.columns)

@@ -61,7 +61,8 @@ def test_a_line_without_end_is_told_in_pieces_and_at_the_end() -> None:
     (piece,) = objects.of(chunk(b"x" * LINE_BYTES), at(1))
     assert piece["text"] == b"x" * LINE_BYTES
     assert objects.of(chunk(b"y"), at(2)) == []
-    assert [o["text"] for o in objects.rest()] == [b"y"]
+    (rest,) = objects.rest(at(2))
+    assert (rest["text"], rest["position"]) == (b"y", {"run": 1, "offset": 2})
 
 
 @given(st.lists(st.binary(max_size=20)))
