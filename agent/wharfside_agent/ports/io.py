@@ -64,6 +64,14 @@ class NoReader(Exception):
     """
 
 
+class LiveSource(Source, Protocol):
+    """A process's output, which comes whether or not it is read."""
+
+    def behind(self) -> int:
+        """Bytes that are there and were not read yet: where they pile up, some will be lost."""
+        ...
+
+
 class Sink(Protocol):
     """Where input goes: a process's stdin, a terminal, an archive."""
 

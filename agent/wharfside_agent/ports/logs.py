@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wharfside_agent.ports.io import Source
+from wharfside_agent.ports.io import LiveSource
 from wharfside_protocol.io_frames import StreamName
 
 
@@ -81,7 +81,7 @@ class Logs(Protocol):
         """The last `lines` at most of what `wish` is for."""
         ...
 
-    def source(self, name: LogName, wish: LogWish) -> Source:
+    def source(self, name: LogName, wish: LogWish) -> LiveSource:
         """Reads it. What rotation has removed comes as Missing.
 
         Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wharfside_agent.ports.io import Source
+from wharfside_agent.ports.io import LiveSource
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
 from wharfside_protocol.commands import Output, TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
@@ -102,7 +102,7 @@ class Streams(Protocol):
         """
         ...
 
-    def unlogged(self, *, whole: bool = False) -> Source:
+    def unlogged(self, *, whole: bool = False) -> LiveSource:
         """The output of a process without a log: from now on, or all that is still kept.
 
         It ends with the monitor's last word; the process's end is not in it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wharfside_agent.ports.io import Source
+from wharfside_agent.ports.io import LiveSource
 from wharfside_agent.runtime.fake_machine import FakeProcess
 from wharfside_agent.runtime.ring import Ring
 from wharfside_protocol.errors import RuntimeFailed, Unsupported, WrongState
@@ -55,7 +55,7 @@ class FakeStreams:
             raise Unsupported("this process has no terminal: it was made without `tty`")
         self._body.size = (rows, columns)
 
-    def unlogged(self, *, whole: bool = False) -> Source:
+    def unlogged(self, *, whole: bool = False) -> LiveSource:
         if self._ring is None:
             raise Unsupported("this process has a log: read that")
         return self._ring.reader(whole=whole)

@@ -51,6 +51,10 @@ class LogCursor:
                 self.offset = max(self.offset, self._files.after(self._start))
         return self.offset - begun
 
+    def behind(self) -> int:
+        """Bytes of the log from `offset` to its end."""
+        return self._files.end - self.offset
+
     @property
     def complete(self) -> bool:
         """Nothing is added to this file any more: ask before `peek`, not after."""

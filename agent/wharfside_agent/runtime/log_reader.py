@@ -32,7 +32,9 @@ MAX_CHUNKS = 1000
 
 
 class LogReader:
-    """ports.io.Source over a log of run `run`. `end`: None, or where it ends, a line more or less.
+    """ports.io.LiveSource over a log of run `run`.
+
+    `end`: None, or where it ends, a line more or less.
 
     `at_close` is called once.
     """
@@ -74,6 +76,9 @@ class LogReader:
     def hold(self) -> None:
         """Its files are about to be removed: it reads them to their end all the same."""
         self._cursor.hold()
+
+    def behind(self) -> int:
+        return self._cursor.behind()
 
     def close(self) -> None:
         if not self._closed:

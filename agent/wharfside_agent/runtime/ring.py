@@ -73,7 +73,7 @@ class Ring:
 
 
 class RingReader:
-    """ports.io.Source. `_at` counts bytes, `_number` the pieces up to it, since the beginning."""
+    """ports.io.LiveSource. `_at` counts bytes, `_number` pieces before it, since the beginning."""
 
     def __init__(self, ring: Ring, at: int) -> None:
         self._ring = ring
@@ -94,6 +94,9 @@ class RingReader:
             ring._waiting.add(waiting)
             await waiting
         return None
+
+    def behind(self) -> int:
+        return self._ring.end - self._at
 
     def close(self) -> None:
         self._closed = True

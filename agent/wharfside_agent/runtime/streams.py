@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from wharfside_agent.ports.io import Source
+from wharfside_agent.ports.io import LiveSource
 from wharfside_agent.runtime.attach import AttachSocket
 from wharfside_agent.runtime.ctl import Ctl
 from wharfside_agent.runtime.ring import Ring
@@ -113,7 +113,7 @@ class RunStreams:
         """What the log's rotation speaks to conmon by, too."""
         return self._ctl
 
-    def unlogged(self, *, whole: bool = False) -> Source:
+    def unlogged(self, *, whole: bool = False) -> LiveSource:
         if self._io.log:
             raise Unsupported("this process has a log: read that")
         if self._ring is None:

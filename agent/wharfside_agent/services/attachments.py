@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from wharfside_agent.ports.io import Carried, Source
+from wharfside_agent.ports.io import Carried, LiveSource
 from wharfside_agent.ports.logs import LogName, Logs, LogWish
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.process_io import ProcessInput, ProcessOutput, Target
@@ -99,7 +99,7 @@ class Attachments:
                 raise
         return Carried(output, sink, input=wish.stdin, tty=tty)
 
-    def _output(self, target: Target, wish: Wish) -> Source:
+    def _output(self, target: Target, wish: Wish) -> LiveSource:
         assert target.process.handle is not None
         streams = target.process.handle.streams
         if not streams.io.log:
@@ -146,7 +146,11 @@ class Attachments:
         assert target.process.handle is not None
         tty = target.process.handle.streams.io.tty
         writer = _Writer(wish.opening, evict)
-        sink = ProcessInput(target, self._containers, stdin=wish.stdin, left=left)
+        # a terminal's keys must come through whatever it prints: ctrl-c most of all
+        keeps_up = None if tty else output.keeps_up
+        sink = ProcessInput(
+            target, self._containers, stdin=wish.stdin, left=left, keeps_up=keeps_up
+        )
         if wish.stdin:
             self._writers[key] = writer
         if before is not None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from wharfside_agent.core.signals import signal_number
-from wharfside_agent.ports.io import Missing, Over, Piece, Source
+from wharfside_agent.ports.io import LiveSource, Missing, Over, Piece
 from wharfside_agent.services.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.signals import signal_target, tell_signal
 from wharfside_protocol.errors import NotFound, RuntimeFailed, WharfsideError, WrongState
 from wharfside_protocol.states import ContainerState
+
+BEHIND_BYTES = 256 * 1024
+"""A session that has so much output to read yet gives no more input: so whoever pipes through a
+process loses nothing of what comes out, since it is what went in that fills the log or the ring."""
 
 STOPPED, DELETED = ContainerState.STOPPED, ContainerState.DELETED
 
@@ -40,16 +44,18 @@ class Target:
 class ProcessOutput:
     """ports.io.Source: what `output` gives, then the process's end. None: the end alone."""
 
-    def __init__(self, target: Target, output: Source | None) -> None:
+    def __init__(self, target: Target, output: LiveSource | None) -> None:
         self._target = target
         self._output = output
         self._why: WharfsideError | None = None
         self._stopped = asyncio.get_running_loop().create_future()
         self._told = False
+        self._has_read = asyncio.Event()
 
     async def read(self, most: int) -> Piece | Missing | Over | None:
         if self._output is not None and not self._stopped.done():
             item = await self._output.read(most)
+            self._has_read.set()
             if item is not None:
                 return item
         if not self._told:
@@ -59,6 +65,14 @@ class ProcessOutput:
         if self._why is not None:
             raise self._why
         return self._end()
+
+    async def keeps_up(self) -> None:
+        """Returns once no more than BEHIND_BYTES are there to be read, or nobody reads them."""
+        while self._output is not None and not self._stopped.done():
+            if self._output.behind() <= BEHIND_BYTES:
+                return
+            self._has_read.clear()
+            await self._has_read.wait()
 
     def fail(self, why: WharfsideError) -> None:
         """The session ends, and its peer is told `why`."""
@@ -70,6 +84,7 @@ class ProcessOutput:
             self._output.close()
         if not self._stopped.done():
             self._stopped.set_result(None)
+        self._has_read.set()
 
     def _end(self) -> Over | None:
         """Nothing is told of one that was deleted before it ran."""
@@ -85,9 +100,15 @@ class ProcessInput:
     """ports.io.Sink: stdin, where the session has it; the terminal's size; signals."""
 
     def __init__(
-        self, target: Target, containers: Containers, *, stdin: bool, left: Callable[[], None]
+        self,
+        target: Target,
+        containers: Containers,
+        *,
+        stdin: bool,
+        left: Callable[[], None],
+        keeps_up: Callable[[], Awaitable[None]] | None,
     ) -> None:
-        """`left` is called once, when the session is over.
+        """`left` is called once, when the session is over; `keeps_up` before each write.
 
         Raises:
             WrongState: the process takes no input, or no more.
@@ -98,6 +119,7 @@ class ProcessInput:
         self._streams = target.process.handle.streams
         self._stdin = stdin
         self._left = left
+        self._keeps_up = keeps_up
         self._taken: WharfsideError | None = None
         self._closed = False
         if stdin:
@@ -107,6 +129,8 @@ class ProcessInput:
     async def write(self, data: bytes) -> None:
         if self._taken is not None:
             raise self._taken
+        if self._keeps_up is not None:
+            await self._keeps_up()
         await self._streams.write(data)
 
     async def eof(self) -> None:
