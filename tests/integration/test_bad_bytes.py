@@ -142,7 +142,7 @@ async def test_what_is_no_envelope_is_invalid(site: Site, raw: Raw) -> None:
 
 async def test_unknown_ops_and_versions_are_unsupported_and_named(site: Site, raw: Raw) -> None:
     async with nothing_changes(site):
-        for op in ("no-such", "LIST", "attach", "checkpoint", "__init__"):
+        for op in ("no-such", "LIST", "log", "check-point", "__init__"):
             answer = await raw.to("n1", op, packed(op=op))
             assert answer.error is not None, op
             assert answer.error.code is ErrorCode.UNSUPPORTED, op

@@ -24,6 +24,7 @@ from wharfside_agent.runtime.seccomp_filter import ANNOTATION
 from wharfside_protocol.errors import Denied, Invalid, NotFound, RuntimeFailed
 from wharfside_protocol.specs import (
     ContainerSpec,
+    Io,
     Limits,
     Mount,
     Network,
@@ -181,7 +182,7 @@ def test_an_exec_has_the_containers_bounds(ground):
         args=["/bin/sh", "-c", script], env=["B=exec"], cwd="/tmp", user=User(uid=7, gid=8)
     )
     file = ground.folder / "process.json"
-    file.write_text(json.dumps(exec_process(config["process"], wanted)))
+    file.write_text(json.dumps(exec_process(config["process"], wanted, Io())))
     done = ground.oci("exec", "--process", str(file), ground.place().runtime_id)
     said = done.stdout.split("\n")
     assert said[0].startswith("uid=7 gid=8")
