@@ -18,10 +18,11 @@ from ulid import ULID
 
 from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_agent.core.placement import Places, RunPlace
-from wharfside_agent.runtime.argv import MonitorDir, OciBinary, conmon_exec
+from wharfside_agent.runtime.argv import MonitorDir, OciBinary, Streams, conmon_exec
 from wharfside_agent.runtime.probe import find_program
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.specs import Io
 
 DEAF = Path(machine.__file__).with_name("deaf_agent.py")
 QUICK = "\n[relist]\nevery_s = 0.3\npatience_s = 0.3\n"
@@ -106,7 +107,8 @@ async def test_an_exec_without_a_row_is_adopted(site: Site) -> None:
     assert path is not None
     assert conmon is not None
     oci = OciBinary("crun", path, place.places.runtime_roots / "crun")
-    words = conmon_exec(conmon, oci, place.runtime_id, monitor, place.log("stray"))
+    streams = Streams(Io(), place.log("stray"))
+    words = conmon_exec(conmon, oci, place.runtime_id, monitor, streams)
     await asyncio.to_thread(subprocess.run, words, check=True, timeout=10)
     begun = await site.told.event(name, "exec-started", process="stray")
     assert psutil.Process(begun.data["pid"]).is_running()
