@@ -20,6 +20,7 @@ from wharfside_protocol.errors import Invalid, NotFound
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.io_frames import Chunk, Exit, Lost, Position, StreamName
 from wharfside_protocol.specs import ProcessSpec, Restart
+from wharfside_protocol.times import from_timestamp, to_timestamp
 
 SMALL = "\n[logs]\nmax_bytes = 65536\nmax_files = 3\n"
 
@@ -126,7 +127,8 @@ async def test_tail_since_and_until(site: Site) -> None:
     since, until = times[b"21"], times[b"31"]
     assert (await logs(site, name, since=since)).out == numbers(40, 21)
     assert (await logs(site, name, since=since, tail=3)).out == numbers(40, 38)
-    between = await logs(site, name, since=since, until=f"{until[:-2]}0Z")
+    before = to_timestamp(from_timestamp(until) - 1)
+    between = await logs(site, name, since=since, until=before)
     assert numbers(30, 21) in between.out and not between.out.endswith(b"40\n")
     assert (await logs(site, name, since="2100-01-01T00:00:00Z")).out == b""
 
@@ -148,7 +150,8 @@ async def test_chunks_without_times_are_fewer(site: Site) -> None:
     for times in (True, False):
         async with site.node.logs(name, times=times) as session:
             counts.append(len([item async for item in session if isinstance(item, Chunk)]))
-    assert counts == [5, 1]
+    # conmon may be late and read several lines at once: they have one time, then
+    assert 1 < counts[0] <= 5 and counts[1] == 1
 
 
 async def test_one_that_is_removed_at_its_end_is_followed_to_it(site: Site) -> None:
