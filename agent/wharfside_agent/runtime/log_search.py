@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from wharfside_agent.core.log_lines import HEAD_BYTES, LINE_BYTES, Head, line_heads, to_time
 from wharfside_agent.ports.logs import LogWish, Tail
 from wharfside_agent.runtime.log_files import LogFiles
+from wharfside_protocol.io_frames import StreamName
 
 _BLOCK_BYTES = 64 * 1024
 
@@ -69,18 +70,19 @@ def _lines(block: bytes) -> list[tuple[int, str]]:
 async def tail(files: LogFiles, lines: int, wish: LogWish) -> Tail:
     """The last `lines` that are wanted, at most.
 
-    Parts of a line count as one; so does a last line that has no end yet.
+    Parts of a line count as one; so does a stream's last line that has no end yet.
     """
-    count, offset = 0, files.end
+    count, offset, seen = 0, files.end, set[StreamName]()
     async for place, head in _backwards(files):
         if place < wish.offset:
             break
         if not wish.wants(head.stream):
             continue
-        if head.ends or count == 0:
+        if head.ends or head.stream not in seen:
             if count == lines:
                 break
             count += 1
+        seen.add(head.stream)
         offset = place
     return Tail(offset, count)
 

@@ -163,6 +163,19 @@ async def test_since_a_time_that_is_still_to_come_takes_nothing(log: Log) -> Non
     assert await everything(log.logs.source(NAME, LogWish(offset=offset))) == []
 
 
+async def test_the_tail_counts_the_last_line_of_each_stream_that_has_no_end(log: Log) -> None:
+    lines: Lines = [
+        ("stdout", True, b"a"),
+        ("stdout", False, b"no end"),
+        ("stderr", True, b"e"),
+    ]
+    log.write([log_of(lines)])
+    tail = await log.logs.tail(NAME, 2, LogWish())
+    got = await everything(log.logs.source(NAME, LogWish(offset=tail.offset)))
+    assert (texts(got, "stdout"), texts(got, "stderr")) == (b"no end", b"e\n")
+    assert tail.lines == 2
+
+
 @settings(deadline=None, max_examples=50)
 @given(lines=log_texts, cuts=st.lists(st.integers(0, 20), max_size=3), count=st.integers(0, 25))
 def test_the_tail_has_the_last_lines_of_what_is_wanted(
