@@ -112,6 +112,27 @@ async def test_a_writer_may_be_replaced_and_is_told(site: Site) -> None:
     assert (output, exit_.exit_code) == (b"new\n", 0)
 
 
+async def test_a_writer_that_reads_nothing_may_be_replaced_at_once(site: Site) -> None:
+    """Nothing more of the output is read for it, and what it wrote waits for that."""
+    cues = site.cues()
+    script = "head -c 1000000 /dev/zero; echo >/cue/ready; cat; exit 3"
+    name = await site.run(shell(script), io=ONCE, mounts=[cues.mount])
+    await cues.ready()
+    wish = {"container": name, "stdin": True, "position": {"run": 1, "offset": 0}}
+    async with site.node.session("attach", wish, window=4096) as old:
+        await old.write(b"never taken\n")
+        await old.signal("URG")  # which nobody heeds; it comes behind what was written
+        await site.told.event(name, "signaled")
+        async with attached(site, name, stdin=True, take=True) as new:
+            left = await site.told.event(name, "detached")
+            assert left.data["session"] == old.view.session
+            await new.write(b"new\n")
+            await new.end()
+            output, exit_ = await rest(new)
+        await old.close()
+    assert (output, exit_.exit_code) == (b"new\n", 3)
+
+
 async def test_a_terminal_outlives_its_sessions(site: Site) -> None:
     name = await site.run(("/bin/sh",), io=TTY)
     async with attached(site, name, stdin=True) as session:

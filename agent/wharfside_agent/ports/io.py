@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.io_frames import Chunk, Position
 
@@ -105,10 +107,12 @@ class Sink(Protocol):
 class Carried:
     """What goes through a session, which closes both at its end.
 
-    Without `sink` nothing goes up; with `input` off only resizes and signals do.
+    Without `sink` nothing goes up; with `input` off only resizes and signals do. `failed`: done
+    with why the session must end now, whatever source and sink wait for.
     """
 
     source: Source
     sink: Sink | None = None
     input: bool = True
     tty: bool = False
+    failed: asyncio.Future[WharfsideError] | None = None

@@ -55,21 +55,23 @@ class AttachSocket:
         self._socket = _connected(folder)
         self._take = take
         self._gone = gone
+        self._turn = asyncio.Lock()
         self._waiting: asyncio.Future[None] | None = None
         self._loop.add_reader(self._socket, self._receive)
 
     async def send(self, data: bytes) -> None:
         """Returns once the kernel has it: as much as conmon, the process and 200 KB take.
 
-        A call that is canceled has sent whole packets, or none. One at a time.
+        A call that is canceled has sent whole packets, or none. One call after the other.
 
         Raises:
             BrokenPipeError: conmon is gone, or this was closed.
         """
-        for start in range(0, len(data), PACKET_BYTES):
-            packet = data[start : start + PACKET_BYTES]
-            while not self._sent(packet):
-                await self._writable()
+        async with self._turn:
+            for start in range(0, len(data), PACKET_BYTES):
+                packet = data[start : start + PACKET_BYTES]
+                while not self._sent(packet):
+                    await self._writable()
 
     def end_input(self) -> None:
         """No more is sent; what comes is taken still, to conmon's end.

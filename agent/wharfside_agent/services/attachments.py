@@ -5,7 +5,7 @@ Input is one session's at a time. Nothing here is waited for by the end of a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -39,10 +39,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """The session that has a process's input, and how it is made to leave."""
+    """The session that has a process's input; `taken`: done, it must leave."""
 
     opening: Opening
-    evict: Callable[[WharfsideError], None]
+    taken: asyncio.Future[WharfsideError]
 
 
 class Attachments:
@@ -97,7 +97,7 @@ class Attachments:
                 output.close()
                 sink.close()
                 raise
-        return Carried(output, sink, input=wish.stdin, tty=tty)
+        return Carried(output, sink, input=wish.stdin, tty=tty, failed=sink.taken)
 
     def _output(self, target: Target, wish: Wish) -> LiveSource:
         assert target.process.handle is not None
@@ -139,22 +139,18 @@ class Attachments:
             if wish.stdin or tty:
                 self._tasks.start(self._tell_detached(target, wish), f"detached {target.name}")
 
-        def evict(why: WharfsideError) -> None:
-            sink.taken(why)
-            output.fail(why)
-
         assert target.process.handle is not None
         tty = target.process.handle.streams.io.tty
-        writer = _Writer(wish.opening, evict)
         # a terminal's keys must come through whatever it prints: ctrl-c most of all
         keeps_up = None if tty else output.keeps_up
         sink = ProcessInput(
             target, self._containers, stdin=wish.stdin, left=left, keeps_up=keeps_up
         )
+        writer = _Writer(wish.opening, sink.taken)
         if wish.stdin:
             self._writers[key] = writer
-        if before is not None:
-            before.evict(
+        if before is not None and not before.taken.done():
+            before.taken.set_result(
                 WrongState(f"{wish.opening.peer} has taken over the input", peer=wish.opening.peer)
             )
         return sink

@@ -47,7 +47,6 @@ class ProcessOutput:
     def __init__(self, target: Target, output: LiveSource | None) -> None:
         self._target = target
         self._output = output
-        self._why: WharfsideError | None = None
         self._stopped = asyncio.get_running_loop().create_future()
         self._told = False
         self._has_read = asyncio.Event()
@@ -62,8 +61,6 @@ class ProcessOutput:
             await asyncio.wait(
                 {self._target.process.ended, self._stopped}, return_when=asyncio.FIRST_COMPLETED
             )
-        if self._why is not None:
-            raise self._why
         return self._end()
 
     async def keeps_up(self) -> None:
@@ -73,11 +70,6 @@ class ProcessOutput:
                 return
             self._has_read.clear()
             await self._has_read.wait()
-
-    def fail(self, why: WharfsideError) -> None:
-        """The session ends, and its peer is told `why`."""
-        self._why = why
-        self.close()
 
     def close(self) -> None:
         if self._output is not None:
@@ -97,7 +89,10 @@ class ProcessOutput:
 
 
 class ProcessInput:
-    """ports.io.Sink: stdin, where the session has it; the terminal's size; signals."""
+    """ports.io.Sink: stdin, where the session has it; the terminal's size; signals.
+
+    `taken` is done once another session has the input, which then does not end with this one.
+    """
 
     def __init__(
         self,
@@ -120,21 +115,21 @@ class ProcessInput:
         self._stdin = stdin
         self._left = left
         self._keeps_up = keeps_up
-        self._taken: WharfsideError | None = None
+        self.taken: asyncio.Future[WharfsideError] = asyncio.get_running_loop().create_future()
         self._closed = False
         if stdin:
             with suppress(RuntimeFailed):  # over: what is written is dropped
                 self._streams.open_input()
 
     async def write(self, data: bytes) -> None:
-        if self._taken is not None:
-            raise self._taken
         if self._keeps_up is not None:
             await self._keeps_up()
+        if self.taken.done():
+            raise self.taken.result()
         await self._streams.write(data)
 
     async def eof(self) -> None:
-        if self._stdin and self._taken is None:
+        if self._stdin and not self.taken.done():
             self._streams.end_input()
 
     async def resize(self, rows: int, columns: int) -> None:
@@ -159,14 +154,10 @@ class ProcessInput:
         except (NotFound, WrongState):
             return
 
-    def taken(self, why: WharfsideError) -> None:
-        """Another session has the input now, which does not end with this one."""
-        self._taken = why
-
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._stdin and self._taken is None:
+        if self._stdin and not self.taken.done():
             self._streams.end_input()
         self._left()

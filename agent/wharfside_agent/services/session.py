@@ -112,6 +112,8 @@ class Session:
         pumps = [self._send(), self._give()]
         if (sink := self.carried.sink) is not None:
             pumps += [self._take(sink), self._steering(sink)]
+        if (failed := self.carried.failed) is not None:
+            failed.add_done_callback(lambda failed: self.end(failed.result()))
         tasks = [asyncio.create_task(self._guarded(pump)) for pump in pumps]
         try:
             await asyncio.wait({self.over})
