@@ -277,10 +277,10 @@ frames (below) go both ways, each a map whose `frame` names its kind, of at most
   for each chunk and for each frame that has none. Take only the frame whose `at` is where the
   last one ended; drop one that begins earlier; ask with `again` for the place that you expect
   where one begins later, once for each gap.
-- **Window**: no data that begins beyond the last `ack`'s `at` + `window` (at first the opening's
-  `window` down, the view's `window` up), and at most {frames} frames that are not acked. Ack what
-  was taken from you, not what came: each quarter of a window, each {quarter} frames, and after
-  0.1 s. Keep what is not acked; at `again` send all from there once more.
+- **Window**: no data that begins beyond the last `ack`'s `at` + `window` (at first the view's
+  `keeps` down, its `window` up), and at most {frames} frames that are not acked. Ack what was
+  taken from you, not what came: each quarter of that, each {quarter} frames, and after 0.1 s.
+  Keep what is not acked; at `again` send all from there once more.
 - **Ping** soon while something is not acked (0.25 s, then twice as long each time), after a
   reconnect, and at least at half of the view's `idle_s`; answer one with `again` where its `at` is
   beyond what you expect, else with an `ack`. After `idle_s` without any frame the other side is

@@ -76,6 +76,7 @@ class Wire:
         self._tap = await self._bus.subscribe(self._down, self._received)
         view = await ask(self.opening)
         self._out.limit = self._out.window = view.window
+        self._into.window = min(self._into.window, view.keeps)
         self._link.times = Times(view.idle_s, min(PING_S, view.idle_s / 2))
         self._bus.listeners.add(self._reconnected)
         self._sender = asyncio.create_task(self._send(), name="wharfside-session")

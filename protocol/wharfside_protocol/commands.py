@@ -150,6 +150,9 @@ class Output(Record, frozen=True, kw_only=True):
 class SessionView(Record, frozen=True, kw_only=True):
     """An open session. `window`: what the node takes before it has acked; 0: no input.
 
+    `keeps`: what the node sends before it was acked, however much more is welcome: ack often
+    enough for that.
+
     `idle_s`: after so long without a frame either side holds the other for gone; half of
     it, and a Ping is due.
     """
@@ -157,6 +160,7 @@ class SessionView(Record, frozen=True, kw_only=True):
     peer: Name
     session: Name
     window: Counter
+    keeps: Counter
     idle_s: Seconds
     tty: bool = False
 

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.io_frames import BULK_WINDOW, CHUNK_BYTES, Ack, Data, Eof, Sequenced
+from wharfside_protocol.io_frames import CHUNK_BYTES, Ack, Data, Eof, Sequenced
 
 MAX_FRAMES = 1024
 """So many may be on their way: those without data need no room in the window."""
@@ -123,7 +123,8 @@ class Incoming:
     """What the other side sends, in order and once.
 
     Attributes:
-        window: bytes welcome beyond what was taken.
+        window: bytes welcome beyond what was taken; no more than the other side keeps, or it
+            would wait for acks.
         expected: where the next frame must begin.
         taken: the reader has had everything before it.
         over: an Eof came, and no data may any more.
@@ -164,8 +165,7 @@ class Incoming:
         """The reader has had what `next` gave; whether it is time for an ack."""
         self.taken = self._waiting.popleft().end
         self._frames += 1
-        # The other side may keep less than this window, and would wait: it keeps the usual one.
-        quarter = self.taken - self._told >= max(min(self.window, BULK_WINDOW) // 4, 1)
+        quarter = self.taken - self._told >= max(self.window // 4, 1)
         return quarter or self._frames >= MAX_FRAMES // 4
 
     @property

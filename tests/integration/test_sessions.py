@@ -63,6 +63,21 @@ async def test_output_comes_in_order_with_its_losses_and_its_exit(
     assert source.closed.is_set()
 
 
+async def test_a_reader_takes_its_acks_from_what_the_node_keeps(
+    nats_server: NatsServer, fleet: Wharfside
+) -> None:
+    """A quarter of its own window would come too late for a node that keeps less."""
+    async with played_node(nats_server.url, window=4096) as node:
+        node.carries("talk", Script(piece(bytes(500)), None))
+        async with session(fleet, "talk", window=BULK_WINDOW) as talk:
+            assert talk.view.keeps == 4096 == talk._opened._into.window
+            assert await output(talk) == bytes(500)
+    async with played_node(nats_server.url, window=BULK_WINDOW) as node:
+        node.carries("talk", Script(piece(bytes(500)), None))
+        async with session(fleet, "talk", window=4096) as talk:
+            assert talk.view.keeps == 4096 == talk._opened._into.window
+
+
 async def test_input_goes_in_and_its_end_is_only_its_own(
     fleet: Wharfside, node: PlayedNode
 ) -> None:

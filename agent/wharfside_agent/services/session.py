@@ -60,10 +60,12 @@ class Session:
         self, opening: Opening, carried: Carried, tell: Tell, idle_s: float, window: int
     ) -> None:
         takes = window if carried.sink is not None and carried.input else 0
+        keeps = min(opening.window, window)
         self.view = SessionView(
             peer=opening.peer,
             session=opening.session,
             window=takes,
+            keeps=keeps,
             idle_s=idle_s,
             tty=carried.tty,
         )
@@ -71,9 +73,8 @@ class Session:
         self.over: asyncio.Future[WharfsideError | None] = self._loop.create_future()
         self.carried = carried
         self._tell = tell
-        keep = min(opening.window, window)
         times = Times(idle_s=idle_s, ping_s=idle_s / 2)
-        self._link = Link(Outgoing(keep, keep), Incoming(takes), times, self._loop.time())
+        self._link = Link(Outgoing(keeps, keeps), Incoming(takes), times, self._loop.time())
         self._to_send = asyncio.Event()
         self._acked = asyncio.Event()
         self._came = asyncio.Event()

@@ -15,12 +15,9 @@ from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
 from wharfside_protocol.io_frames import (
-    BULK_WINDOW,
-    CHUNK_BYTES,
     COST,
     MAX_CHUNKS,
     MAX_FRAME_BYTES,
-    MAX_WINDOW,
     MAX_WIRE_BYTES,
     Ack,
     Again,
@@ -283,18 +280,6 @@ def test_a_wider_window_than_was_agreed_is_not_used() -> None:
     link = make()
     link.received(Ack(at=0, window=2**53 - 1), 0.0)
     assert link.out.room == WINDOW
-
-
-def test_a_sender_that_keeps_less_than_the_readers_window_does_not_wait_for_acks() -> None:
-    keeps = Outgoing(BULK_WINDOW, BULK_WINDOW)
-    into = Incoming(MAX_WINDOW)
-    while keeps.room >= CHUNK_BYTES:
-        frame = data(keeps.end, bytes(CHUNK_BYTES - COST))
-        keeps.add(frame)
-        assert into.accept(frame)
-        if into.took():
-            return
-    pytest.fail("the sender waits, and nothing was acked")
 
 
 def test_a_reader_that_takes_nothing_stops_the_sender_and_is_there_still() -> None:
