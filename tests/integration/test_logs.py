@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -245,6 +246,27 @@ async def test_runs_follow_one_another_until_the_policy_rests(site: Site) -> Non
     assert (await logs(site, name, tail=2)).out == b"run 2\nrun 0\n"
     second = await logs(site, name, run=2, follow=True)
     assert (second.out, [run for run, _ in second.exits]) == (b"run 2\n", [2])
+
+
+async def test_a_slow_reader_has_all_runs_of_what_is_deleted_meanwhile(site: Site) -> None:
+    name = await ended(site, "seq 3000; exit 4")
+    await site.node.start(name)
+    await site.told.exit(name, nth=2)
+    async with site.node.logs(name, window=4096) as session:
+        await bounded(anext(session), "the first output")
+        await site.node.delete(name)
+        got = await bounded(Got().take(session), "the rest of the logs")
+    assert got.out.endswith(b"\n3000\n" + numbers(3000)) and got.lost == 0
+    assert [(run, exit_.exit_code) for run, exit_ in got.exits] == [(2, 4)]
+
+
+async def test_who_follows_until_a_time_is_not_kept_longer(site: Site) -> None:
+    name = await site.run(shell("echo here; sleep 1000"))
+    await eventually(partial(_has, site, name, b"here\n"), "it has printed")
+    for until in (time.time_ns() - 10**9, time.time_ns() + 10**9):
+        got = await logs(site, name, follow=True, until=to_timestamp(until))
+        assert got.exits == []
+    assert got.out == b"here\n"
 
 
 async def test_a_follower_that_leaves_between_two_runs_disturbs_no_other(site: Site) -> None:

@@ -14,7 +14,10 @@ from wharfside_agent.services.output import LoggedProcess, Place, RunsSource
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import LogsArgs, SessionValue
 from wharfside_protocol.errors import Invalid, NotFound
-from wharfside_protocol.times import from_timestamp, to_timestamp
+from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp
+
+LATE_S = 0.2
+"""So long after its time a line may come into the log."""
 
 
 async def logs(node: Node, call: Call, args: LogsArgs) -> SessionValue:
@@ -34,7 +37,7 @@ async def logs(node: Node, call: Call, args: LogsArgs) -> SessionValue:
         places = _begun(process, _places(process, args), args)
         if args.tail is not None:
             places = await _last(process, places, args.tail, wish)
-        return Carried(RunsSource(process, places, wish, args.run))
+        return Carried(RunsSource(process, places, wish, args.run, _left_s(node, args)))
 
     session = await node.sessions.open(args.open, call.id, make)
     return SessionValue(**standing(live.row), process=args.process, session=session.view)
@@ -59,7 +62,8 @@ def _places(process: LoggedProcess, args: LogsArgs) -> list[Place]:
     """
     row, known = process.live.row, process.name in process.live.processes
     runs = list(process.logs.runs(row.incarnation, process.name))
-    if known and row.run not in runs:
+    begun = not runs or process.has_begun(row.run)  # else the one before is still to be followed
+    if known and row.run not in runs and begun:
         runs.append(row.run)
     if not runs:
         raise NotFound(f"{row.name} has no process {process.name}, and no log of one")
@@ -102,6 +106,13 @@ async def _last(
         if lines == 0:
             break
     return kept
+
+
+def _left_s(node: Node, args: LogsArgs) -> float | None:
+    """So long a line of `until`, or one before it, may still come."""
+    if args.until is None:
+        return None
+    return max(from_timestamp(args.until) - node.clock.now(), 0) / NANOSECONDS + LATE_S
 
 
 def _nine_digits(time: str) -> str:

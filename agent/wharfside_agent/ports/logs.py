@@ -62,6 +62,14 @@ class Growth(Protocol):
         ...
 
 
+class LogSource(LiveSource, Protocol):
+    """Without anything read of it, and at a log's beginning, it holds nothing open."""
+
+    def end_here(self) -> None:
+        """What is there now is the end, also of one that is followed."""
+        ...
+
+
 class Logs(Protocol):
     """The logs on the node's disk. A log that is not there is an empty one."""
 
@@ -81,8 +89,9 @@ class Logs(Protocol):
         """The last `lines` at most of what `wish` is for."""
         ...
 
-    def source(self, name: LogName, wish: LogWish) -> LiveSource:
-        """Reads it. What rotation has removed comes as Missing.
+    def source(self, name: LogName, wish: LogWish) -> LogSource:
+        """Reads it, also when its container is deleted meanwhile. What rotation has removed
+        comes as Missing.
 
         Raises:
             Invalid: the log has never been as long as `wish.offset`.

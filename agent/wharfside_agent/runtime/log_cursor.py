@@ -96,6 +96,10 @@ class LogCursor:
         self._shut()
         while self._held:
             os.close(self._held.popitem()[1])
+        self.wake()
+
+    def wake(self) -> None:
+        """Ends `more`."""
         self._rung.set()
 
     def _shut(self) -> None:

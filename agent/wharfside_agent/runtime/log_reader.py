@@ -32,7 +32,7 @@ MAX_CHUNKS = 1000
 
 
 class LogReader:
-    """ports.io.LiveSource over a log of run `run`.
+    """ports.logs.LogSource over a log of run `run`.
 
     `end`: None, or where it ends, a line more or less.
 
@@ -73,6 +73,11 @@ class LogReader:
             if taken is None:
                 await self._cursor.more()
 
+    def end_here(self) -> None:
+        if self._end is None:
+            self._end = self._cursor.offset + self._cursor.behind()
+            self._cursor.wake()
+
     def hold(self) -> None:
         """Its files are about to be removed: it reads them to their end all the same."""
         self._cursor.hold()
@@ -93,6 +98,8 @@ class LogReader:
     def _find_line(self) -> None:
         """A place may lie within a line: whoever has little room is given a part of one."""
         cursor = self._cursor
+        if cursor.offset == 0:
+            return
         before = cursor.before(2 * LINE_BYTES)
         begun = len(before) - (before.rfind(b"\n") + 1)
         if not begun:

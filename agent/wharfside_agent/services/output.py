@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wharfside_agent.ports.io import Missing, Over, Piece, Source
-from wharfside_agent.ports.logs import LogName, Logs, LogWish
+from wharfside_agent.ports.io import Missing, Over, Piece
+from wharfside_agent.ports.logs import LogName, Logs, LogSource, LogWish
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.restarts import Restarts
@@ -23,57 +25,66 @@ class Place:
 
 
 class RunsSource:
-    """ports.io.Source. `only`: the run that was asked for, no other follows it."""
+    """ports.io.Source. `only`: the run that was asked for, no other follows it.
+
+    All logs have their sources from the beginning: those that wait for their turn are read also
+    when the container is deleted before it. `until_s`: so long new output is waited for.
+    """
 
     def __init__(
-        self, process: LoggedProcess, places: Sequence[Place], wish: LogWish, only: int | None
+        self,
+        process: LoggedProcess,
+        places: Sequence[Place],
+        wish: LogWish,
+        only: int | None,
+        until_s: float | None = None,
     ) -> None:
         self._process = process
-        self._places = list(places)
         self._wish = wish
         self._only = only
         self._run = places[0].run
-        self._source: Source | None = None
+        self._sources = deque((place.run, self._source(place)) for place in places)
         self._told = False
-        self._closed = False
+        self._follows = wish.follow
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        if self._follows and until_s is not None:
+            self._timer = loop.call_later(until_s, self._follow_no_more)
 
     async def read(self, most: int) -> Piece | Missing | Over | None:
-        while not self._closed and not self._told:
-            if self._source is None and not self._open():
-                return await self._end()
-            assert self._source is not None
-            piece = await self._source.read(most)
+        while self._sources:
+            self._run, source = self._sources[0]
+            piece = await source.read(most)
             if piece is not None:
                 return piece
-            self._let_go()
-            await self._next_run()
-        return None
+            if self._sources:
+                self._sources.popleft()[1].close()
+                await self._next_run()
+        return None if self._told else await self._end()
 
     def close(self) -> None:
-        self._closed = True
-        self._let_go()
-        self._process.live.tell_changed()  # one that waits for another run
+        self._told = True
+        while self._sources:
+            self._sources.popleft()[1].close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._follow_no_more()
 
-    def _open(self) -> bool:
-        if not self._places:
-            return False
-        place = self._places.pop(0)
-        self._run = place.run
-        wish = replace(self._wish, offset=place.offset)
-        self._source = self._process.source(place.run, wish)
-        return True
+    def _source(self, place: Place) -> LogSource:
+        return self._process.source(place.run, replace(self._wish, offset=place.offset))
 
-    def _let_go(self) -> None:
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+    def _follow_no_more(self) -> None:
+        self._follows = False
+        for _, source in self._sources:
+            source.end_here()
+        self._process.live.tell_changed()  # this may wait for another run
 
     async def _next_run(self) -> None:
         """Where the log is followed, and this was the last run so far."""
-        while self._wish.follow and not self._places and self._only is None and not self._closed:
+        while self._follows and not self._sources and self._only is None:
             changed = self._process.live.changed
             if self._process.has_begun(self._run + 1):
-                self._places.append(Place(self._run + 1))
+                self._sources.append((self._run + 1, self._source(Place(self._run + 1))))
             elif not self._process.may_run_again(self._run):
                 return
             else:
@@ -102,7 +113,7 @@ class LoggedProcess:
     def log(self, run: int) -> LogName:
         return LogName(self.live.row.incarnation, run, self.name)
 
-    def source(self, run: int, wish: LogWish) -> Source:
+    def source(self, run: int, wish: LogWish) -> LogSource:
         return self.logs.source(self.log(run), wish)
 
     def has_begun(self, run: int) -> bool:
