@@ -121,8 +121,10 @@ def _paths(fifos: Fifos | None) -> dict[StreamName, Path]:
 
 
 def _note(path: Path, offset: int) -> None:
-    """On a tmpfs: it dies with the boot, as the process does."""
-    path.write_text(str(offset))
+    """On a tmpfs: it dies with the boot, as the process does. Whole at any death of the agent."""
+    new = path.with_suffix(".new")
+    new.write_text(str(offset))
+    new.replace(path)
 
 
 async def _guarded(pump: Coroutine[None, None, None], folder: Path) -> None:
