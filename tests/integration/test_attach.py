@@ -133,6 +133,18 @@ async def test_a_writer_that_reads_nothing_may_be_replaced_at_once(site: Site) -
     assert (output, exit_.exit_code) == (b"new\n", 3)
 
 
+async def test_who_is_refused_resizes_nobodys_terminal(site: Site) -> None:
+    name = await site.run(("/bin/sh",), io=TTY)
+    size = {"rows": 30, "columns": 90}
+    async with attached(site, name, stdin=True, size=size) as session:
+        with pytest.raises(WrongState):
+            async with attached(site, name, stdin=True, size={"rows": 9, "columns": 9}):
+                pass
+        await session.write(b"stty size; exit 0\n")
+        await seen(session, b"30 90\r\n")
+        assert (await rest(session))[1].exit_code == 0
+
+
 async def test_a_terminal_outlives_its_sessions(site: Site) -> None:
     name = await site.run(("/bin/sh",), io=TTY)
     async with attached(site, name, stdin=True) as session:

@@ -81,6 +81,7 @@ class Attachments:
         """
         handle = target.process.handle
         assert handle is not None
+        self._writer_before(target, wish)  # who is refused resizes nobody's terminal
         if wish.size is not None:
             await handle.streams.resize(wish.size.rows, wish.size.columns)
         output = ProcessOutput(target, self._output(target, wish) if wish.output else None)
@@ -117,13 +118,16 @@ class Attachments:
             )
         return self._logs.source(name, LogWish(offset=offset, follow=True))
 
-    def _input(self, target: Target, wish: Wish, output: ProcessOutput) -> ProcessInput:
+    def _writer_before(self, target: Target, wish: Wish) -> _Writer | None:
+        """
+        Raises:
+            WrongState: the input is not to be had.
+        """
         assert target.process.handle is not None
         fifos = target.process.handle.fifos
         if wish.stdin and fifos is not None:
             raise WrongState(f"this process's input is the FIFO {fifos.stdin} on its node")
-        key = (target.live.row.incarnation, target.run, target.name)
-        before = self._writers.get(key) if wish.stdin else None
+        before = self._writers.get(_key(target)) if wish.stdin else None
         if before is not None and not wish.take:
             # Not `busy`: that a client repeats by itself, and nobody waits for a person to leave.
             raise WrongState(
@@ -132,6 +136,10 @@ class Attachments:
                 peer=before.opening.peer,
                 session=before.opening.session,
             )
+        return before
+
+    def _input(self, target: Target, wish: Wish, output: ProcessOutput) -> ProcessInput:
+        key, before = _key(target), self._writer_before(target, wish)
 
         def left() -> None:
             if self._writers.get(key) is writer:
@@ -180,6 +188,10 @@ class Attachments:
         draft = self._containers.draft(live.row, type_, data, process=target.name, cause=cause)
         with suppress(_Over):
             await self._containers.commit(live, [draft], guard=lives_still)
+
+
+def _key(target: Target) -> tuple[str, int, str]:
+    return target.live.row.incarnation, target.run, target.name
 
 
 class _Over(Exception):
