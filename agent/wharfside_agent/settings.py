@@ -88,7 +88,8 @@ class LimitSettings(Group, frozen=True, kw_only=True):
     """`lanes`: containers worked on at once. `requests`: commands under way at once.
 
     `mailbox`: durable commands accepted and not done; the others wait in the stream.
-    `sessions`: I/O sessions open at once, each with up to two windows of memory.
+    `sessions`: I/O sessions open at once, each with up to two windows of memory; one peer has
+    at most three quarters of them.
     `archives`: those of them that copy files, each with a thread that does as fast as it can.
     """
 

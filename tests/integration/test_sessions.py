@@ -257,6 +257,22 @@ async def test_a_session_more_than_there_may_be_is_busy(nats_server: NatsServer)
             pass
 
 
+async def test_one_peer_leaves_some_sessions_to_the_others(nats_server: NatsServer) -> None:
+    async with (
+        connect(nats_server.url) as fleet,
+        connect(nats_server.url) as other,
+        played_node(nats_server.url, most=4) as node,
+    ):
+        for name in ("a", "b", "c", "d"):
+            node.carries(name, Script())
+        async with session(fleet, "a"), session(fleet, "b"), session(fleet, "c"):
+            with pytest.raises(Busy, match="other peers"):
+                async with session(fleet, "d", timeout_s=0.3):
+                    pass
+            async with session(other, "d"):
+                pass
+
+
 async def poured(into: Session, data: bytes) -> None:
     await into.write(data)
     await into.end()

@@ -53,7 +53,10 @@ class _Place:
 
 
 class Sessions:
-    """`most` at once, of `window` bytes each way at most; idle ones end after `idle_s`."""
+    """`most` at once, of `window` bytes each way at most; idle ones end after `idle_s`.
+
+    One peer has no more than three quarters of them, so that no other is shut out by it.
+    """
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Sessions:
         self._subjects = subjects
         self._tasks = tasks
         self._most = most
+        self._most_of_one = most - most // 4
         self._window = window
         self._idle_s = idle_s
         self._places: dict[Key, _Place] = {}
@@ -105,7 +109,7 @@ class Sessions:
             if place.command != command:
                 raise Conflict(f"session {opening.session} is open: give each a name of its own")
             return await asyncio.shield(place.session)
-        self._check_room()
+        self._check_room(opening.peer)
         place = self._places[key] = _Place(command)
         try:
             carried = await make()
@@ -126,9 +130,15 @@ class Sessions:
         if self._lives:
             await asyncio.wait(set(self._lives), timeout=grace_s)
 
-    def _check_room(self) -> None:
+    def _check_room(self, peer: str) -> None:
         if self._going_down:
             raise Busy("the agent goes down: ask its next life")
+        own = sum(1 for each, _ in self._places if each == peer)
+        if own >= self._most_of_one:
+            raise Busy(
+                f"{own} sessions of {peer} are open here, and the rest of {self._most} "
+                "(limits.sessions) are for other peers: close one, or try again later"
+            )
         if len(self._places) >= self._most:
             raise Busy(
                 f"{self._most} sessions are open here, and no more may be (limits.sessions): "
