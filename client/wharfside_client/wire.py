@@ -199,6 +199,12 @@ class Wire:
             event.set()
 
     async def _send(self) -> None:
+        try:
+            await self._send_all()
+        except WharfsideError as error:  # the server takes no frame so large
+            self._end(error)
+
+    async def _send_all(self) -> None:
         while self._over is None:
             self._to_send.clear()
             if not self._link.tick(self._loop.time()):

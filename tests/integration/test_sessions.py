@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from tests.integration.bounds import bounded
@@ -255,6 +256,21 @@ async def test_a_session_more_than_there_may_be_is_busy(nats_server: NatsServer)
         await node.ended()
         async with session(fleet, "c"):
             pass
+
+
+async def test_a_server_that_takes_no_frames_so_large_ends_the_session(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, config="max_payload: 32KB") as server:
+        async with connect(server.url) as fleet, played_node(server.url) as node:
+            node.carries("down", Script(piece(bytes(60_000))))
+            async with session(fleet, "down") as down:
+                with pytest.raises(Invalid, match="max_payload"):
+                    await bounded(anext(down), "its end")
+            pipe = Pipe()
+            node.carries("up", pipe, pipe)
+            async with session(fleet, "up") as up:
+                await up.write(bytes(60_000))
+                with pytest.raises(Invalid, match="more than the server takes"):
+                    await bounded(up.drain(), "its end")
 
 
 async def test_one_peer_leaves_some_sessions_to_the_others(nats_server: NatsServer) -> None:

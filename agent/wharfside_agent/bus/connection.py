@@ -16,7 +16,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
+from nats.errors import MaxPayloadError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import Header
 from nats.js.errors import APIError, NoStreamResponseError
@@ -36,6 +36,7 @@ from wharfside_agent.ports.bus import (
     Undecided,
     WrongSequence,
 )
+from wharfside_protocol.errors import Invalid
 from wharfside_protocol.views import BusView
 
 log = structlog.get_logger(__name__)
@@ -232,11 +233,20 @@ class NatsBus:
         return ack.seq
 
     async def tell(self, subject: str, payload: bytes) -> None:
-        """Publishes without an ack to whoever listens now; lost where nobody can be reached."""
+        """Publishes without an ack to whoever listens now; lost where nobody can be reached.
+
+        Raises:
+            Invalid: the server takes no message so large.
+        """
         link = self._link
         if link is not None and link.up:
             try:
                 await link.client.publish(subject, payload)
+            except MaxPayloadError as error:
+                most = "raise its max_payload to 1 MiB"
+                raise Invalid(
+                    f"{len(payload)} bytes are too much for the server: {most}"
+                ) from error
             except (NatsError, OSError) as error:
                 log.debug("not-told", subject=subject, error=repr(error))
 

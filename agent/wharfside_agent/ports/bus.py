@@ -95,7 +95,11 @@ class Bus(Protocol):
         ...
 
     async def tell(self, subject: str, payload: bytes) -> None:
-        """Tells whoever listens now; nothing of worth, since nobody knows whether it came."""
+        """Tells whoever listens now; nothing of worth, since nobody knows whether it came.
+
+        Raises:
+            Invalid: the server takes no message so large.
+        """
         ...
 
     def view(self) -> BusView:

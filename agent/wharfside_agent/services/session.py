@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -139,7 +140,8 @@ class Session:
 
     async def _say_why(self) -> None:
         if (error := self.over.result()) is not None:
-            await self._flush()
+            with suppress(Invalid):  # what is too large for the server goes nowhere
+                await self._flush()
             await self._tell(encode(Reset(error=error.to_body())))
 
     async def _send(self) -> None:
