@@ -85,8 +85,15 @@ async def rotated(world: World, process: Process) -> None:
 
 
 def has_last(world: World, name: LogName, number: int) -> bool:
-    texts = [path.read_bytes() for path in files_of(world, name)]
-    return any(text.endswith(b" stderr F %d\n" % number) for text in texts)
+    return any(text_of(path).endswith(b" stderr F %d\n" % number) for path in files_of(world, name))
+
+
+def text_of(path: Path) -> bytes:
+    """Rotation may have renamed or removed it since it was listed."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def newest(world: World, name: LogName) -> int:
