@@ -279,7 +279,7 @@ frames (below) go both ways, each a map whose `frame` names its kind, of at most
   where one begins later, once for each gap.
 - **Window**: no data that begins beyond the last `ack`'s `at` + `window` (at first the view's
   `keeps` down, its `window` up), and at most {frames} frames that are not acked. Ack what was
-  taken from you, not what came: each quarter of that, each {quarter} frames, and after 0.1 s.
+  taken from you, not what came: each half of that, each {quarter} frames, and after 0.1 s.
   Keep what is not acked; at `again` send all from there once more.
 - **Ping** soon while something is not acked (0.25 s, then twice as long each time), after a
   reconnect, and at least at half of the view's `idle_s`; answer one with `again` where its `at` is

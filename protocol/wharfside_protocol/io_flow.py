@@ -165,8 +165,8 @@ class Incoming:
         """The reader has had what `next` gave; whether it is time for an ack."""
         self.taken = self._waiting.popleft().end
         self._frames += 1
-        quarter = self.taken - self._told >= max(self.window // 4, 1)
-        return quarter or self._frames >= MAX_FRAMES // 4
+        half = self.taken - self._told >= max(self.window // 2, 1)
+        return half or self._frames >= MAX_FRAMES // 4
 
     @property
     def untold(self) -> bool:

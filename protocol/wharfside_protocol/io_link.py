@@ -15,7 +15,7 @@ from wharfside_protocol.io_flow import Incoming, Outgoing
 from wharfside_protocol.io_frames import Ack, Again, Frame, Ping, Sequenced
 
 ACK_DELAY_S = 0.1
-"""An ack that no quarter of a window asks for waits so long for more to tell of."""
+"""An ack that no half of a window asks for waits so long for more to tell of."""
 
 PROBE_S = 0.25
 """What is not acked for so long is asked about; then after twice as long, and so on."""

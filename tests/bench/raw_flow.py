@@ -23,7 +23,7 @@ SUBJECT = "bench.flow"
 
 
 def rate(url: str, count: int) -> float:
-    """Bytes a second that come to a reader which tells every quarter of a window."""
+    """Bytes a second that come to a reader which tells every half of a window."""
     with Helper("raw_flow", url, SUBJECT, str(count)):
         return asyncio.run(_read(url, count))
 
@@ -37,7 +37,7 @@ async def _read(url: str, count: int) -> float:
     async def take(message: Msg) -> None:
         nonlocal taken, told
         taken += len(message.data)
-        if taken - told >= BULK_WINDOW // 4 or taken == count:
+        if taken - told >= BULK_WINDOW // 2 or taken == count:
             told = taken
             await client.publish(f"{SUBJECT}.up", str(taken).encode())
         if taken == count:
