@@ -27,7 +27,7 @@ _STAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}[+-]\d\d:\d\d"
 _HEAD = re.compile(rb"(" + _STAMP + rb") (stdout|stderr) ([PF]) ")
 _LINE_HEAD = re.compile(rb"^" + _HEAD.pattern, re.MULTILINE)
 _RUN = re.compile(
-    rb"(" + _STAMP + rb" (stdout|stderr) )(?:F [^\n]*+\n\1)*([PF]) [^\n]*+\n",
+    rb"(" + _STAMP + rb" (stdout|stderr) )(?:F .*+\n\1)*([PF]) ",
 )
 _PREFIX_BYTES = HEAD_BYTES - len("F ")
 _STREAMS = {b"stdout": StreamName.STDOUT, b"stderr": StreamName.STDERR}
@@ -65,15 +65,14 @@ def parse_head(line: bytes) -> Head | None:
 
 def runs(block: bytes, at: int = 0) -> Iterator[Run | Torn]:
     """What lies in `block`, from the beginning of a line at `at` on; its rest is no whole line."""
-    while at < len(block):
-        match = _RUN.match(block, at)
+    complete = block.rfind(b"\n") + 1
+    while at < complete:
+        match = _RUN.match(block, at, complete)
         if match is None:
-            end = block.find(b"\n", at) + 1
-            if not end:
-                return
+            end = block.index(b"\n", at) + 1
             yield Torn(end)
         else:
-            end = match.end()
+            end = block.index(b"\n", match.end()) + 1
             text = _text(block, at, match.start(3), end)
             yield Run(block[at : at + STAMP_BYTES], _STREAMS[match[2]], text, end)
         at = end
@@ -87,7 +86,8 @@ def _text(block: bytes, at: int, last: int, end: int) -> bytes:
     # No text has a newline in it, so nothing but a beginning can be taken for one.
     beginning = b"\n" + block[at : at + _PREFIX_BYTES] + b"F "
     before = block[at + HEAD_BYTES : last - _PREFIX_BYTES]
-    return before.replace(beginning, b"\n") + text
+    # `replace` would look for each twice: once to count them.
+    return b"\n".join(before.split(beginning)) + text
 
 
 def line_heads(block: bytes) -> list[tuple[int, Head]]:
