@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -36,6 +35,7 @@ from wharfside_agent.ports.bus import (
     Undecided,
     WrongSequence,
 )
+from wharfside_agent.turns import Turn
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.views import BusView
 
@@ -44,8 +44,6 @@ log = structlog.get_logger(__name__)
 WRONG_LAST_SEQUENCE = 10071
 
 SETUP_S = 10.0
-
-TURN_S = 0.002
 
 WAITING_BYTES = 32 * 1024 * 1024
 """So much may wait to be heard on one subject; what a session loses so is asked for again."""
@@ -98,7 +96,7 @@ class NatsBus:
         await self._add(setup)
 
     async def listen(self, subject: str, tell: Callable[[Request], None]) -> None:
-        turn = Turn()
+        turn = Turn()  # nats-py calls back for all that waits without a pause
 
         async def heard(message: Msg) -> None:
             quiet(lambda: tell(request_of(message)))
@@ -272,19 +270,6 @@ class NatsBus:
         self._leaving = True
         if self._link is not None and self._link.up:
             await self._link.close(timeout_s)
-
-
-class Turn:
-    """nats-py calls back for all that waits without a pause: a flood would hold the loop."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-
-    async def give_up(self) -> None:
-        """Lets others have the loop after TURN_S."""
-        if time.monotonic() - self._since > TURN_S:
-            await asyncio.sleep(0)
-            self._since = time.monotonic()
 
 
 def request_of(message: Msg) -> Request:

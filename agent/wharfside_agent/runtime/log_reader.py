@@ -1,11 +1,11 @@
 """A process's log as a source of output: bounded slices, one reader, nothing held back.
 
-No more than SLICE_BYTES are read and taken apart between two turns of the loop.
+SLICE_BYTES are read and taken apart at once, and more only while that takes no longer than
+a turn of the loop may: what is read in one turn is sent with one write.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 
 from wharfside_agent.core.log_lines import (
@@ -20,9 +20,10 @@ from wharfside_agent.core.log_lines import (
 from wharfside_agent.ports.io import Missing, Piece
 from wharfside_agent.ports.logs import LogWish
 from wharfside_agent.runtime.log_cursor import LogCursor
+from wharfside_agent.turns import Turn
 from wharfside_protocol.io_frames import Chunk, Position, StreamName
 
-SLICE_BYTES = 64 * 1024
+SLICE_BYTES = 128 * 1024
 
 _LEAST_RATIO = LINE_BYTES / (LINE_BYTES - HEAD_BYTES - 1)
 """Of log to text, where lines are as long as conmon makes them; with short ones it is more."""
@@ -56,11 +57,12 @@ class LogReader:
         self._over = False
         self._ratio = _LEAST_RATIO
         self._closed = False
+        self._turn = Turn()
         self._find_line()
 
     async def read(self, most: int) -> Piece | Missing | None:
         while True:
-            await asyncio.sleep(0)
+            await self._turn.give_up()
             if self._closed:
                 return None
             if lost := self._cursor.gap():
