@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
-from tests.support.requirements import missing, need, skip_or_fail
+from tests.support.requirements import CRIU_FOLDER, missing, need, skip_or_fail
 from tests.support.rootfs import build_rootfs
 
 
@@ -18,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if CRIU_FOLDER.is_dir():
+        os.environ["PATH"] = os.pathsep.join([str(CRIU_FOLDER), os.environ.get("PATH", "")])
     config.addinivalue_line(
         "markers", "requires(*names): parts of the machine it cannot do without"
     )

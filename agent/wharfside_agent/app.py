@@ -23,6 +23,7 @@ from wharfside_agent.ports.store import EventDraft, Store
 from wharfside_agent.services.admission import keep_room
 from wharfside_agent.services.janitor import keep_tidy
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.moves_answered import adopt_moves
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
 from wharfside_agent.watchers.subreaper import Sweeper
@@ -81,6 +82,10 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await _tell(parts.store, EventType.UP, clock)
     await parts.drain.load()
     await parts.heard.load()
+    await parts.departures.load()
+    await parts.arrivals.load()
+    await adopt_moves(parts.departures, parts.commands, parts.store, parts.tasks)
+    parts.carriage.hear(parts.arrivals.hear, parts.departures.hear)
     count = await parts.recovery.run()
     await parts.shipping.resume()
     await parts.disconnects.look()
@@ -92,6 +97,8 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.bus.serve(subjects.rpc_of(settings.node.name), parts.dispatcher.answer)
     await parts.sessions.start()
     await parts.presence.start()
+    parts.departures.resume()
+    parts.arrivals.resume()
     if held:
         parts.tasks.start(_release_when_alone(parts), "release")
     forever = [
@@ -99,6 +106,8 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(parts.projections.run(), "projections"),
         parts.tasks.start(parts.reporter.run(), "reporter"),
         parts.tasks.start(_collect_mail(parts), "mailroom"),
+        parts.tasks.start(_carry(parts), "carriage"),
+        parts.tasks.start(parts.arrivals.run(), "arrivals"),
         parts.tasks.start(parts.disconnects.run(), "disconnects"),
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
@@ -122,6 +131,12 @@ async def _collect_mail(parts: Parts) -> None:
     """Only once it is clear that we are alone: a copy must not take the original's letters."""
     await parts.publisher.released.wait()
     await parts.mailroom.run()
+
+
+async def _carry(parts: Parts) -> None:
+    """Only once it is clear that we are alone, as the mail."""
+    await parts.publisher.released.wait()
+    await parts.carriage.run()
 
 
 async def _until_the_end(
@@ -165,6 +180,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
         await parts.presence.leave()
         await parts.publisher.flush(FLUSH_S)
         await parts.reporter.flush(FLUSH_S)
+    parts.arrivals.close()
     await parts.bus.close()
 
 

@@ -13,21 +13,31 @@ from ulid import ULID
 
 from wharfside_agent import host
 from wharfside_agent.archive.archives import TarArchives
+from wharfside_agent.archive.overlays import OverlayLayers
 from wharfside_agent.bus.connection import NatsBus
 from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.service import RpcService
+from wharfside_agent.core.journal import Step
 from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.handlers.registry import HANDLERS
+from wharfside_agent.images.disk import DiskImages
 from wharfside_agent.machine import Machine
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.acceptance import Acceptance
 from wharfside_agent.services.admission import Admission
+from wharfside_agent.services.arrivals import Arrivals
 from wharfside_agent.services.attachments import Attachments
+from wharfside_agent.services.carriage import Carriage
+from wharfside_agent.services.checkpoint_files import CheckpointFiles
+from wharfside_agent.services.checkpoint_shelf import Shelf
+from wharfside_agent.services.checkpoints import Checkpoints
+from wharfside_agent.services.coming import ComingContainer
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers, Live
+from wharfside_agent.services.departures import Departures
 from wharfside_agent.services.disconnects import Disconnects
 from wharfside_agent.services.dispatcher import Dispatcher
 from wharfside_agent.services.drain import Drain
@@ -38,7 +48,11 @@ from wharfside_agent.services.intake import Intake
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.lanes import Lanes
 from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.leaving import LeavingContainer
 from wharfside_agent.services.mailroom import Mailroom
+from wharfside_agent.services.manifests import Here
+from wharfside_agent.services.node_facts import Facts
+from wharfside_agent.services.phases import Phases
 from wharfside_agent.services.presence import Presence
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.publisher import Publisher
@@ -46,14 +60,17 @@ from wharfside_agent.services.recovery import Recovery
 from wharfside_agent.services.relist import Relist
 from wharfside_agent.services.reporter import Reporter
 from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.restores import Restores
 from wharfside_agent.services.runner import Runner
 from wharfside_agent.services.sessions import Sessions
 from wharfside_agent.services.shipping import Shipping
 from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_agent.settings import Settings
 from wharfside_protocol import __version__
+from wharfside_protocol.assets import CKPT
 from wharfside_protocol.codec import encode
 from wharfside_protocol.commands import OPS
 from wharfside_protocol.envelope import Result
@@ -111,6 +128,9 @@ class Parts:
 
     def bundle_of(self, incarnation: str, run: int) -> str:
         return str(RunPlace(self.places, incarnation, run).bundle)
+
+    def layer_of(self, incarnation: str) -> Path:
+        return RunPlace(self.places, incarnation, 1).layer
 
     def cgroup_of(self, incarnation: str) -> str:
         return container_cgroup(self.machine.delegated, incarnation)
@@ -185,6 +205,7 @@ class Parts:
             self.starts,
             self.restarts,
             self.commands,
+            self.unfinished_checkpoints,
             self.clock,
             self.tasks,
         )
@@ -199,6 +220,146 @@ class Parts:
             self.lanes,
             every_s=self.settings.relist.every_s,
             patience_s=self.settings.relist.patience_s,
+        )
+
+    # Checkpoints.
+
+    @cached_property
+    def images(self) -> DiskImages:
+        quota = self.settings.checkpoints.max_mib * 1024 * 1024
+        return DiskImages(self.places.checkpoints, quota)
+
+    @cached_property
+    def layers(self) -> OverlayLayers:
+        return OverlayLayers()
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        return Shelf(self.images)
+
+    @cached_property
+    def phases(self) -> Phases:
+        return Phases(self.name, self.bus, self.subjects, self.clock, self.tasks)
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(
+            self.store,
+            self.containers,
+            self.machine.runtime,
+            self.images,
+            self.layers,
+            self.endings,
+            self.phases,
+            self.clock,
+            self.journal,
+            self.here,
+            self.layer_of,
+        )
+
+    @cached_property
+    def restores(self) -> Restores:
+        return Restores(
+            self.store,
+            self.containers,
+            self.machine.runtime,
+            self.shelf,
+            self.layers,
+            self.starts,
+            self.exits,
+            self.phases,
+            self.clock,
+            self.journal,
+            self.layer_of,
+            self.cgroup_of,
+            self.bundle_of,
+        )
+
+    # Containers between nodes.
+
+    @cached_property
+    def carriage(self) -> Carriage:
+        return Carriage(
+            NatsMailbox(self.bus, self.name, CKPT),
+            self.bus,
+            self.subjects,
+            self.name,
+            Insistence(self.bus),
+        )
+
+    @cached_property
+    def facts(self) -> Facts:
+        node_id = self.store.identity.node_id
+        return Facts(self.here, node_id, self.machine.runtime, self.layers)
+
+    @cached_property
+    def departures(self) -> Departures:
+        leaving = LeavingContainer(
+            self.name,
+            self.containers,
+            self.checkpoints,
+            self.restores,
+            self.endings,
+            self.images,
+            self.lanes,
+            self.clock,
+        )
+        return Departures(
+            self.store,
+            self.carriage,
+            self.images,
+            leaving,
+            self.clock,
+            self.tasks,
+            lambda state: self.journal.reached(Step(f"source.{state}")),
+        )
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        coming = ComingContainer(
+            self.name,
+            self.store,
+            self.containers,
+            self.restores,
+            self.endings,
+            self.lanes,
+            self.clock,
+        )
+        return Arrivals(
+            self.store,
+            self.carriage,
+            self.images,
+            coming,
+            self.bus,
+            self.clock,
+            self.tasks,
+            lambda state: self.journal.reached(Step(f"target.{state}")),
+        )
+
+    @cached_property
+    def unfinished_checkpoints(self) -> UnfinishedCheckpoints:
+        return UnfinishedCheckpoints(
+            self.checkpoints,
+            self.restores,
+            self.machine.runtime,
+            self.images,
+            self.commands,
+            self.exits,
+            self.clock,
+            self.tasks,
+            self.here,
+        )
+
+    @cached_property
+    def here(self) -> Here:
+        runtime = self.machine.runtime
+        return Here(
+            self.name,
+            host.architecture(),
+            host.kernel(),
+            runtime.criu.version or "",
+            {each.name: each.version for each in runtime.available},
+            host.cpu_features(),
         )
 
     @cached_property
@@ -254,6 +415,13 @@ class Parts:
             journal=self.journal,
             drain=self.drain,
             sessions=self.sessions,
+            checkpoints=self.checkpoints,
+            restores=self.restores,
+            shelf=self.shelf,
+            checkpoint_files=CheckpointFiles(self.images, self.archives, self.tasks),
+            facts=self.facts,
+            departures=self.departures,
+            arrivals=self.arrivals,
             attachments=self.attachments,
             archives=self.archives,
             logs=self.machine.logs,
@@ -431,6 +599,7 @@ def _node_info(
         labels=settings.node.labels,
         take_over=settings.node.take_over,
         runtimes=list(machine.runtime.available),
+        criu=machine.runtime.criu,
         cgroup=machine.delegated,
         kernel=host.kernel(),
         architecture=host.architecture(),

@@ -19,14 +19,13 @@ from wharfside_agent.bus.options import location
 from wharfside_agent.composition import bus_options
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import delegated_here
-from wharfside_agent.runtime import spawn
-from wharfside_agent.runtime.probe import RUNTIMES, Probed, probe
+from wharfside_agent.runtime.criu import probe_criu
+from wharfside_agent.runtime.probe import RUNTIMES, Probed, find_program, probe
 from wharfside_agent.settings import Settings
 from wharfside_protocol.assets import EVT
 from wharfside_protocol.errors import WharfsideError
 
 NATS_SECONDS = 5.0
-CRIU_SECONDS = 20.0
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,17 +106,11 @@ def _runtime(probed: Probed, name: str, default: str) -> Finding:
 
 async def _criu(_settings: Settings) -> list[Finding]:
     """In CRIU's own words: what it complains of is what an operator must look for."""
-    path = shutil.which("criu")
-    if path is None:
-        advice = "only checkpoints need it: apt-get install criu (4.1 or newer)"
-        return [Finding(name="criu", ok=False, needed=False, says="not installed", advice=advice)]
-    try:
-        done = await spawn.run([path, "check"], seconds=CRIU_SECONDS)
-    except WharfsideError as error:
-        return [Finding(name="criu", ok=False, needed=False, says=error.message)]
-    lines = (done.stderr + done.stdout).strip().splitlines()
-    words = lines[-1] if lines else f"exit status {done.code}"
-    return [Finding(name="criu", ok=done.code == 0, needed=False, says=words)]
+    criu = await probe_criu(find_program("criu"))
+    version = f"{criu.version} ({criu.path}): " if criu.version else ""
+    advice = "" if criu.usable else "only checkpoints need it: apt-get install criu (4.2 or newer)"
+    says = f"{version}{criu.says}"
+    return [Finding(name="criu", ok=criu.usable, needed=False, says=says, advice=advice)]
 
 
 async def _folders(settings: Settings) -> list[Finding]:

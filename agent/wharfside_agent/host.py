@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wharfside_agent.errors import AlreadyRunning, StartError
 
+CPU_INFO = Path("/proc/cpuinfo")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -69,3 +70,11 @@ def kernel() -> str:
 
 def architecture() -> str:
     return platform.machine()
+
+
+def cpu_features() -> tuple[str, ...]:
+    """The `flags` of the first CPU (proc_cpuinfo(5)); none where the kernel names none."""
+    for line in CPU_INFO.read_text(errors="replace").splitlines():
+        if line.startswith(("flags", "Features")):
+            return tuple(line.partition(":")[2].split())
+    return ()

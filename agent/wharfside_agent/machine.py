@@ -91,6 +91,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         exits=PidfdExits(),
         ooms=CgroupOoms(),
         stats=CgroupStats(),
+        criu=probed.criu,
         logs=logs,
         openings=Openings(FileGrowth(OPENINGS)),
     )

@@ -144,6 +144,12 @@ class DiskSettings(Group, frozen=True, kw_only=True):
     keep_free_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 64
 
 
+class CheckpointSettings(Group, frozen=True, kw_only=True):
+    """`max_mib`: all checkpoints of the node together; one that would go beyond it is `busy`."""
+
+    max_mib: Annotated[int, msgspec.Meta(ge=1, le=1024 * 1024 * 1024)] = 20 * 1024
+
+
 class SnapshotSettings(Group, frozen=True, kw_only=True):
     """`every_s`: seconds between two `snapshot` events of the node."""
 
@@ -177,6 +183,7 @@ class Settings(Group, frozen=True, kw_only=True):
     relist: RelistSettings = RelistSettings()
     outbox: OutboxSettings = OutboxSettings()
     disk: DiskSettings = DiskSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     log: LogSettings = LogSettings()
     logs: ProcessLogSettings = ProcessLogSettings()

@@ -9,10 +9,13 @@ from msgspec.structs import replace
 
 from wharfside_client.bus import Bus
 from wharfside_client.calls import Options, make_command, send
+from wharfside_client.checkpointfiles import CheckpointFileOps
+from wharfside_client.checkpoints import CheckpointOps
 from wharfside_client.containers import ContainerOps
 from wharfside_client.durable import LONGEST_S, Posted, post
 from wharfside_client.errors import NodeUnreachable, NotSetUp
 from wharfside_client.files import FileOps
+from wharfside_client.migration import MigrationOps
 from wharfside_client.session import Asked, Request, Resume, Session
 from wharfside_protocol.codec import convert, to_plain
 from wharfside_protocol.commands import (
@@ -68,7 +71,7 @@ class LogWish(TypedDict, total=False):
     times: bool
 
 
-class Node(ContainerOps, FileOps):
+class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps):
     """The ops of one node, over rpc or (`durable=True`) its mailbox.
 
     Every call takes `Options` as keywords and raises:

@@ -5,7 +5,7 @@ Only the provisioner may do this; agents and orchestrators never have the right 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,9 +15,20 @@ from wharfside_client.direct import read_last
 from wharfside_client.drift import desired_stream, differences
 from wharfside_client.errors import ApiError, NotSetUp, Unanswered
 from wharfside_client.jetstream import NOT_THERE, JetStream
-from wharfside_protocol.assets import CMD, NODES_BUCKET, mailbox, node_key, streams
+from wharfside_protocol.assets import (
+    CKPT,
+    CMD,
+    NODES_BUCKET,
+    carriage,
+    mailbox,
+    node_key,
+    streams,
+)
 from wharfside_protocol.errors import Denied
 from wharfside_protocol.records import Record
+
+CONSUMERS = {"mailbox": CMD, "carriage": CKPT}
+"""Kinds of assets that are consumers, and the stream of each."""
 
 KV_DELETE = {"KV-Operation": "DEL"}
 
@@ -69,13 +80,15 @@ class Asset:
     wanted: dict[str, Any]
 
     def verb(self, action: str) -> str:
-        if self.kind != "mailbox":
+        stream = CONSUMERS.get(self.kind)
+        if stream is None:
             return f"STREAM.{action}.{self.name}"
         # for a consumer CREATE updates too
-        return f"CONSUMER.{'CREATE' if action == 'UPDATE' else action}.{CMD}.{self.name}"
+        return f"CONSUMER.{'CREATE' if action == 'UPDATE' else action}.{stream}.{self.name}"
 
     def body(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        return config if self.kind != "mailbox" else {"stream_name": CMD, "config": config}
+        stream = CONSUMERS.get(self.kind)
+        return config if stream is None else {"stream_name": stream, "config": config}
 
 
 class Setup:
@@ -113,8 +126,16 @@ class Setup:
         """
         return await self._settle(Asset("mailbox", node, mailbox(self._subjects, node)))
 
+    async def add_carriage(self, node: str) -> AssetReport:
+        """What brings a node the containers that move to it, and the answers about its own.
+
+        Raises:
+            Invalid: no node can be called so.
+        """
+        return await self._settle(Asset("carriage", node, carriage(self._subjects, node)))
+
     async def repair(self) -> list[AssetReport]:
-        """The mailbox of every node that has a presence, where it is lost: made again.
+        """Mailbox and carriage of every node that has a presence, where lost: made again.
 
         It begins at the stream's start: what its node has done already is known there by
         its id. One whose server is down is `later`.
@@ -122,13 +143,22 @@ class Setup:
         Raises:
             ApiError: WHARFSIDE_NODES is missing (bootstrap first).
         """
-        return [await self._repaired(node) for node in await self._present()]
+        return [
+            report
+            for node in await self._present()
+            for report in (
+                await self._repaired("mailbox", node, self.add_node),
+                await self._repaired("carriage", node, self.add_carriage),
+            )
+        ]
 
-    async def _repaired(self, node: str) -> AssetReport:
+    async def _repaired(
+        self, kind: str, node: str, add: Callable[[str], Awaitable[AssetReport]]
+    ) -> AssetReport:
         try:
-            return await self.add_node(node)
+            return await add(node)
         except Unanswered:
-            return AssetReport(kind="mailbox", name=node, outcome=Outcome.LATER)
+            return AssetReport(kind=kind, name=node, outcome=Outcome.LATER)
 
     async def _present(self) -> list[str]:
         """By the subjects of the bucket, which a provisioner may ask for."""
@@ -150,7 +180,11 @@ class Setup:
             ApiError: the server refuses.
         """
         key = node_key(node)
-        return [await self._remove_mailbox(node), await self._remove_presence(node, key)]
+        return [
+            await self._remove_consumer("mailbox", node),
+            await self._remove_consumer("carriage", node),
+            await self._remove_presence(node, key),
+        ]
 
     async def _settle(self, asset: Asset) -> AssetReport:
         found = await self._js.find(asset.verb("INFO"))
@@ -206,15 +240,15 @@ class Setup:
             return error.message
         return None
 
-    async def _remove_mailbox(self, node: str) -> AssetReport:
+    async def _remove_consumer(self, kind: str, node: str) -> AssetReport:
         outcome = Outcome.REMOVED
         try:
-            await self._js.api(f"CONSUMER.DELETE.{CMD}.{node}")
+            await self._js.api(f"CONSUMER.DELETE.{CONSUMERS[kind]}.{node}")
         except ApiError as error:
             if error.status != NOT_THERE:
                 raise
             outcome = Outcome.ABSENT
-        return AssetReport(kind="mailbox", name=node, outcome=outcome)
+        return AssetReport(kind=kind, name=node, outcome=outcome)
 
     async def _remove_presence(self, node: str, key: str) -> AssetReport:
         outcome = Outcome.ABSENT

@@ -73,7 +73,9 @@ def _message_streams(prefix: str) -> list[dict[str, Any]]:
             "subjects": [f"{prefix}.ckpt.>"],
             "max_age": DAY,
             "max_bytes": 2 * GIBIBYTE,
-            "discard": "new",
+            # A sender keeps a window far below this, and is asked again for what is gone;
+            # with "new" a day's migrations would fill it, and stop the next one.
+            "discard": "old",
             "duplicate_window": 2 * MINUTE,
             "max_consumers": 20_000,
         },
@@ -135,6 +137,23 @@ def mailbox(subjects: Subjects, node: str) -> dict[str, Any]:
         "ack_wait": 30 * SECOND,
         "max_deliver": 5,
         "max_ack_pending": 64,
+        "num_replicas": 1,
+    }
+
+
+def carriage(subjects: Subjects, node: str) -> dict[str, Any]:
+    """The durable pull consumer of one node on WHARFSIDE_CKPT; R1 also in a cluster.
+
+    Without acks: whoever needs an answer says its word again, and an image is asked for from
+    where it stopped. Acks would cost as many messages as the image has pieces.
+    """
+    return {
+        "durable_name": check_name(node, "node"),
+        "name": node,
+        "filter_subject": subjects.carriages_to(node),
+        "ack_policy": "none",
+        "deliver_policy": "all",
+        "replay_policy": "instant",
         "num_replicas": 1,
     }
 

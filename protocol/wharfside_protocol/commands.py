@@ -10,10 +10,32 @@ from typing import Annotated
 
 import msgspec
 
+from wharfside_protocol.checkpoints import (
+    CheckpointArgs,
+    CheckpointsArgs,
+    CheckpointsValue,
+    CheckpointValue,
+    CheckpointView,
+    DeleteCheckpointArgs,
+    DeleteCheckpointValue,
+    Phase,
+    RestoreArgs,
+)
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.events import Snapshot
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.io_frames import BULK_WINDOW, Cells, Position, Window
+from wharfside_protocol.migration import (
+    AbortArgs,
+    FactsArgs,
+    MigrateArgs,
+    MigrateValue,
+    MigrationsValue,
+    MigrationView,
+    NodeFacts,
+    ReceiveArgs,
+    ReceiveValue,
+)
 from wharfside_protocol.records import (
     CommandId,
     Counter,
@@ -241,6 +263,34 @@ class PutArchiveArgs(ArchiveArgs, frozen=True, kw_only=True):
     """
 
 
+class SaveCheckpointArgs(Record, frozen=True, kw_only=True):
+    """A checkpoint comes down as a tar of Podman's form, with our manifest, then Eof.
+
+    Of the living container of that name; with `incarnation` of that one, also a deleted one.
+    """
+
+    container: Name
+    incarnation: Incarnation | None = None
+    checkpoint: Name
+    open: Opening
+
+
+class LoadCheckpointArgs(Record, frozen=True, kw_only=True):
+    """Such a tar goes up, about `bytes` long, then Eof. What was accepted comes down on `stdout`
+    as a CheckpointView, then Eof; or Reset tells what is wrong, and nothing is kept.
+    """
+
+    bytes: Counter = 0
+    open: Opening
+
+
+class CheckpointFileValue(Record, frozen=True, kw_only=True):
+    """`checkpoint`: of one that is saved, with its size."""
+
+    session: SessionView
+    checkpoint: CheckpointView | None = None
+
+
 class ArchiveValue(Standing, frozen=True, kw_only=True):
     """Of get-archive: the root's `name` in the archive, whether it is a folder, and about the
     length of the stream, where that could be counted. Of put-archive: `folder` tells whether
@@ -419,7 +469,10 @@ class UndrainValue(Record, frozen=True, kw_only=True):
 
 
 class Progress(Record, frozen=True, kw_only=True):
-    """On `progress.<node>.<command-id>` while a long command runs; nobody keeps it."""
+    """On `progress.<node>.<command-id>` while a long command runs; nobody keeps it.
+
+    `total` and `left` are containers of a drain, bytes of a `phase` that counts them, else 0.
+    """
 
     node: Name
     command: CommandId
@@ -427,6 +480,7 @@ class Progress(Record, frozen=True, kw_only=True):
     at: Timestamp
     total: Counter
     left: Counter
+    phase: Phase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,6 +518,8 @@ OPS: Mapping[str, Op] = _table(
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
     Op("get-archive", GetArchiveArgs, ArchiveValue, changes=False, lane=False),
     Op("put-archive", PutArchiveArgs, ArchiveValue, changes=False, lane=False),
+    Op("save-checkpoint", SaveCheckpointArgs, CheckpointFileValue, changes=False, lane=False),
+    Op("load-checkpoint", LoadCheckpointArgs, CheckpointFileValue, changes=False, lane=False),
     Op("logs", LogsArgs, SessionValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("attach", AttachArgs, SessionValue, changes=False, lane=False),
@@ -480,6 +536,15 @@ OPS: Mapping[str, Op] = _table(
     Op("resume", ContainerArgs, StateValue, changes=True, lane=True),
     Op("update", UpdateArgs, StateValue, changes=True, lane=True),
     Op("delete", DeleteArgs, DeleteValue, changes=True, lane=True),
+    Op("checkpoint", CheckpointArgs, CheckpointValue, changes=True, lane=True),
+    Op("checkpoints", CheckpointsArgs, CheckpointsValue, changes=False, lane=False),
+    Op("delete-checkpoint", DeleteCheckpointArgs, DeleteCheckpointValue, changes=True, lane=False),
+    Op("restore", RestoreArgs, StateValue, changes=True, lane=True, new_work=True),
+    Op("facts", FactsArgs, NodeFacts, changes=False, lane=False),
+    Op("receive", ReceiveArgs, ReceiveValue, changes=True, lane=False, new_work=True),
+    Op("migrate", MigrateArgs, MigrateValue, changes=True, lane=True),
+    Op("abort-migration", AbortArgs, MigrationView, changes=True, lane=False),
+    Op("migrations", NoArgs, MigrationsValue, changes=False, lane=False),
     Op("drain", DrainArgs, DrainValue, changes=True, lane=False),
     Op("undrain", NoArgs, UndrainValue, changes=True, lane=False),
 )

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from wharfside_protocol import PROTOCOL_VERSION
+from wharfside_protocol.checkpoints import Checkpointed, CheckpointFailed, Restored
 from wharfside_protocol.codec import to_plain
 from wharfside_protocol.errors import ErrorBody
 from wharfside_protocol.exits import ExitStatus
@@ -182,6 +183,7 @@ class WhyNotRestarting(StrEnum):
     `stopped`: by command. `max-retries`: all of them are spent. `deleted`: while it waited
     for its restart. `policy`: it is content with how the run ended. `disconnected`: the node
     had heard no server for `stop_on_disconnect_s`, or cannot know for how long it had not.
+    `checkpointed`: it ended by a checkpoint, and goes on from there by a `restore`.
     """
 
     STOPPED = "stopped"
@@ -189,6 +191,7 @@ class WhyNotRestarting(StrEnum):
     DELETED = "deleted"
     POLICY = "policy"
     DISCONNECTED = "disconnected"
+    CHECKPOINTED = "checkpointed"
 
 
 class NotRestarting(Record, frozen=True, kw_only=True):
@@ -288,6 +291,9 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.UPDATED: Updated,
         EventType.SIGNALED: Signaled,
         EventType.STOPPING: Stopping,
+        EventType.CHECKPOINTED: Checkpointed,
+        EventType.CHECKPOINT_FAILED: CheckpointFailed,
+        EventType.RESTORED: Restored,
         EventType.RESTARTING: Restarting,
         EventType.NOT_RESTARTING: NotRestarting,
         EventType.LOG_LOST: LogLost,

@@ -144,6 +144,26 @@ class Subjects:
         container, process = check_name(container, "container"), check_name(process, "process")
         return f"{self.prefix}.log.{check_name(node, 'node')}.{container}.{process}"
 
+    def carriage(self, source: str, target: str, migration: str, number: int) -> str:
+        """One message from node to node while a container moves."""
+        source, target = check_name(source, "node"), check_name(target, "node")
+        return f"{self.prefix}.ckpt.{source}.{target}.{check_command_id(migration)}.{number}"
+
+    def carriages_to(self, node: str) -> str:
+        """What other nodes send to `node`."""
+        return f"{self.prefix}.ckpt.*.{check_name(node, 'node')}.>"
+
+    def carriage_of(self, subject: str, node: str) -> tuple[str, str]:
+        """The sender and the migration in a subject below `carriages_to`.
+
+        Raises:
+            Invalid: it is none.
+        """
+        parts = subject.removeprefix(f"{self.prefix}.ckpt.").split(".")
+        if len(parts) != 4 or parts[1] != node or not subject.startswith(f"{self.prefix}.ckpt."):
+            raise Invalid(f"subject {subject!r} is nothing carried to node {node}")
+        return check_name(parts[0], "node"), check_command_id(parts[2])
+
     def live_nodes(self, node: str = "*") -> str:
         return f"{self.prefix}.kv.nodes.{node}"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from wharfside_protocol.tar_members import BLOCK, Kind, padding
+from wharfside_protocol.tar_members import BLOCK, XATTR, Kind, padding
 
 END = bytes(2 * BLOCK)
 
@@ -27,6 +27,7 @@ class Facts:
     uid: int
     gid: int
     mtime: int
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def header(kind: Kind, name: str, facts: Facts, *, size: int = 0, link: str = "") -> bytes:
@@ -41,6 +42,7 @@ def sparse_header(name: str, facts: Facts, size: int, pieces: Sequence[tuple[int
     table += bytes(padding(len(table)))
     info = _info(Kind.FILE, "GNUSparseFile.0/sparse", facts)
     info.pax_headers = {
+        **info.pax_headers,
         "GNU.sparse.major": "1",
         "GNU.sparse.minor": "0",
         "GNU.sparse.name": name,
@@ -54,6 +56,10 @@ def _info(kind: Kind, name: str, facts: Facts, link: str = "") -> tarfile.TarInf
     info.type = _TYPES[kind]
     info.linkname = link
     info.mode, info.uid, info.gid, info.mtime = facts.mode, facts.uid, facts.gid, facts.mtime
+    info.pax_headers = {
+        f"{XATTR}{name}": value.decode(errors="surrogateescape")
+        for name, value in facts.xattrs.items()
+    }
     return info
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from wharfside_protocol.errors import Invalid, Unsupported
@@ -29,6 +29,9 @@ MAX_ID = 2**32 - 2
 MAX_BYTES = 2**63 - 1
 MAX_SECONDS = 2**40
 """Of a time, before or after 1970; some 35,000 years."""
+
+XATTR = "SCHILY.xattr."
+"""The prefix of an extended attribute's pax record, as GNU tar and Go write it."""
 
 
 class Kind(StrEnum):
@@ -70,6 +73,7 @@ class Member:
         stored: bytes of it in the stream, without padding.
         pieces: where what is stored belongs; the rest are holes.
         mtime: seconds since 1970.
+        xattrs: extended attributes, whatever they are: who unpacks it chooses.
     """
 
     kind: Kind
@@ -82,6 +86,7 @@ class Member:
     stored: int = 0
     link: str = ""
     pieces: Pieces = ()
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def padding(size: int) -> int:
@@ -194,6 +199,7 @@ def _member(block: bytes, more: Mapping[str, bytes], read: Read) -> Member:
         stored=stored,
         link=_text(more.get("linkpath") or block[157:257].split(b"\0")[0], "link"),
         pieces=pieces,
+        xattrs={key[len(XATTR) :]: more[key] for key in more if key.startswith(XATTR)},
     )
 
 

@@ -19,6 +19,16 @@ class Standing(Record, frozen=True, kw_only=True):
     revision: Counter
 
 
+class RestoredFrom(Record, frozen=True, kw_only=True):
+    """Which life of which container a checkpoint was taken of."""
+
+    checkpoint: Name
+    digest: str
+    container: Name
+    incarnation: Incarnation
+    run: Counter
+
+
 class Fifos(Record, frozen=True, kw_only=True):
     """FIFOs on the node, as containerd's first interface has them; nil: it has no such stream.
 
@@ -66,7 +76,7 @@ class ContainerView(Standing, frozen=True, kw_only=True):
 
 
 class ContainerDetails(ContainerView, frozen=True, kw_only=True):
-    """All that `inspect` tells."""
+    """All that `inspect` tells. `restored_from`: the checkpoint that it began as."""
 
     spec: ContainerSpec
     bundle: str
@@ -74,6 +84,7 @@ class ContainerDetails(ContainerView, frozen=True, kw_only=True):
     log: str | None = None
     oci_process: dict[str, Any] | None = None
     processes: list[ProcessView] = []
+    restored_from: RestoredFrom | None = None
 
 
 class RuntimeInfo(Record, frozen=True, kw_only=True):
@@ -83,6 +94,20 @@ class RuntimeInfo(Record, frozen=True, kw_only=True):
     version: str
     path: str
     checkpoint: bool = False
+
+
+class CriuInfo(Record, frozen=True, kw_only=True):
+    """Whether the node can checkpoint and restore. Where not, `says` has CRIU's own words.
+
+    `pre_dump`: its kernel tells which memory was written, so that a checkpoint can be prepared
+    while the container runs.
+    """
+
+    usable: bool
+    version: str | None = None
+    path: str | None = None
+    says: str = ""
+    pre_dump: bool = False
 
 
 class ContainerCounts(Record, frozen=True, kw_only=True):
@@ -129,6 +154,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     since_seq: Counter | None = None
     take_over: bool = False
     runtimes: list[RuntimeInfo] = []
+    criu: CriuInfo | None = None
     cgroup: str | None = None
     kernel: str | None = None
     architecture: str | None = None

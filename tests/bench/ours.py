@@ -14,7 +14,7 @@ from itertools import count as counter
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 from tests.bench import io_load, outbox_load, rpc_load
@@ -23,7 +23,7 @@ from tests.bench.node_process import NodeProcess
 from tests.bench.orchestrator import Orchestrator, in_parallel, open_orchestrator
 from tests.bench.places import Places
 
-from wharfside_client import NodeUnreachable
+from wharfside_client import NodeUnreachable, container
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.events import EventType
 
@@ -33,6 +33,14 @@ READY_SECONDS = 30
 CALL_SECONDS = 180
 PARALLEL = 8
 _nodes = counter(1)
+
+
+class Cycle(NamedTuple):
+    """Seconds until the checkpoint was answered, then the restore; of the first it stood still."""
+
+    dumped: float
+    restored: float
+    frozen: float
 
 
 class NotReady(Exception):
@@ -181,6 +189,31 @@ class Ours:
         """`args` print all they have to readers that are stuck, while `other` is asked."""
         spec = io_load.printing(fresh_name("f"), self._rootfs, args, stdin=True)
         return self._run(io_load.flood(self._remote, spec, other, started))
+
+    def hold_checkpointable(self, bundle: Path) -> tuple[str, int]:
+        """One that runs until the node is left; its name, and the pid of init."""
+        name = fresh_name("k")
+
+        async def run() -> int:
+            spec = container(name, bundle=str(bundle), checkpointable=True)
+            return (await self._remote.node.run(spec)).pid or 0
+
+        return name, self._run(run())
+
+    def checkpoint_cycle(self, name: str) -> Cycle:
+        """Kept, which ends it, and gone on with."""
+        node, checkpoint = self._remote.node, fresh_name("p")
+
+        async def cycle() -> Cycle:
+            before = perf_counter()
+            taken = await node.checkpoint(name, checkpoint, exit=True)
+            dumped = perf_counter()
+            await node.restore(name, checkpoint)
+            restored = perf_counter()
+            await node.delete_checkpoint(name, checkpoint)
+            return Cycle(dumped - before, restored - dumped, taken.frozen_us / 1e6)
+
+        return self._run(cycle())
 
     async def _answering(self) -> None:
         """Until the node answers a ping.

@@ -9,6 +9,8 @@ from tests.contract.fixtures import (
     own_cgroup,
     real,
     real_made,
+    runc,
+    runc_made,
     subreaper,
     world,
 )
@@ -22,6 +24,8 @@ __all__ = [
     "own_cgroup",
     "real",
     "real_made",
+    "runc",
+    "runc_made",
     "subreaper",
     "world",
 ]

@@ -134,6 +134,11 @@ def crun_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
     return make_world(request, request.param)
 
 
+@pytest.fixture(params=["runc"])
+def runc_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+    return make_world(request, request.param)
+
+
 @asynccontextmanager
 async def lived_in(made: World) -> AsyncIterator[None]:
     """With the agent's sweeper at work; all that a test has kept is deleted at its end."""
@@ -162,3 +167,10 @@ async def crun(crun_made: World) -> AsyncIterator[World]:
     """The default runtime, where the outcome is conmon's or the kernel's alone."""
     async with lived_in(crun_made):
         yield crun_made
+
+
+@pytest.fixture
+async def runc(runc_made: World) -> AsyncIterator[World]:
+    """The runtime that can checkpoint."""
+    async with lived_in(runc_made):
+        yield runc_made

@@ -213,6 +213,7 @@ def real_world(
         exits=PidfdExits(),
         ooms=CgroupOoms(),
         stats=CgroupStats(),
+        criu=probed.criu,
         logs=DiskLogs(places, FileGrowth(), LogLimits()),
         openings=Openings(FileGrowth(OPENINGS)),
     )

@@ -78,12 +78,16 @@ def make_service() -> RpcService:
 
 
 @asynccontextmanager
-async def open_bus(*servers: str, wait: bool = True, **options: Any) -> AsyncIterator[Kit]:
-    """A bus that serves `rpc.*` and listens to `told.>`."""
+async def open_bus(
+    *servers: str, wait: bool = True, prepare: Callable[[Kit], None] | None = None, **options: Any
+) -> AsyncIterator[Kit]:
+    """A bus that serves `rpc.*` and listens to `told.>`; `prepare` comes before it connects."""
     settings = SHORT | options
     bus = NatsBus(BusOptions(servers, "test", "_INBOX_n1", **settings), make_service())
     kit = Kit(bus)
     bus.on_connected(kit.connected)
+    if prepare is not None:
+        prepare(kit)
     await bus.serve("rpc.*", echo)
     await bus.listen("told.>", kit.take)
     kit.running = asyncio.create_task(bus.run())

@@ -162,6 +162,8 @@ async def test_fields_that_nobody_knows_are_ignored(site: Site, raw: Raw) -> Non
 async def test_no_op_takes_what_is_no_name(site: Site, raw: Raw, op: str) -> None:
     async with nothing_changes(site):
         for what, name in NO_NAMES.items():
+            if name is None and op in ("checkpoints", "facts"):  # of the node
+                continue
             args = _minimal(site, op) | {"container": name}
             answer = await raw.to("n1", op, packed(op=op, args=args))
             assert answer.error is not None, what

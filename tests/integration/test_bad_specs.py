@@ -68,10 +68,6 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
     "a mount out of the root": {"mounts": [{"source": "/tmp", "target": "/a/../../b"}]},
 }
 
-LATER: dict[str, dict[str, Any]] = {
-    "checkpointable": {"checkpointable": True},
-}
-
 
 @pytest.mark.parametrize("op", ["create", "run"])
 async def test_fields_of_the_wrong_kind_are_invalid(site: Site, raw: Raw, op: str) -> None:
@@ -80,15 +76,6 @@ async def test_fields_of_the_wrong_kind_are_invalid(site: Site, raw: Raw, op: st
             answer = await raw.command("n1", op, good(site) | fields)
             assert answer.error is not None, what
             assert answer.error.code is ErrorCode.INVALID, (what, answer.error)
-
-
-async def test_what_comes_later_is_unsupported_and_not_ignored(site: Site, raw: Raw) -> None:
-    async with nothing_changes(site):
-        for what, fields in LATER.items():
-            answer = await raw.command("n1", "create", good(site) | fields)
-            assert answer.error is not None, what
-            assert answer.error.code is ErrorCode.UNSUPPORTED, (what, answer.error)
-            assert what.partition(".")[0] in answer.error.message
 
 
 async def test_execs_updates_and_waits_of_the_wrong_kind_are_invalid(site: Site, raw: Raw) -> None:

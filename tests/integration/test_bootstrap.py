@@ -163,12 +163,13 @@ async def test_a_removed_node_leaves_no_mailbox_and_no_presence(bus: Bus) -> Non
     await setup.bootstrap()
     for node in ("n1", "n2"):
         await setup.add_node(node)
+        await setup.add_carriage(node)
         await JetStream(bus).publish(node_key(node), encode(presence(node)))
-    assert [r.outcome for r in await setup.remove_node("n1")] == [Outcome.REMOVED] * 2
+    assert [r.outcome for r in await setup.remove_node("n1")] == [Outcome.REMOVED] * 3
     assert [status.node for status in await read_nodes(bus)] == ["n2"]
     assert await JetStream(bus).find(f"CONSUMER.INFO.{CMD}.n1") is None
     assert await JetStream(bus).find(f"CONSUMER.INFO.{CMD}.n2") is not None
-    assert [r.outcome for r in await setup.remove_node("n1")] == [Outcome.ABSENT] * 2
+    assert [r.outcome for r in await setup.remove_node("n1")] == [Outcome.ABSENT] * 3
 
 
 @pytest.mark.parametrize("name", ["", "N1", "a.b", "a/b", "a*", ">", "a\n"])

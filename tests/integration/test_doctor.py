@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.counting import broken_criu
 from tests.support.nats_server import NatsServer
 
 pytestmark = pytest.mark.requires("root", "crun", "conmon", "nats-server")
@@ -28,6 +30,18 @@ def test_on_a_machine_that_can(tmp_path: Path, shared_nats_server: NatsServer) -
     assert {"privileges", "cgroups", "conmon", "crun", "nats"} <= set(found)
     assert all(found[name]["ok"] for name in ("privileges", "cgroups", "conmon", "nats"))
     assert not (tmp_path / "state").exists()
+
+
+def test_a_criu_that_does_not_work_speaks_for_itself(
+    tmp_path: Path, shared_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_criu(tmp_path / "bin")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]))
+    done = doctor(tmp_path, shared_nats_server.url, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (criu,) = [each for each in json.loads(done.stdout) if each["name"] == "criu"]
+    assert (criu["ok"], criu["needed"]) == (False, False)
+    assert "Unexpected rt vDSO area bounds" in criu["says"]
 
 
 def test_without_a_server_it_says_why_and_what_to_do_and_no_password(tmp_path: Path) -> None:

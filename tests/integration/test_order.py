@@ -17,6 +17,7 @@ from tests.integration.fifos import OBEYS_TERM, shell
 from tests.integration.test_oom import EATS, LIMIT
 from tests.integration.world import Site
 from tests.support.bundle import write_bundle
+from tests.support.requirements import requires
 
 from wharfside_agent.core.event_order import ORDER
 from wharfside_client import container, process
@@ -143,6 +144,22 @@ async def test_attached_before_exited(site: Site) -> None:
         events = [event.type for event in site.told.of(name) if event.process == f"e{number}"]
         assert events[-1] == "exited"
         assert [each for each in events if "tached" in each] in ([], ["attached"])
+
+
+@requires("criu")
+async def test_checkpointed_before_exited(site: Site) -> None:
+    """Also where the program ends by itself as soon as it is thawed."""
+    names = [site.name() for _ in range(2)]
+    ends = shell("while ! test -e /tmp/end; do sleep 0.01; done")
+
+    async def take(name: str) -> None:
+        await site.make(name, ends, checkpointable=True)
+        await site.node.checkpoint(name, "one", exit=True)
+
+    await asyncio.gather(*map(take, names))
+    for name in names:
+        assert (await site.told.exit(name)).reason == "checkpoint"
+        assert site.told.types(name) == ["created", "started", "checkpointed", "exited"]
 
 
 async def test_runs_in_order(site: Site) -> None:

@@ -19,6 +19,7 @@ from wharfside_protocol.times import from_timestamp
 
 _FIRST = {T.CREATED, T.CREATE_FAILED}
 _LAST = {T.DELETED, T.CREATE_FAILED}
+_BEGINS = {T.STARTED, T.RESTORED}
 _POLICY = {T.RESTARTING, T.NOT_RESTARTING}
 _AFTER_END = {T.DELETED, T.LOG_LOST, *_POLICY}
 
@@ -28,7 +29,8 @@ def violations(events: Iterable[Event]) -> list[str]:
     told = list(events)
     drops = _drops(told)
     broken = [*_of_epochs(told, drops), *_of_times(told), *_of_drops(told)]
-    for name, lane in _grouped(told, lambda event: event.container or "_node").items():
+    lanes = _grouped(told, lambda event: (event.node, event.container or "_node"))
+    for (_node, name), lane in lanes.items():
         broken += _of_lane(name, lane, drops)
     incarnations = _grouped(told, lambda event: event.incarnation)
     for incarnation, life in incarnations.items():
@@ -166,7 +168,7 @@ def _of_runs(who: str, runs: Sequence[Sequence[Event]]) -> Iterator[str]:
         if not any(map(_ends_run, before)):
             yield f"{who}: run {number} begins before the end of run {before[0].run}"
         told = [event.data.get("next_run") for event in before if event.type is T.RESTARTING]
-        begins = next((e for e in run if e.type is T.STARTED or _is_refusal(e)), None)
+        begins = next((e for e in run if e.type in _BEGINS or _is_refusal(e)), None)
         if begins is not None and begins.cause is None and number not in told:
             yield f"{who}: run {number} by no command, and no restarting was told before"
 
@@ -242,7 +244,7 @@ def _of_sessions(who: str, events: Sequence[Event]) -> Iterator[str]:
 
 def _of_init(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
     types = [event.type for event in run]
-    started = types.count(T.STARTED)
+    started = types.count(T.STARTED) + types.count(T.RESTORED)
     ends = [n for n, event in enumerate(run) if event.type is T.EXITED and event.process == INIT]
     if started > 1 or len(ends) > 1:
         yield f"{who}: started {started} times, exited {len(ends)} times"
@@ -252,7 +254,7 @@ def _of_init(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
         return
     end = run[ends[0]]
     before, after = run[: ends[0]], run[ends[0] + 1 :]
-    if T.STARTED in [event.type for event in after]:
+    if _BEGINS & {event.type for event in after}:
         yield f"{who}: started after it exited"
     yield from _of_end(who, end, before)
     yield from _of_aftermath(who, end, before, after)
@@ -262,9 +264,11 @@ def _of_end(who: str, end: Event, before: Sequence[Event]) -> Iterator[str]:
     types = [event.type for event in before]
     if end.data.get("oom_killed") and T.OOM not in types:
         yield f"{who}: killed for memory, and no oom was told before"
+    if end.data["reason"] == "checkpoint" and T.CHECKPOINTED not in types:
+        yield f"{who}: exited for a checkpoint, and no checkpointed was told before"
     if end.data["reason"] == "stop" and T.STOPPING not in types:
         yield f"{who}: exited for a stop, and no stopping was told before"
-    started = [event for event in before if event.type is T.STARTED]
+    started = [event for event in before if event.type in _BEGINS]
     if started and from_timestamp(started[0].occurred_at) > from_timestamp(end.occurred_at):
         yield f"{who}: exited at {end.occurred_at}, started at {started[0].occurred_at}"
 

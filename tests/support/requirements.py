@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sysconfig
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+CRIU_FOLDER = Path(__file__).parents[2] / ".test-env" / "criu" / "bin"
+"""Where tests/support/criu puts one that works with this machine's kernel."""
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -92,6 +97,17 @@ def _static_busybox() -> str | None:
     return None
 
 
+def _criu() -> str | None:
+    """That of tests/support/criu, or the system's own."""
+    criu = find_command("criu")
+    if criu is None:
+        return "criu is not installed: tests/support/criu prepare"
+    checked = subprocess.run([criu, "check"], capture_output=True, text=True, timeout=30)
+    if checked.returncode != 0:
+        return f"criu does not work here (tests/support/criu prepare): {checked.stderr[-200:]}"
+    return None
+
+
 def _nats_server() -> str | None:
     if find_command("nats-server"):
         return None
@@ -104,4 +120,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "cgroup-v1": _cgroup_v1,
     "busybox-static": _static_busybox,
     "nats-server": _nats_server,
+    "criu": cache(_criu),
 }

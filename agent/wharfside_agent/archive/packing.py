@@ -58,7 +58,7 @@ class Packing:
         self._top = top
         self._name = name
         self._out = out
-        self._notes = notes
+        self.notes = notes
         self._linked: dict[tuple[int, int], str] = {}
         self._room = MAX_LINKED_BYTES
 
@@ -68,16 +68,16 @@ class Packing:
             WharfsideError: something cannot be read; what came out so far is cut off.
             OSError: `out` takes no more.
         """
-        for found in walk(self._top, self._notes):
+        for found in walk(self._top, self.notes):
             self._add(found)
         self._out(END)
 
     def _add(self, found: Found) -> None:
         kind = _KINDS.get(stat.S_IFMT(found.stat.st_mode))
         name = f"{self._name}/{found.path}" if found.path else self._name
-        facts = _facts(found.stat)
+        facts = self._facts(found)
         if kind is None:
-            self._notes.add(found.path, "a device or a socket: left out")
+            self.notes.add(found.path, "a device or a socket: left out")
         elif kind is Kind.LINK:
             self._out(header(kind, name, facts, link=os.readlink("", dir_fd=found.pin)))
         elif kind is Kind.FILE and (first := self._first_name(found.stat, name)) is not None:
@@ -86,6 +86,10 @@ class Packing:
             self._file(found, name, facts)
         else:
             self._out(header(kind, name, facts))
+
+    def _facts(self, found: Found) -> Facts:
+        seen = found.stat
+        return Facts(stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid, int(seen.st_mtime))
 
     def _first_name(self, facts: os.stat_result, name: str) -> str | None:
         if facts.st_nlink < 2:
@@ -126,7 +130,7 @@ class Packing:
                 self._out(data)
                 at += len(data)
         if missing:
-            self._notes.add(path, f"shrank by {missing} bytes while it was read: zeros instead")
+            self.notes.add(path, f"shrank by {missing} bytes while it was read: zeros instead")
 
 
 def _read(file: int, most: int, offset: int, path: str) -> bytes:
@@ -157,7 +161,3 @@ def _pieces(file: int, facts: os.stat_result) -> Iterator[tuple[int, int]]:
         if at == size:
             return
     yield at, size - at
-
-
-def _facts(facts: os.stat_result) -> Facts:
-    return Facts(stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid, int(facts.st_mtime))

@@ -72,7 +72,8 @@ class Unpacking:
         if not parts:
             if member.kind is not Kind.FOLDER:
                 raise Invalid("the archive has a member without a name")
-            return  # `./`: the folder itself stays as it is
+            self._top_itself(member)
+            return
         with closing(self._folders.open(parts[:-1])) as parent:
             self._check_room(parent)
             if member.kind is Kind.FOLDER:
@@ -83,6 +84,9 @@ class Unpacking:
                 if member.kind is Kind.HARD_LINK:
                     self._unmark(parent)  # rename(2) does nothing between two names of one file
         self.made += 1
+
+    def _top_itself(self, member: Member) -> None:
+        """`./`: the folder stays as it is."""
 
     @contextmanager
     def _named(self, parent: int, parts: Parts) -> Iterator[str]:
@@ -133,7 +137,11 @@ class Unpacking:
             os.ftruncate(file, member.size)
             os.fchown(file, member.uid, member.gid)
             os.fchmod(file, member.mode)  # after chown, which takes setuid away
+            self._attributes(file, member)
             os.utime(file, (member.mtime, member.mtime))
+
+    def _attributes(self, file: int, member: Member) -> None:
+        """Extended ones are left out, as docker cp does."""
 
     def _data(self, file: int, offset: int, length: int) -> None:
         unchecked = 0

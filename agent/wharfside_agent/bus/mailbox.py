@@ -53,10 +53,10 @@ class NatsLetter:
 
 
 class NatsMailbox:
-    """See ports.bus.Mailbox. Made before the bus connects."""
+    """See ports.bus.Mailbox: of one stream. Made before the bus connects."""
 
-    def __init__(self, bus: NatsBus, node: str) -> None:
-        self._ask_subject = f"$JS.API.CONSUMER.MSG.NEXT.{CMD}.{node}"
+    def __init__(self, bus: NatsBus, node: str, stream: str = CMD) -> None:
+        self._ask_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{node}"
         self._client: Client | None = None
         self._inbox = ""
         self._came: asyncio.Queue[Msg] = asyncio.Queue()

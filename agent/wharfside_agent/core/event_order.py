@@ -25,7 +25,7 @@ ORDER = (
     ),
     OrderRule(
         "started-before-exited",
-        "`started` comes before the `exited` of the same run",
+        "`started`, or `restored`, comes before the `exited` of the same run",
         "Live.settling: held from the runtime's start to the commit that tells it",
     ),
     OrderRule(
@@ -59,6 +59,11 @@ ORDER = (
         "`attached` comes before the `detached` of its session, and neither after the `exited` of "
         "its process, which ends all sessions there",
         "services/attachments.py: nothing is told of a process whose end was seen",
+    ),
+    OrderRule(
+        "checkpointed-before-exited",
+        "`checkpointed` comes before the `exited` that it causes",
+        "services/checkpoints.py: it is committed before the container is killed",
     ),
     OrderRule(
         "runs-in-order",

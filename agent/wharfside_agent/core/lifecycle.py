@@ -1,7 +1,6 @@
 """The container's life as a table (DESIGN section 7); docs/architecture.md is drawn from it.
 
 An input that has no row for the state raises `WrongState` and changes nothing.
-Rows for checkpoints and migration join with their features.
 """
 
 from __future__ import annotations
@@ -36,6 +35,14 @@ class Input(StrEnum):
     REBOOT = "another boot"
     RESTARTING = "policy: again"
     NOT_RESTARTING = "policy: rests"
+    CHECKPOINT = "checkpoint"
+    CHECKPOINT_FAILED = "checkpoint failed"
+    RESTORE = "restore"
+    RESTORED = "runtime restored"
+    LEAVE = "final dump of a migration"
+    MOVED = "it runs on the other node"
+    RETURN = "the migration failed"
+    STRANDED = "neither node could restore it"
     DELETE = "delete"
 
 
@@ -78,6 +85,14 @@ _ROWS = [
     *_rows((S.PAUSED,), Input.RESUME, S.RUNNING, EventType.RESUMED),
     *_rows(_ALIVE, Input.STOP, None, EventType.STOPPING),
     *_rows((S.CREATED, *_ALIVE), Input.MONITOR_LOST, None, EventType.MONITOR_LOST),
+    *_rows((S.RUNNING,), Input.CHECKPOINT, None, EventType.CHECKPOINTED),
+    *_rows(_ALIVE, Input.CHECKPOINT_FAILED, None, EventType.CHECKPOINT_FAILED),
+    *_rows((S.STOPPED,), Input.RESTORE, S.CREATING, None),
+    *_rows((S.CREATING,), Input.RESTORED, S.RUNNING, EventType.RESTORED),
+    *_rows((S.RUNNING, S.PAUSED), Input.LEAVE, S.MIGRATING, EventType.EXITED),
+    *_rows((S.MIGRATING,), Input.MOVED, S.DELETED, EventType.DELETED),
+    *_rows((S.MIGRATING,), Input.RETURN, S.CREATING, None),
+    *_rows((S.MIGRATING,), Input.STRANDED, S.STOPPED, None),
     *_rows((S.CREATED, S.STOPPED), Input.DELETE, S.DELETED, EventType.DELETED),
 ]
 
@@ -85,13 +100,26 @@ TABLE: Mapping[tuple[S, Input], Transition] = MappingProxyType(
     {(row.state, row.input): row for row in _ROWS}
 )
 
+_MOVES = "wait until it runs on the other node, or abort the migration"
+
+OVER = frozenset({S.STOPPED, S.MIGRATING})
+"""The present run has ended, and was told."""
+
 _ADVICE: Mapping[tuple[S, Input], str] = MappingProxyType(
     {
         (S.RUNNING, Input.DELETE): "stop it first, or delete it with force",
         (S.PAUSED, Input.DELETE): "stop it first, or delete it with force",
         (S.CREATED, Input.EXEC): "start it first",
+        (S.MIGRATING, Input.DELETE): _MOVES,
+        (S.MIGRATING, Input.START): _MOVES,
+        (S.MIGRATING, Input.STOP): _MOVES,
+        (S.MIGRATING, Input.RESTORE): _MOVES,
         (S.CREATED, Input.STOP): "it was never started: delete it",
         (S.PAUSED, Input.EXEC): "resume it first",
+        (S.PAUSED, Input.CHECKPOINT): "resume it first",
+        (S.CREATED, Input.CHECKPOINT): "start it first",
+        (S.RUNNING, Input.RESTORE): "stop it first, or restore it as a new container",
+        (S.PAUSED, Input.RESTORE): "stop it first, or restore it as a new container",
     }
 )
 

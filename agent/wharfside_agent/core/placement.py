@@ -38,6 +38,11 @@ class Places:
         """Writable overlay layers, one folder an incarnation."""
         return self.state_dir / "layers"
 
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoint images, one folder an incarnation."""
+        return self.state_dir / "checkpoints"
+
 
 def container_cgroup(delegated: str, incarnation: str) -> str:
     """The cgroup of an incarnation below the one that the agent may fill."""

@@ -25,7 +25,8 @@ MACHINE_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class ProcStat:
-    """Of /proc/PID/stat (proc_pid_stat(5)): `start_time` is in clock ticks since boot.
+    """Of /proc/PID/stat (proc_pid_stat(5)): `start_time` is in clock ticks since boot,
+    `cpu_ticks` what it has used so far.
 
     `exit_status` is a zombie's wait status; 0 also where this process may not read it.
     """
@@ -35,6 +36,7 @@ class ProcStat:
     parent: int
     start_time: int
     exit_status: int = 0
+    cpu_ticks: int = 0
 
 
 def parse_stat(text: str) -> ProcStat:
@@ -53,6 +55,7 @@ def parse_stat(text: str) -> ProcStat:
         parent=int(fields[1]),
         start_time=int(fields[19]),
         exit_status=int(fields[49]) if len(fields) > 49 else 0,
+        cpu_ticks=int(fields[11]) + int(fields[12]),
     )
 
 

@@ -11,16 +11,23 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.logs import Logs
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store
+from wharfside_agent.services.arrivals import Arrivals
 from wharfside_agent.services.attachments import Attachments
+from wharfside_agent.services.checkpoint_files import CheckpointFiles
+from wharfside_agent.services.checkpoint_shelf import Shelf
+from wharfside_agent.services.checkpoints import Checkpoints
 from wharfside_agent.services.commands import Commands
 from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.departures import Departures
 from wharfside_agent.services.drain import Drain
 from wharfside_agent.services.endings import Endings
 from wharfside_agent.services.exits import ExitTeller
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.node_facts import Facts
 from wharfside_agent.services.projections import Projections
 from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.restores import Restores
 from wharfside_agent.services.sessions import Sessions
 from wharfside_agent.services.snapshots import Snapshots
 from wharfside_agent.services.starts import Starts
@@ -43,6 +50,13 @@ class Node:
     journal: Journal
     drain: Drain
     sessions: Sessions
+    checkpoints: Checkpoints
+    restores: Restores
+    shelf: Shelf
+    checkpoint_files: CheckpointFiles
+    facts: Facts
+    departures: Departures
+    arrivals: Arrivals
     attachments: Attachments
     archives: Archives
     logs: Logs

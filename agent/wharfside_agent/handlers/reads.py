@@ -85,6 +85,7 @@ def _details(
         bundle=row.bundle,
         cgroup=row.cgroup,
         oci_process=portable(oci) or None,
+        restored_from=row.restored_from,
         processes=processes,
     )
 

@@ -8,6 +8,14 @@ from types import MappingProxyType
 from wharfside_agent.handlers.archives import get_archive, put_archive
 from wharfside_agent.handlers.attach import attach
 from wharfside_agent.handlers.cancel import cancel
+from wharfside_agent.handlers.checkpoints import (
+    checkpoint,
+    checkpoints,
+    delete_checkpoint,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+)
 from wharfside_agent.handlers.commands import commands
 from wharfside_agent.handlers.create import create
 from wharfside_agent.handlers.delete import delete
@@ -15,6 +23,7 @@ from wharfside_agent.handlers.draining import drain, undrain
 from wharfside_agent.handlers.exec import exec_process
 from wharfside_agent.handlers.info import info
 from wharfside_agent.handlers.logs import logs
+from wharfside_agent.handlers.migration import abort, facts, migrate, migrations, receive
 from wharfside_agent.handlers.pausing import pause, resume
 from wharfside_agent.handlers.ping import ping
 from wharfside_agent.handlers.reads import (
@@ -62,6 +71,17 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "resume": resume,
         "update": update,
         "delete": delete,
+        "checkpoint": checkpoint,
+        "checkpoints": checkpoints,
+        "delete-checkpoint": delete_checkpoint,
+        "restore": restore,
+        "save-checkpoint": save_checkpoint,
+        "load-checkpoint": load_checkpoint,
+        "facts": facts,
+        "receive": receive,
+        "migrate": migrate,
+        "abort-migration": abort,
+        "migrations": migrations,
         "drain": drain,
         "undrain": undrain,
     }

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from wharfside_agent.ports.io import LiveSource
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
+from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.commands import Output, TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.stats import Stats, Usage
-from wharfside_protocol.views import Fifos, RuntimeInfo
+from wharfside_protocol.views import CriuInfo, Fifos, RuntimeInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,22 @@ class ProcessTrace:
 
 PLAIN_IO = Io()
 """No input, and output into the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A checkpoint to be written into `folder`, as Podman's export has it.
+
+    `created_at`: of the container, RFC 3339.
+    `parent`: the name of a pre-dump in there to build on. `leave`: the processes stay as they
+    were; else CRIU ends them, as established connections want it.
+    """
+
+    folder: Path
+    flags: CheckpointFlags
+    created_at: str
+    leave: bool = True
+    parent: str | None = None
 
 
 class NotExited(Exception):
@@ -262,6 +279,41 @@ class Container(Protocol):
 
     async def resume(self) -> None: ...
 
+    async def pre_dump(self, folder: Path, name: str) -> None:
+        """Writes the memory into `folder`/`name` while the container runs.
+
+        Raises:
+            Unsupported: the kernel does not track written memory.
+            RuntimeFailed: as `checkpoint`.
+        """
+        ...
+
+    async def checkpoint(self, dump: Dump) -> None:
+        """Writes CRIU's images and its log. A frozen container stays so.
+
+        What it was made of is read, never changed. Cannot be cut short: shield it.
+
+        Raises:
+            RuntimeFailed: in CRIU's words; `details.log` is its log's tail. The processes go on,
+                unless CRIU itself was killed in their midst.
+        """
+        ...
+
+    async def describe(self, dump: Dump) -> None:
+        """Writes the two configs beside them; also once the processes are over."""
+        ...
+
+    async def dump_over(self, folder: Path) -> bool:
+        """Waits for the end of a dump into `folder` that a former life of the agent has begun.
+
+        Whether CRIU has written all of it.
+        """
+        ...
+
+    def thaw(self) -> None:
+        """Whatever froze it: a pause, or a CRIU that was killed. Idempotent."""
+        ...
+
     async def update(self, limits: Limits) -> None:
         """Changes only the limits that are given.
 
@@ -358,6 +410,29 @@ class Runtime(Protocol):
 
         Raises:
             NotFound: nothing of it is left.
+        """
+        ...
+
+    @property
+    def criu(self) -> CriuInfo:
+        """Whether checkpoints can be taken and restored here, as probed at start."""
+        ...
+
+    async def restore(self, plan: RunPlan, folder: Path, flags: CheckpointFlags) -> Container:
+        """As `create`, but init goes on from the checkpoint in `folder`, which was verified.
+
+        The writable layer must be as it was then.
+
+        Raises:
+            RuntimeFailed: in CRIU's words; `details.log` is its log's tail. Nothing of it is left.
+        """
+        ...
+
+    async def restored(self, plan: RunPlan) -> Container:
+        """What a former life of the agent has restored, and died before it wrote that down.
+
+        Raises:
+            NotFound: it never came so far: `undo` it.
         """
         ...
 

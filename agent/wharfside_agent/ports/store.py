@@ -14,11 +14,15 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from wharfside_agent.core.journal import Step
+from wharfside_agent.core.migration import Source, Target
+from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.commands import Output
+from wharfside_protocol.errors import ErrorBody
 from wharfside_protocol.events import EventType, WhyNotRestarting
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState
+from wharfside_protocol.views import RestoredFrom
 
 T = TypeVar("T")
 
@@ -46,7 +50,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
 
     `end_asked` is why its end was asked for (`stop`, `kill`); `held` why no policy starts
     it again until somebody does; `forgotten_run` is the run of which it was told that the
-    runtime forgot it.
+    runtime forgot it. `restored_from`: the checkpoint that the incarnation began as. `moving`:
+    the migration that takes it to another node.
     """
 
     name: str
@@ -68,6 +73,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     held: WhyNotRestarting | None = None
     restart: RestartRow | None = None
     forgotten_run: int | None = None
+    restored_from: RestoredFrom | None = None
+    moving: str | None = None
 
 
 class ProcessRow(Row, frozen=True, kw_only=True):
@@ -97,7 +104,9 @@ class ProcessRow(Row, frozen=True, kw_only=True):
 class Intent(Row, frozen=True, kw_only=True):
     """Work on an incarnation that was begun and is neither finished nor undone.
 
-    `signal` and `grace_s` are those of a stop, `limits` those of an update.
+    `signal` and `grace_s` are those of a stop, `limits` those of an update; `checkpoint` is the
+    name of the one that is taken, with its `flags`, `folder` where its draft is; `restored_from`
+    what is restored.
     """
 
     incarnation: str
@@ -109,6 +118,63 @@ class Intent(Row, frozen=True, kw_only=True):
     signal: int | None = None
     grace_s: float | None = None
     limits: Limits | None = None
+    checkpoint: str | None = None
+    flags: CheckpointFlags | None = None
+    folder: str | None = None
+    restored_from: RestoredFrom | None = None
+
+
+class Departure(Row, frozen=True, kw_only=True):
+    """A migration on its source; `state` is core.migration.Source.
+
+    `target_id`: the node_id that answered `receive`; words of another are not heard. `token`: of
+    the last Carried. `over_at`: when it may be forgotten from. `failure`: why it came to nothing.
+    """
+
+    id: str
+    state: Source
+    container: str
+    incarnation: str
+    run: int
+    checkpoint: str
+    target: str
+    target_id: str
+    name: str
+    begun_at: int
+    flags: CheckpointFlags
+    command: str | None = None
+    token: str = ""
+    bytes: int = 0
+    deadline: str | None = None
+    frozen_at: int | None = None
+    back_at: int | None = None
+    restored: str | None = None
+    restored_run: int = 0
+    failure: ErrorBody | None = None
+    over_at: int | None = None
+
+
+class Arrival(Row, frozen=True, kw_only=True):
+    """A migration on its target; `state` is core.migration.Target.
+
+    `image`: incarnation and name of the checkpoint, once it is whole.
+    """
+
+    id: str
+    state: Target
+    container: str
+    source: str
+    source_id: str
+    begun_at: int
+    expires_at: int
+    spec: ContainerSpec | None = None
+    digest: str | None = None
+    image: tuple[str, str] | None = None
+    incarnation: str | None = None
+    run: int = 0
+    restore_us: int = 0
+    failure: ErrorBody | None = None
+    over_at: int | None = None
 
 
 class CommandPhase(StrEnum):
@@ -313,6 +379,14 @@ class Tx(Protocol):
     def published_through(self) -> int:
         """Every seq up to this one has been stored by the stream."""
         ...
+
+    def departures(self) -> list[Departure]: ...
+
+    def save_departure(self, row: Departure) -> None: ...
+
+    def arrivals(self) -> list[Arrival]: ...
+
+    def save_arrival(self, row: Arrival) -> None: ...
 
     def meta(self, key: str) -> str | None: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.specs import Io
 
 
@@ -72,6 +73,60 @@ def conmon_create(
 ) -> list[str]:
     """conmon watching a new container (conmon(8))."""
     return _conmon(conmon, oci, runtime_id, bundle, monitor, streams)
+
+
+def conmon_restore(
+    conmon: Path,
+    oci: OciBinary,
+    runtime_id: str,
+    bundle: Path,
+    monitor: MonitorDir,
+    streams: Streams,
+    images: Path,
+    flags: CheckpointFlags,
+) -> list[str]:
+    """conmon watching a container that goes on from a checkpoint; CRIU logs into the bundle."""
+    argv = _conmon(conmon, oci, runtime_id, bundle, monitor, streams)
+    return [*argv, f"--restore={images}", *(f"--runtime-opt={each}" for each in _allowed(flags))]
+
+
+def checkpoint(
+    oci: OciBinary,
+    runtime_id: str,
+    images: Path,
+    work: Path,
+    flags: CheckpointFlags,
+    *,
+    parent: str | None = None,
+    leave_running: bool = True,
+) -> list[str]:
+    """`parent`: the pre-dump to build on, relative to `images`."""
+    return oci.argv(
+        "checkpoint",
+        f"--image-path={images}",
+        f"--work-path={work}",
+        *(["--leave-running"] if leave_running else []),
+        *([f"--parent-path={parent}"] if parent else []),
+        *_allowed(flags),
+        runtime_id,
+    )
+
+
+def pre_dump(oci: OciBinary, runtime_id: str, images: Path, work: Path) -> list[str]:
+    """The memory alone; the container runs on."""
+    words = ("--pre-dump", f"--image-path={images}", f"--work-path={work}")
+    return oci.argv("checkpoint", *words, runtime_id)
+
+
+def _allowed(flags: CheckpointFlags) -> list[str]:
+    """What CRIU takes along only where it is told to; the same at both ends."""
+    switches = {
+        "--tcp-established": flags.tcp,
+        "--ext-unix-sk": flags.unix_sockets,
+        "--shell-job": flags.shell,
+        "--file-locks": flags.file_locks,
+    }
+    return [switch for switch, on in switches.items() if on]
 
 
 def conmon_exec(

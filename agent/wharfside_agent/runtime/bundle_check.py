@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from wharfside_agent.core.later import refuse_later_features
 from wharfside_agent.core.oci_schema import MAX_CONFIG_BYTES, parse_config
 from wharfside_agent.runtime.roots import Pinned, Roots, plain_file
 from wharfside_protocol.errors import Denied, Invalid, NotFound
@@ -51,7 +50,6 @@ class BundleCheck:
         Raises:
             Invalid, Denied, NotFound, Unsupported: nothing was changed.
         """
-        refuse_later_features(spec)
         if spec.network is not None:
             _check_network(spec.network)
         real = msgspec.structs.replace(spec, mounts=[self._mount(each) for each in spec.mounts])

@@ -35,7 +35,7 @@ def signal_all(cgroup: Cgroup, number: int) -> None:
         _send_all(pids(cgroup), number)
     elif not _kill_by_kernel(cgroup):
         _kill_all(cgroup)
-        _thaw(cgroup)
+        thaw(cgroup)
 
 
 async def remove(cgroup: Cgroup) -> None:
@@ -95,12 +95,14 @@ def _kill_all(cgroup: Cgroup) -> None:
         told |= fresh
 
 
-def _thaw(cgroup: Cgroup) -> None:
-    """In v1 a frozen process dies only once it is thawed (freezer-subsystem.rst)."""
-    freezer = cgroup.mounts.controllers.get("freezer")
-    if freezer is not None:
+def thaw(cgroup: Cgroup) -> None:
+    """Idempotent. In v1 a frozen process dies only once it is thawed (freezer-subsystem.rst)."""
+    folder = cgroup.folder("freezer")
+    if folder is None:
+        return
+    for name, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
         with suppress(OSError):
-            (freezer / cgroup.path.lstrip("/") / "freezer.state").write_text("THAWED")
+            (folder / name).write_text(word)
 
 
 def _kill_by_kernel(cgroup: Cgroup) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,9 @@ async def launch(
     what: str,
     settle: Callable[[int], None],
     attach: Callable[[], None] | None = None,
+    *,
+    seconds: float = LAUNCH_SECONDS,
+    environment: Mapping[str, str] | None = None,
 ) -> Launched:
     """Runs conmon and waits until its runtime has made the process.
 
@@ -51,16 +54,16 @@ async def launch(
     """
     with ExitStack() as owned, spawn.scratches("conmon") as (words,):
         pipes = _Pipes(owned, attach is not None)
-        child = _start(argv, monitor.folder, words.fd, pipes)
+        child = _start(argv, monitor.folder, words.fd, pipes, environment or {})
         settle(child)
         pipes.go()
         try:
-            if attach is not None and await _read_line(pipes.listens):
+            if attach is not None and await _read_line(pipes.listens, seconds):
                 attach()
                 pipes.go()
-            line = await _read_line(pipes.report)
+            line = await _read_line(pipes.report, seconds)
         except TimeoutError as error:
-            raise RuntimeFailed(f"{what}: conmon said nothing for {LAUNCH_SECONDS} s") from error
+            raise RuntimeFailed(f"{what}: conmon said nothing for {seconds} s") from error
         finally:
             await spawn.ended(child, END_SECONDS)
         said = parse_report(line) if line else Reported(None, words.text())
@@ -114,11 +117,13 @@ class _Pipes:
             os.close(fd)
 
 
-def _start(argv: list[str], cwd: Path, words: int, pipes: _Pipes) -> int:
+def _start(
+    argv: list[str], cwd: Path, words: int, pipes: _Pipes, environment: Mapping[str, str]
+) -> int:
     """conmon, blocked on its start pipe."""
-    environment = {name: str(fd) for name, fd in pipes.theirs.items()}
+    theirs = {name: str(fd) for name, fd in pipes.theirs.items()}
     try:
-        return spawn.start(argv, stderr=words, cwd=cwd, environment=environment)
+        return spawn.start(argv, stderr=words, cwd=cwd, environment={**environment, **theirs})
     finally:
         pipes.handed_over()
 
@@ -140,14 +145,14 @@ def _sync_pipe() -> tuple[int, int]:
     return report, sync
 
 
-async def _read_line(fd: int) -> bytes:
+async def _read_line(fd: int, seconds: float) -> bytes:
     """The first line; less where the writer is gone before its end.
 
     A short exec's code may come right behind its pid.
     """
     line = bytearray()
     while len(line) < REPORT_BYTES:
-        await spawn.readable(fd, LAUNCH_SECONDS)
+        await spawn.readable(fd, seconds)
         part = os.read(fd, REPORT_BYTES)
         line += part
         if not part or b"\n" in part:

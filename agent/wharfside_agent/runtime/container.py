@@ -16,13 +16,14 @@ from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.resources import to_resources
 from wharfside_agent.ports.io import Source
 from wharfside_agent.ports.logs import LogName, LogWish
-from wharfside_agent.ports.runtime import PLAIN_IO, ProcessTrace, RunPlan
+from wharfside_agent.ports.runtime import PLAIN_IO, Dump, ProcessTrace, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.container_root import LentRoot, LentRoots, open_root
+from wharfside_agent.runtime.dumps import Dumps
 from wharfside_agent.runtime.fifo_pumps import FifoPumps, fifos_of, make_fifos
 from wharfside_agent.runtime.identity import identify
 from wharfside_agent.runtime.kit import Kit
@@ -48,6 +49,7 @@ class RunContainer:
         self._place = place
         self._cgroup = kit.cgroup(place)
         self._commands = OciCommands(oci, place.runtime_id)
+        self._dumps = Dumps(kit, oci, plan, place)
         self._io = plan.spec.io
         self._limits = plan.spec.limits or Limits()
         self._processes: dict[str, RunProcess] = {}
@@ -213,6 +215,21 @@ class RunContainer:
         await self._commands.update(resources)
         given = {name: value for name, value in _fields(limits) if value is not None}
         self._limits = msgspec.structs.replace(self._limits, **given)
+
+    async def pre_dump(self, folder: Path, name: str) -> None:
+        await self._dumps.pre_dump(folder, name)
+
+    async def checkpoint(self, dump: Dump) -> None:
+        await self._dumps.checkpoint(dump)
+
+    async def describe(self, dump: Dump) -> None:
+        await self._dumps.describe(dump)
+
+    async def dump_over(self, folder: Path) -> bool:
+        return await self._dumps.over(self.pid, folder)
+
+    def thaw(self) -> None:
+        cgroups.thaw(self._cgroup)
 
     def stats(self) -> Stats:
         return self._kit.stats.read(self._cgroup)

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from wharfside_agent.core.exit_status import Ended
-from wharfside_agent.ports.runtime import PLAIN_IO, NotExited, ProcessTrace, Root, RunPlan
+from wharfside_agent.ports.runtime import PLAIN_IO, Dump, NotExited, ProcessTrace, Root, RunPlan
 from wharfside_agent.ports.watcher import MonitorGone, OomCounters
 from wharfside_agent.runtime.fake_machine import FakeBody, FakeMachine, FakeProcess
 from wharfside_agent.runtime.fake_streams import FakeStreams
+from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.commands import Output, TerminalSize
 from wharfside_protocol.errors import Invalid, NotFound, RuntimeFailed, Unsupported
 from wharfside_protocol.exits import StatusSource
@@ -25,7 +26,7 @@ from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.stats import CpuStats, MemoryStats, PidsStats, Stats, Usage
 from wharfside_protocol.times import to_timestamp
-from wharfside_protocol.views import RuntimeInfo
+from wharfside_protocol.views import CriuInfo, RuntimeInfo
 
 NAME = "fake"
 
@@ -48,6 +49,16 @@ class FakeRuntime:
         if spec.process is None:
             raise Invalid("a container needs a process with args", field="process")
         return NAME
+
+    @property
+    def criu(self) -> CriuInfo:
+        return CriuInfo(usable=False, says="the fake has no CRIU")
+
+    async def restore(self, plan: RunPlan, folder: Path, flags: CheckpointFlags) -> FakeContainer:
+        raise Unsupported(self.criu.says)
+
+    async def restored(self, plan: RunPlan) -> FakeContainer:
+        raise NotFound(f"{_id(plan)} was not restored")
 
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> FakeContainer:
         assert plan.spec.process is not None
@@ -144,6 +155,22 @@ class FakeContainer:
     async def update(self, limits: Limits) -> None:
         given = {name: value for name, value in _fields(limits) if value is not None}
         self.body.limits = msgspec.structs.replace(self.body.limits, **given)
+
+    async def pre_dump(self, folder: Path, name: str) -> None:
+        raise Unsupported("the fake has no CRIU")
+
+    async def checkpoint(self, dump: Dump) -> None:
+        raise Unsupported("the fake has no CRIU")
+
+    async def describe(self, dump: Dump) -> None:
+        raise Unsupported("the fake has no CRIU")
+
+    async def dump_over(self, folder: Path) -> bool:
+        return False
+
+    def thaw(self) -> None:
+        if self.body.word == "paused":
+            self.body.state = "running"
 
     def stats(self) -> Stats:
         if self._id not in self._machine.bodies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
@@ -63,3 +64,12 @@ def names(pid: int, name: str, programs: frozenset[str]) -> bool:
         return False
     wanted = name.encode()
     return any(word == wanted or word.endswith(b"=" + wanted) for word in words)
+
+
+def children(pid: int) -> list[int]:
+    """Of all its threads; by CONFIG_PROC_CHILDREN, which CRIU needs, too (`task/TID/children`)."""
+    found: list[int] = []
+    for task in (_PROC / str(pid) / "task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, task.read_text().split())
+    return found

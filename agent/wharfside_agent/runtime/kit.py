@@ -12,9 +12,11 @@ from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
 from wharfside_agent.runtime.argv import OciBinary
+from wharfside_agent.runtime.criu import UNKNOWN
 from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_protocol.specs import ContainerSpec
+from wharfside_protocol.views import CriuInfo
 
 
 class BundleKeeper(Protocol):
@@ -43,6 +45,7 @@ class Kit:
     stats: StatsReader
     logs: DiskLogs
     openings: Openings
+    criu: CriuInfo = UNKNOWN
 
     def cgroup(self, place: RunPlace) -> Cgroup:
         return self.mounts.at(container_cgroup(self.delegated, place.incarnation))

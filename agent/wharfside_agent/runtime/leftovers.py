@@ -13,6 +13,7 @@ from wharfside_agent.runtime.argv import MonitorDir
 from wharfside_agent.runtime.identity import (
     OVER,
     began_before,
+    children,
     identify,
     names,
     pids_naming,
@@ -48,9 +49,18 @@ async def monitor_over(monitor: ProcessIdentity) -> None:
 def find_exec(
     exec_id: str, monitor: MonitorDir, programs: frozenset[str], inside: Collection[int]
 ) -> ProcessTrace | None:
-    """The trace of an exec that the agent started but died before it wrote it down.
+    """The trace of an exec that the agent started but died before it wrote it down."""
+    return find_process(exec_id, monitor, str(monitor.folder), programs, inside)
 
-    None: it was never started. conmon is known by its arguments, the process as its child, or
+
+def find_process(
+    process: str,
+    monitor: MonitorDir,
+    bundle: str,
+    programs: frozenset[str],
+    inside: Collection[int],
+) -> ProcessTrace | None:
+    """None: it was never started. conmon is known by its `bundle`, the process as its child, or
     where conmon was killed, too: as one of those `inside` the container.
     """
     try:
@@ -58,7 +68,7 @@ def find_exec(
         pid = int(monitor.pid_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    watched = names(monitor_pid, str(monitor.folder), programs)
+    watched = names(monitor_pid, bundle, programs)
     stat = proc_stat(pid)
     if stat is None:
         lives = False
@@ -67,16 +77,21 @@ def find_exec(
     else:
         lives = pid in inside and began_before(stat, monitor.pid_file.stat().st_mtime_ns)
     return ProcessTrace(
-        exec_id,
+        process,
         identify(pid) if lives else ProcessIdentity(pid, OVER),
         identify(monitor_pid) if watched else ProcessIdentity(monitor_pid, OVER),
     )
 
 
 async def end_naming(name: str, programs: frozenset[str]) -> None:
-    """Kills the `programs` that have `name` as an argument: monitors and runtimes of a run."""
+    """Kills the `programs` that have `name` as an argument: monitors and runtimes of a run.
+
+    And their children: a CRIU names nothing, and would go on without its runtime.
+    """
     for pid in pids_naming(name, programs):
-        await _end(pid)
+        below = children(pid)
+        for each in (pid, *below):
+            await _end(each)
 
 
 async def end_exec(monitor: MonitorDir, programs: frozenset[str]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 from pathlib import Path
 
 from wharfside_protocol.errors import RuntimeFailed
 
+_MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
 
@@ -58,6 +61,22 @@ def unmount(target: Path) -> bool:
             return lifted > 0
         raise _failed(number, f"{target} cannot be unmounted")
     raise RuntimeFailed(f"more than {MAX_STACKED} mounts on {target}", path=str(target))
+
+
+def unmount_below(folder: Path) -> None:
+    """Lifts every mount in `folder`, the innermost first: what a killed CRIU or runc leaves.
+
+    Nothing may be removed from there before: it would be removed from what is mounted, which may be
+    the container's own files.
+
+    Raises:
+        RuntimeFailed: the kernel would not, in its words.
+    """
+    top = os.fsencode(os.path.realpath(folder)) + b"/"
+    for line in reversed(_MOUNTS.read_bytes().splitlines()):
+        target = _ESCAPED.sub(lambda found: bytes([int(found.group(1), 8)]), line.split(b" ")[4])
+        if target.startswith(top):
+            unmount(Path(os.fsdecode(target)))
 
 
 def _mount(source: str, target: Path, kind: str, options: str) -> None:

@@ -15,9 +15,10 @@ import msgspec
 from wharfside_agent.core.placement import Places
 from wharfside_agent.runtime import argv, spawn
 from wharfside_agent.runtime.argv import OciBinary
+from wharfside_agent.runtime.criu import UNKNOWN, probe_criu
 from wharfside_agent.runtime.refusals import own_words
 from wharfside_protocol.errors import RuntimeFailed, Unsupported
-from wharfside_protocol.views import RuntimeInfo
+from wharfside_protocol.views import CriuInfo, RuntimeInfo
 
 RUNTIMES = ("crun", "runc")
 """In the order of preference: crun creates in half of runc's time."""
@@ -45,6 +46,7 @@ class Probed:
     conmon_version: str
     usable: Sequence[Found]
     refused: Mapping[str, str] = field(default_factory=dict)
+    criu: CriuInfo = UNKNOWN
 
     def binary(self, name: str) -> OciBinary:
         """Raises Unsupported: this node has no such runtime, or it does not work."""
@@ -59,6 +61,8 @@ class Probed:
         Raises:
             Unsupported: none does what is asked for.
         """
+        if checkpointable and not self.criu.usable:
+            raise Unsupported(f"this node cannot checkpoint: {self.criu.says}")
         names = [f.info.name for f in self.usable if f.info.checkpoint or not checkpointable]
         if wanted is not None:
             self.binary(wanted)
@@ -89,8 +93,9 @@ async def probe(
     if monitor is None:
         raise Unsupported("conmon is not installed: apt-get install conmon")
     paths = {name: given.get(name) or find_program(name) for name in given or RUNTIMES}
-    tried = await asyncio.gather(
-        *(_try(name, path, places, cgroup) for name, path in paths.items())
+    criu, tried = await asyncio.gather(
+        probe_criu(find_program("criu")),
+        asyncio.gather(*(_try(name, path, places, cgroup) for name, path in paths.items())),
     )
     usable = [found for found in tried if isinstance(found, Found)]
     refused = {
@@ -98,7 +103,7 @@ async def probe(
     }
     if not usable:
         raise Unsupported(f"no OCI runtime works here: {dict(refused)}; apt-get install crun")
-    return Probed(monitor, await _version(monitor), usable, refused)
+    return Probed(monitor, await _version(monitor), usable, refused, criu)
 
 
 def find_program(name: str) -> Path | None:

@@ -197,7 +197,11 @@ def _reaped_code(pid: int) -> int | None:
 
 
 async def run(
-    argv: Sequence[str], *, stdin: bytes | None = None, seconds: float = COMMAND_SECONDS
+    argv: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    seconds: float = COMMAND_SECONDS,
+    environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """Runs a command to its end.
 
@@ -205,7 +209,7 @@ async def run(
         RuntimeFailed: it could not be run, or did not end within `seconds`.
     """
     with scratches("stdout", "stderr") as (out, err), _input(stdin) as source:
-        pid = start(argv, stdin=source, stdout=out.fd, stderr=err.fd)
+        pid = start(argv, stdin=source, stdout=out.fd, stderr=err.fd, environment=environment)
         try:
             code = await ended(pid, seconds)
         except TimeoutError as error:

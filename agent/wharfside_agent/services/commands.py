@@ -215,7 +215,7 @@ class Commands:
         row = await self._store.transact(lambda tx: tx.command(command_id))
         if row is None or row.phase is CommandPhase.DONE:
             return None
-        if row.op != op and (op is not None or row.op == "drain"):
+        if row.op != op and (op is not None or row.op in ("drain", "migrate")):
             return None
         args = {} if row.container is None else {"container": row.container}
         call = self.enter(row, Command(id=row.id, op=row.op, node=self._node, args=args))

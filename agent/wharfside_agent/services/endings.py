@@ -136,7 +136,12 @@ class Endings:
         self._before_removal = act
 
     async def remove(
-        self, live: Live, *, cause: str | None = None, also: Also | None = None
+        self,
+        live: Live,
+        *,
+        cause: str | None = None,
+        also: Also | None = None,
+        moved: bool = False,
     ) -> None:
         """Deletes a created or stopped container: runtime, mounts, folders, then the name.
 
@@ -144,7 +149,8 @@ class Endings:
             WrongState: it is neither.
             RuntimeFailed: something could not be removed; the container stays.
         """
-        advance(live.row.state, Input.DELETE, live.row.name)
+        input_ = Input.MOVED if moved else Input.DELETE
+        advance(live.row.state, input_, live.row.name)
         live.discarded = live.row.state is ContainerState.CREATED
         intent = Intent(
             incarnation=live.row.incarnation,
@@ -170,10 +176,12 @@ class Endings:
             await self._runtime.undo(live.plan)
         await self._execs_told(live)
         self._journal.reached(Step.DELETE_DONE)
-        await self._tell_deleted(live, cause, also)
+        await self._tell_deleted(live, input_, cause, also)
         self._journal.reached(Step.DELETE_COMMITTED)
 
-    async def _tell_deleted(self, live: Live, cause: str | None, also: Also | None) -> None:
+    async def _tell_deleted(
+        self, live: Live, input_: Input, cause: str | None, also: Also | None
+    ) -> None:
         def close(tx: Tx, row: object) -> None:
             tx.close_intents(live.row.incarnation)
             tx.forget_shipments(live.row.incarnation)
@@ -181,7 +189,7 @@ class Endings:
                 also(tx, live.row)
 
         changes = {"deleted_at": self._clock.now()}
-        await self._containers.advance(live, Input.DELETE, changes=changes, cause=cause, also=close)
+        await self._containers.advance(live, input_, changes=changes, cause=cause, also=close)
         if live.handle is not None:
             live.handle.close()
         self._containers.drop(live)
@@ -189,7 +197,7 @@ class Endings:
     async def remove_if_asked(self, live: Live) -> None:
         """Auto-remove: deletes a container whose init has ended; in its lane already."""
         asked = live.row.spec.auto_remove and live.row.state is ContainerState.STOPPED
-        if asked and self._containers.get(live.row.name) is live:
+        if asked and not _goes_on_later(live) and self._containers.get(live.row.name) is live:
             await self.remove(live)
 
     async def after_exit(self, live: Live) -> None:
@@ -244,6 +252,12 @@ class Endings:
                 handle.signal(number)
         except NotFound:
             log.info("already-over", container=live.row.name, process=INIT)
+
+
+def _goes_on_later(live: Live) -> bool:
+    """It ended by a checkpoint, and is restored from it, here or elsewhere."""
+    status = live.row.exit
+    return status is not None and status.reason is ExitReason.CHECKPOINT
 
 
 async def _nothing(_live: Live) -> None:

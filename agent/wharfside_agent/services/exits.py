@@ -146,9 +146,10 @@ class ExitTeller:
             blamed = _kills_to_blame(live, process.row, added)
             status = self._status(live, process.row, ended, blamed, counters, cpu_us)
             row = _ended_row(process.row, status)
+            leaves = live.row.moving is not None and status.reason is ExitReason.CHECKPOINT
             await self._containers.advance(
                 live,
-                Input.INIT_ENDED,
+                Input.LEAVE if leaves else Input.INIT_ENDED,
                 Exited(**msgspec.structs.asdict(status), execs_pending=pending),
                 changes={"exit": status, "oom_kills": live.row.oom_kills + added},
                 process=INIT,

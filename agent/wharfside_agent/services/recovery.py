@@ -11,7 +11,8 @@ import asyncio
 import msgspec
 import structlog
 
-from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.core.lifecycle import OVER, Input
+from wharfside_agent.core.migration import Target
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import ProcessTrace, Runtime
 from wharfside_agent.ports.store import ContainerRow, EventDraft, Intent, ProcessRow, Store, Tx
@@ -24,14 +25,18 @@ from wharfside_agent.services.restarts import Restarts
 from wharfside_agent.services.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.unfinished import (
+    CHECKPOINT,
+    CREATE,
     DELETE,
     FREEZE,
+    RERUN,
     START,
     STOP,
     UPDATE,
     Begun,
     Unfinished,
 )
+from wharfside_agent.services.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
 from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
@@ -63,6 +68,7 @@ class Recovery:
         starts: Starts,
         restarts: Restarts,
         commands: Commands,
+        checkpoints: UnfinishedCheckpoints,
         clock: Clock,
         tasks: Tasks,
     ) -> None:
@@ -72,6 +78,7 @@ class Recovery:
         self._exits = exits
         self._endings = endings
         self._commands = commands
+        self._checkpoints = checkpoints
         self._restarts = restarts
         self._unfinished = Unfinished(containers, endings, starts, commands, clock, tasks)
         self._clock = clock
@@ -81,7 +88,11 @@ class Recovery:
         """Recovers every container; how many are there."""
         known = await self._store.transact(_everything)
         begun: dict[str, dict[tuple[str, str | None], Intent]] = {}
-        for intent in await self._store.transact(lambda tx: tx.intents()):
+        intents = await self._store.transact(lambda tx: tx.intents())
+        coming = await self._store.transact(lambda tx: tx.arrivals())
+        keep = [row.id for row in coming if row.state is Target.EXPECTING]
+        await self._checkpoints.clear_drafts(intents, keep)
+        for intent in intents:
             begun.setdefault(intent.incarnation, {})[intent.op, intent.process] = intent
         lives = [self._known(row, processes) for row, processes in known]
         for start in range(0, len(lives), SIDE_BY_SIDE):
@@ -100,6 +111,8 @@ class Recovery:
 
     async def _recover(self, live: Live, begun: Begun) -> None:
         try:
+            if await self._was_restored(live, begun):
+                return
             if live.row.state is ContainerState.CREATING and live.row.run > 1:
                 await self._undo_rerun(live, begun)
             elif live.row.state is ContainerState.CREATING:
@@ -116,6 +129,13 @@ class Recovery:
             # Whatever is wrong with one container, the agent starts, for all the others.
             log.error("not-recovered", container=live.row.name, exc_info=error)
             await self._containers.commit(live, [self._failed_draft(live, error)])
+
+    async def _was_restored(self, live: Live, begun: Begun) -> bool:
+        """A restore that the former life died too early to tell."""
+        if live.row.state is not ContainerState.CREATING or self._store.identity.new_boot:
+            return False
+        intent = begun.get(RERUN if live.row.run > 1 else CREATE)
+        return await self._checkpoints.find_restored(live, intent)
 
     async def _undo_create(self, live: Live) -> None:
         await self._runtime.undo(live.plan)
@@ -141,7 +161,7 @@ class Recovery:
 
     async def _after_boot(self, live: Live) -> None:
         """Everything of the old boot is over; its layer and logs stay until the delete."""
-        if live.row.state is not ContainerState.STOPPED:
+        if live.row.state not in OVER:
             await self._tell_lost(live, Input.REBOOT, ExitReason.NODE_REBOOT)
         _resolve_known(live)
 
@@ -150,7 +170,7 @@ class Recovery:
         try:
             await self._reattach(live, begun)
         except NotFound as error:
-            if live.row.state is ContainerState.STOPPED or DELETE in begun:
+            if live.row.state in OVER or DELETE in begun:
                 await self._unfinished.leave_stopped(live, begun)
                 _resolve_known(live)
                 return
@@ -193,7 +213,7 @@ class Recovery:
         await self._unfinished.settle_signals(live, begun)
         _resolve_known(live)
         self._follow_execs(live)
-        if live.row.state is ContainerState.STOPPED:
+        if live.row.state in OVER:
             await self._unfinished.leave_stopped(live, begun)
             return
         if START in begun:
@@ -204,10 +224,14 @@ class Recovery:
             await self._unfinished.settle_freeze(live, begun[FREEZE])
         if UPDATE in begun:
             await self._unfinished.settle_update(live, begun[UPDATE])
+        if CHECKPOINT in begun:
+            await self._checkpoints.settle(live, begun[CHECKPOINT])
         await self._tell_reattached(live)
         # As in a delete that is not interrupted: no exit is told for what never ran.
         live.discarded = DELETE in begun and live.row.state is ContainerState.CREATED
         self._exits.follow(live)
+        if CHECKPOINT not in begun:
+            self._checkpoints.end(live)
         if STOP in begun:
             await self._unfinished.resume_stop(live, begun[STOP])
 
@@ -243,7 +267,7 @@ def _trace(row: ProcessRow) -> ProcessTrace:
 
 def _resolve_known(live: Live) -> None:
     """Nobody waits for what is known, nor for what will never be: a start that was refused."""
-    if live.row.state is ContainerState.STOPPED and live.row.exit is None:
+    if live.row.state in OVER and live.row.exit is None:
         live.init.ended.cancel()
     for process in live.processes.values():
         if process.row.exit is not None and not process.ended.done():

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.core.lifecycle import OVER, Input
 from wharfside_agent.core.relist import Doubts, Finding, Kind, Known, Watched, compare
 from wharfside_agent.ports.ground import Ground
 from wharfside_agent.ports.runtime import Process
@@ -240,7 +240,7 @@ def _known(live: Live) -> Known:
         for each in live.processes.values()
         if each.row.pid and each.row.exit is None and each.handle is not None
     ]
-    if row.state is ContainerState.STOPPED:  # refused at its start, or over: init tells no more
+    if row.state in OVER:  # refused at its start, or over: init tells no more
         watched = [each for each in watched if each.process != INIT]
     return Known(
         name=row.name,

@@ -88,8 +88,8 @@ class Starts:
             Invalid, Denied, NotFound, Unsupported: refused so, and told the same way.
             Internal: an exec of the last run does not end; nothing was changed.
         """
-        await self._clear(live, cause)
-        await self._raise(live, raising or {})
+        await self.clear(live, self.intent(live.row, cause, "rerun"))
+        await self.raise_run(live, raising or {})
         await self._recreate(live, cause)
         return await self.let_run(live, cause, also)
 
@@ -148,9 +148,12 @@ class Starts:
         live.init.ended.cancel()
         live.runtime.signal_all(signal.SIGKILL)
 
-    async def _clear(self, live: Live, cause: str | None) -> None:
-        """Takes the last run out of the runtime; its layer, logs and records stay."""
-        intent = self.intent(live.row, cause, "rerun")
+    async def clear(self, live: Live, intent: Intent) -> None:
+        """Takes the last run out of the runtime; its layer, logs and records stay.
+
+        Raises:
+            RuntimeFailed, Internal: as `again`; nothing was changed.
+        """
         await self._store.transact(lambda tx: tx.save_intent(intent))
         self._journal.reached(Step.RERUN_INTENDED)
         try:
@@ -164,7 +167,10 @@ class Starts:
             raise
         self._journal.reached(Step.RERUN_CLEARED)
 
-    async def _raise(self, live: Live, raising: dict[str, Any]) -> None:
+    async def raise_run(
+        self, live: Live, raising: dict[str, Any], input_: Input = Input.START
+    ) -> None:
+        """The next run begins: from here on it is `creating`."""
         row = live.row
         run, now = row.run + 1, self._clock.now()
         init = ProcessRow(
@@ -189,7 +195,7 @@ class Starts:
             "oom_kills": 0,
             "exit": None,
         }
-        await self._containers.advance(live, Input.START, changes=changes | raising, also=keep)
+        await self._containers.advance(live, input_, changes=changes | raising, also=keep)
         if live.handle is not None:
             live.handle.close()
         live.handle = None

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 Begun = Mapping[tuple[str, str | None], Intent]
 """What was begun on one container, by op and process."""
 
-RERUN = ("rerun", None)
+CREATE, RERUN, CHECKPOINT = ("create", None), ("rerun", None), ("checkpoint", None)
 START, FREEZE, STOP, DELETE = ("start", None), ("freeze", None), ("stop", None), ("delete", None)
 UPDATE = ("update", None)
 
@@ -271,7 +271,9 @@ class Unfinished:
                     call.settle(tx, DeleteValue(**standing(row), exit=row.exit))
 
             await self._endings.force(live, intent.command)
-            await self._endings.remove(live, cause=intent.command, also=settle)
+            # no other delete begins while it moves
+            moved = live.row.state is ContainerState.MIGRATING
+            await self._endings.remove(live, cause=intent.command, also=settle, moved=moved)
 
     @asynccontextmanager
     async def _answering(self, call: Call | None) -> AsyncIterator[Call | None]:

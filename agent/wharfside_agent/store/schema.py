@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from wharfside_agent.errors import StartError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -84,7 +84,17 @@ CREATE TABLE shipments (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS, _SHIPMENTS)
+_MOVES = """
+CREATE TABLE moves (
+    id TEXT NOT NULL,
+    side TEXT NOT NULL,
+    over_at INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (id, side)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS, _SHIPMENTS, _MOVES)
 """MIGRATIONS[n] makes schema n + 1 of schema n."""
 
 

@@ -10,9 +10,11 @@ import msgspec
 from ulid import ULID
 
 from wharfside_agent.ports.store import (
+    Arrival,
     CommandPhase,
     CommandRow,
     ContainerRow,
+    Departure,
     EventDraft,
     Identity,
     Intent,
@@ -318,10 +320,30 @@ class SqliteTx:
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def departures(self) -> list[Departure]:
+        sql = "SELECT body FROM moves WHERE side = 'source' ORDER BY id"
+        return _rows(self._db.execute(sql), Departure)
+
+    def save_departure(self, row: Departure) -> None:
+        self._save_move(row.id, "source", row.over_at, row)
+
+    def arrivals(self) -> list[Arrival]:
+        sql = "SELECT body FROM moves WHERE side = 'target' ORDER BY id"
+        return _rows(self._db.execute(sql), Arrival)
+
+    def save_arrival(self, row: Arrival) -> None:
+        self._save_move(row.id, "target", row.over_at, row)
+
+    def _save_move(self, id_: str, side: str, over_at: int | None, row: Row) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO moves VALUES (?, ?, ?, ?)", (id_, side, over_at, _encode(row))
+        )
+
     def prune(self, deleted_before: int, finished_before: int) -> int:
         old = "SELECT incarnation FROM containers WHERE deleted_at < ?"
         self._db.execute(f"DELETE FROM processes WHERE incarnation IN ({old})", (deleted_before,))
         self._db.execute("DELETE FROM processes WHERE exec_ended_at < ?", (deleted_before,))
         gone = self._db.execute("DELETE FROM containers WHERE deleted_at < ?", (deleted_before,))
         done = self._db.execute("DELETE FROM commands WHERE finished_at < ?", (finished_before,))
-        return gone.rowcount + done.rowcount
+        moved = self._db.execute("DELETE FROM moves WHERE over_at < ?", (finished_before,))
+        return gone.rowcount + done.rowcount + moved.rowcount

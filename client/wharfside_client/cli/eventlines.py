@@ -20,6 +20,8 @@ _TINTS: Mapping[str, str] = {
     EventType.EVENTS_DROPPED: _RED,
     EventType.STARTED: _GREEN,
     EventType.RESUMED: _GREEN,
+    EventType.RESTORED: _GREEN,
+    EventType.CHECKPOINT_FAILED: _RED,
     EventType.UP: _GREEN,
     EventType.PAUSED: _YELLOW,
     EventType.STOPPING: _YELLOW,
@@ -110,6 +112,23 @@ def _failed(data: Mapping[str, Any]) -> str:
     return str(error.get("message", "")) if isinstance(error, Mapping) else ""
 
 
+def _checkpointed(data: Mapping[str, Any]) -> str:
+    stood = words.span(data.get("frozen_us", 0) / 1e6)
+    ends = ", ends with it" if data.get("exit") else ""
+    size = words.size(data.get("bytes"))
+    return f"{data.get('checkpoint', '?')}, {size}, stood still for {stood}{ends}"
+
+
+def _checkpoint_failed(data: Mapping[str, Any]) -> str:
+    return f"{data.get('checkpoint', '?')}: {_failed(data)}"
+
+
+def _restored(data: Mapping[str, Any]) -> str:
+    origin = data.get("restored_from") or {}
+    of = f"{origin.get('container', '?')} run {origin.get('run', '?')}"
+    return f"from {origin.get('checkpoint', '?')} of {of}, pid {data.get('pid', '?')}"
+
+
 def _first_facts(data: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
     return " ".join(f"{key}={value}" for key, value in list(plain.items())[:3])
@@ -125,6 +144,9 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.STOPPING: _stopping,
     EventType.RESTARTING: _restarting,
     EventType.NOT_RESTARTING: _not_restarting,
+    EventType.CHECKPOINTED: _checkpointed,
+    EventType.CHECKPOINT_FAILED: _checkpoint_failed,
+    EventType.RESTORED: _restored,
     EventType.CREATE_FAILED: _failed,
     EventType.START_FAILED: _failed,
 }

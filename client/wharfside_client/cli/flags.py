@@ -164,3 +164,6 @@ class SpecFlags:
         ),
     ] = None
     runtime: Annotated[str | None, typer.Option("--runtime", metavar="crun|runc")] = None
+    checkpointable: Annotated[
+        bool, typer.Option("--checkpointable", help="On a runtime that can keep its life (CRIU)")
+    ] = False

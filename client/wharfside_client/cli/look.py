@@ -16,7 +16,7 @@ from wharfside_client.cli.targets import Targets, ask_each, tell_json
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
     from wharfside_protocol.commands import StatsValue
-    from wharfside_protocol.views import BusView, NodeInfo
+    from wharfside_protocol.views import BusView, CriuInfo, NodeInfo
 
 STATS_COLUMNS = (
     Column("CONTAINER", "bold", grows=True),
@@ -112,6 +112,7 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
         ("cpus, memory", f"{info.cpus or '-'}, {words.size(info.memory_bytes)}"),
         ("cgroups", info.cgroup or "-"),
         *(("runtime", f"{r.name} {r.version} ({r.path})") for r in info.runtimes),
+        ("criu", _criu(info.criu)),
         (
             "containers",
             f"{counts.running} running, {counts.paused} paused, "
@@ -122,6 +123,15 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
         ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
         *((f"ready {what}", how) for what, how in info.ready.items()),
     )
+
+
+def _criu(criu: CriuInfo | None) -> str:
+    """Its version, or in its own words why the node cannot checkpoint."""
+    if criu is None:
+        return "-"
+    if not criu.usable:
+        return f"not usable: {criu.says}"
+    return f"{criu.version or '?'} ({criu.path}){', pre-dumps' if criu.pre_dump else ''}"
 
 
 def _bus(bus: BusView) -> str:

@@ -9,6 +9,7 @@ import typer
 from wharfside_client.cli import (
     assets,
     attach,
+    checkpoint,
     commands,
     cp,
     deadletters,
@@ -18,6 +19,7 @@ from wharfside_client.cli import (
     lifecycle,
     logs,
     look,
+    migrate,
     nodes,
     ps,
     resync,
@@ -43,8 +45,8 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    modules = (run, exec, attach, logs, cp, ps, top, lifecycle, look, events, commands, nodes)
-    for module in (*modules, drain, resync, assets, deadletters):
+    modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
+    for module in (*modules, events, commands, nodes, drain, resync, assets, deadletters):
         module.register(app)
     return app
 

@@ -54,9 +54,13 @@ async def nodes(session: Session) -> None:
 
 
 async def add(session: Session, names: Names) -> int:
-    """Make the mailboxes of nodes; an agent of such a name can then be sent durable commands."""
+    """Make the mailboxes of nodes; an agent of such a name can then be sent durable commands.
+
+    And what brings it containers that move to it from other nodes.
+    """
     async with session.connect() as w:
-        reports = [await w.setup.add_node(name) for name in names]
+        adds = (w.setup.add_node, w.setup.add_carriage)
+        reports = [await add(name) for name in names for add in adds]
     return tell_assets(session, reports)
 
 

@@ -51,6 +51,7 @@ def make_args(
         "restart": restart,
         "hostname": spec.hostname,
         "runtime": spec.runtime,
+        "checkpointable": spec.checkpointable or None,
         "stop_signal": spec.stop_signal,
         "grace_s": spec.stop_timeout,
         "stop_on_disconnect_s": spec.stop_on_disconnect,

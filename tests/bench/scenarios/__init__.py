@@ -9,6 +9,7 @@ from tests.bench.bench import Bench
 from tests.bench.comparison import Comparison
 from tests.bench.scenarios import (
     attach_bulk,
+    checkpoint,
     containers_per_second,
     events_throughput,
     exec_bulk,
@@ -36,5 +37,6 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "exec-bulk": exec_bulk.compare_all,
         "io-latencies": latencies.compare_all,
         "flood": flood.compare_all,
+        "checkpoint": checkpoint.compare_all,
     }
 )

@@ -215,19 +215,7 @@ def test_no_process_anywhere(roots, check):
     assert check(bundle(roots / "allowed/bundle", process=TRUE)).config == config
 
 
-@pytest.mark.parametrize(
-    ("field", "wish"),
-    [
-        ("checkpointable", {"checkpointable": True}),
-    ],
-)
-def test_what_comes_later_is_unsupported_not_ignored(roots, check, field, wish):
-    with pytest.raises(Unsupported) as refused:
-        check(image(roots, **wish))
-    assert refused.value.details["field"] == field
-
-
-def test_the_harmless_values_of_those_fields_pass(roots, check):
+def test_values_that_ask_for_nothing_pass(roots, check):
     check(image(roots, restart=Restart(policy="no"), io=Io()))
 
 

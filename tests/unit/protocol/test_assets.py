@@ -9,6 +9,7 @@ import pytest
 from wharfside_protocol.assets import (
     CONTAINERS_BUCKET,
     NODES_BUCKET,
+    carriage,
     container_key,
     mailbox,
     node_key,
@@ -60,7 +61,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "subjects": ["wharfside.v1.ckpt.>"],
         "max_age": DAY,
         "max_bytes": 2 * 2**30,
-        "discard": "new",
+        "discard": "old",
         "duplicate_window": 2 * MINUTE,
         "max_consumers": 20_000,
     },
@@ -143,6 +144,12 @@ def test_the_mailbox_of_a_node() -> None:
         "max_ack_pending": 64,
         "num_replicas": 1,
     }
+
+
+def test_the_carriage_of_a_node() -> None:
+    made = carriage(Subjects(), "n1")
+    assert made["filter_subject"] == "wharfside.v1.ckpt.*.n1.>"
+    assert (made["name"], made["ack_policy"], made["num_replicas"]) == ("n1", "none", 1)
 
 
 def test_the_keys_of_the_buckets() -> None:

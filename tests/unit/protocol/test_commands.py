@@ -15,14 +15,20 @@ from wharfside_protocol.views import Standing
 READS = [
     *("ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result"),
     *("commands", "resync", "usage", "logs", "attach", "get-archive", "put-archive"),
+    *("checkpoints", "save-checkpoint", "load-checkpoint", "facts", "migrations"),
 ]
-IN_A_LANE = ["create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"]
-CHANGES = [*IN_A_LANE, "signal", "drain", "undrain"]
+IN_A_LANE = [
+    *("create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"),
+    *("checkpoint", "restore", "migrate"),
+]
+CHANGES = [*IN_A_LANE, "signal", "drain", "undrain", "delete-checkpoint"]
+CHANGES += ["receive", "abort-migration"]
 OF_NO_CONTAINER = {
     *("ping", "info", "list", "result", "commands", "resync", "cancel", "drain", "undrain"),
-    "usage",
+    *("usage", "checkpoints", "delete-checkpoint", "save-checkpoint", "load-checkpoint"),
+    *("facts", "receive", "abort-migration", "migrations"),
 }
-NEW_WORK = {"create", "start", "run", "exec"}
+NEW_WORK = {"create", "start", "run", "exec", "restore", "receive"}
 
 CREATE_FIELDS = (
     "source process io limits network mounts labels restart auto_remove checkpointable "

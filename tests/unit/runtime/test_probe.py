@@ -11,7 +11,7 @@ from wharfside_agent.core.placement import Places
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.probe import Found, Probed, probe
 from wharfside_protocol.errors import Unsupported
-from wharfside_protocol.views import RuntimeInfo
+from wharfside_protocol.views import CriuInfo, RuntimeInfo
 
 HYBRID = "cgroups in hybrid mode not supported, drop all controllers from cgroupv2"
 
@@ -21,9 +21,8 @@ def found(name: str, *, checkpoint: bool) -> Found:
     return Found(info, OciBinary(name, Path(f"/{name}"), Path("/root")))
 
 
-BOTH = Probed(
-    Path("/conmon"), "2.1.6", [found("crun", checkpoint=False), found("runc", checkpoint=True)]
-)
+USABLE = [found("crun", checkpoint=False), found("runc", checkpoint=True)]
+BOTH = Probed(Path("/conmon"), "2.1.6", USABLE, criu=CriuInfo(usable=True))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +38,14 @@ def test_the_first_that_does_what_is_asked(
 def test_a_runtime_that_cannot_checkpoint_is_refused() -> None:
     with pytest.raises(Unsupported, match="crun"):
         BOTH.choose("crun", checkpointable=True)
+
+
+def test_without_criu_its_own_words_say_why() -> None:
+    criu = CriuInfo(usable=False, says="Unexpected rt vDSO area bounds")
+    probed = Probed(Path("/conmon"), "2.1.6", USABLE, criu=criu)
+    with pytest.raises(Unsupported, match="cannot checkpoint: Unexpected rt vDSO"):
+        probed.choose(None, checkpointable=True)
+    assert probed.choose(None, checkpointable=False) == "crun"
 
 
 def test_a_runtime_that_does_not_work_is_refused_in_its_own_words() -> None:

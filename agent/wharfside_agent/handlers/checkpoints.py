@@ -1,0 +1,99 @@
+"""checkpoint, checkpoints, delete-checkpoint, restore: a life kept, and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.archive import Archive
+from wharfside_agent.ports.images import Image
+from wharfside_agent.ports.store import ContainerRow, Tx
+from wharfside_agent.services.commands import Call
+from wharfside_agent.services.manifests import view_of
+from wharfside_agent.services.views import state_value
+from wharfside_protocol.checkpoints import (
+    CheckpointArgs,
+    CheckpointsArgs,
+    CheckpointsValue,
+    CheckpointValue,
+    DeleteCheckpointArgs,
+    DeleteCheckpointValue,
+    RestoreArgs,
+)
+from wharfside_protocol.commands import (
+    CheckpointFileValue,
+    LoadCheckpointArgs,
+    SaveCheckpointArgs,
+    StateValue,
+)
+from wharfside_protocol.errors import NotFound
+
+
+async def checkpoint(node: Node, call: Call, args: CheckpointArgs) -> CheckpointValue:
+    live = node.containers.find(args.container, call.command.expect)
+    return await node.checkpoints.take(live, call, args)
+
+
+async def checkpoints(node: Node, _call: Call, args: CheckpointsArgs) -> CheckpointsValue:
+    incarnation = await _incarnation(node, args.container, args.incarnation)
+    return await node.shelf.listed(incarnation, args.after)
+
+
+async def delete_checkpoint(
+    node: Node, _call: Call, args: DeleteCheckpointArgs
+) -> DeleteCheckpointValue:
+    incarnation = await _incarnation(node, args.container, args.incarnation)
+    assert incarnation is not None  # a container is given
+    deleted = await node.shelf.delete(incarnation, args.checkpoint)
+    return DeleteCheckpointValue(checkpoint=args.checkpoint, deleted=deleted)
+
+
+async def save_checkpoint(node: Node, call: Call, args: SaveCheckpointArgs) -> CheckpointFileValue:
+    incarnation = await _incarnation(node, args.container, args.incarnation)
+    assert incarnation is not None
+    saved: list[Image] = []
+
+    async def make() -> Archive:
+        image, archive = await node.checkpoint_files.save(incarnation, args.checkpoint)
+        saved.append(image)
+        return archive
+
+    session = await node.sessions.open(args.open, call.id, make)
+    view = view_of(saved[0]) if saved else None
+    return CheckpointFileValue(session=session.view, checkpoint=view)
+
+
+async def load_checkpoint(node: Node, call: Call, args: LoadCheckpointArgs) -> CheckpointFileValue:
+    def make() -> Awaitable[Archive]:
+        return node.checkpoint_files.load(args.bytes)
+
+    session = await node.sessions.open(args.open, call.id, make)
+    return CheckpointFileValue(session=session.view)
+
+
+async def restore(node: Node, call: Call, args: RestoreArgs) -> StateValue:
+    def also(tx: Tx, row: ContainerRow) -> None:
+        call.settle(tx, state_value(row))
+
+    name = args.checkpoint
+    if args.in_place:
+        live = node.containers.find(args.container, call.command.expect)
+        return state_value(await node.restores.in_place(live, call, name, also))
+    incarnation = await _incarnation(node, args.source, args.incarnation)
+    assert incarnation is not None
+    row = await node.restores.as_new(args.container, incarnation, call, name, also)
+    return state_value(row)
+
+
+async def _incarnation(node: Node, container: str | None, incarnation: str | None) -> str | None:
+    """The one that is given; else of a name the living one's, or that of the last that bore it.
+
+    Raises:
+        NotFound: nobody here bears the name, or did so in the last 24 h.
+    """
+    if incarnation is not None or container is None:
+        return incarnation
+    row = await node.store.transact(lambda tx: tx.last_of_name(container))
+    if row is None:
+        raise NotFound(f"no container {container} on this node: give an incarnation")
+    return row.incarnation

@@ -1,0 +1,358 @@
+"""ports.images over one folder. What is half done bears a name that no image has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from wharfside_agent.blocking import Work, in_thread
+from wharfside_agent.core.images import (
+    MANIFEST,
+    MANIFEST_DIGEST,
+    MAX_MANIFEST_BYTES,
+    CheckpointManifest,
+    read,
+    same_files,
+    written,
+)
+from wharfside_agent.errors import DiskFull
+from wharfside_agent.images.files import (
+    FolderRoot,
+    digest,
+    listing,
+    remove,
+    sync_folder,
+    sync_folders,
+    syncing,
+    verify,
+)
+from wharfside_agent.images.stream import IncomingImage, OutgoingImage
+from wharfside_agent.ports.images import BrokenImage, Image, Progress
+from wharfside_protocol.errors import AlreadyExists, Busy, Invalid, NotFound
+from wharfside_protocol.subjects import check_command_id, check_name
+
+MAX_BYTES = 20 * 1024**3
+"""The default quota of all images of a node."""
+
+KEPT_FREE = 256 * 1024**2
+"""Bytes that an image leaves on the disk: a full one would be every container's trouble."""
+
+_PARTIAL = ".partial-"
+"""Images' names begin with a letter or a digit."""
+
+_INCOMING = "incoming"
+"""In the place of an incarnation: what comes from other nodes."""
+
+T = TypeVar("T")
+
+
+class Draft:
+    """ports.images.ImageDraft."""
+
+    def __init__(self, images: DiskImages, incarnation: str, name: str, folder: Path) -> None:
+        self._images = images
+        self._incarnation = incarnation
+        self._name = name
+        self._folder = folder
+        self._placed = self._finished = False
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    async def finish(self, manifest: CheckpointManifest, progress: Progress | None = None) -> Image:
+        try:
+            if (manifest.incarnation, manifest.name) != (self._incarnation, self._name):
+                raise Invalid(f"this draft is of {self._incarnation}/{self._name}")
+            image = await self._images.run(partial(self._write, manifest), progress)
+        except BaseException:
+            await asyncio.shield(self.discard())
+            raise
+        self._finished = True
+        return image
+
+    async def accept(self, progress: Progress | None = None) -> Image:
+        try:
+            image = await self._images.run(self._check, progress)
+        except BaseException:
+            await asyncio.shield(self.discard())
+            raise
+        self._finished = True
+        return image
+
+    def _check(self, work: Work) -> Image:
+        """What was written elsewhere, with its manifest: checked as one that is opened, synced."""
+        try:
+            told = (self._folder / MANIFEST_DIGEST).read_bytes()
+            if (self._folder / MANIFEST).stat().st_size > MAX_MANIFEST_BYTES:
+                raise Invalid("the image's manifest is too large")
+            manifest = read((self._folder / MANIFEST).read_bytes(), told)
+        except FileNotFoundError as error:
+            raise Invalid("this is no checkpoint of ours: it has no manifest") from error
+        found = listing(self._folder)
+        same_files(manifest, found.sizes, found.links)
+        self._images.check_room(found.bytes, self._folder)
+        work.total = manifest.bytes
+        verify(self._folder, manifest.files, work, sync=True)
+        sync_folders(self._folder)
+        self._incarnation, self._name = manifest.incarnation, manifest.name
+        work.add(0)
+        image = self._images.place(self._folder, manifest, told)
+        self._placed = True
+        return image
+
+    async def discard(self) -> None:
+        if self._finished:
+            return
+        if self._placed:  # canceled in the very moment
+            await self._images.delete(self._incarnation, self._name)
+        await self._images.run(lambda _: shutil.rmtree(self._folder, ignore_errors=True))
+
+    def _write(self, manifest: CheckpointManifest, work: Work) -> Image:
+        for ours in (MANIFEST, MANIFEST_DIGEST):
+            (self._folder / ours).unlink(missing_ok=True)
+        found = listing(self._folder)
+        work.total = found.bytes
+        self._images.check_room(found.bytes, self._folder)
+        with syncing(self._folder / path for path in found.sizes):
+            files = {path: digest(self._folder / path, work) for path in sorted(found.sizes)}
+        manifest = msgspec.structs.replace(manifest, files=files, links=found.links)
+        data, told = written(manifest)
+        read(data, told)
+        (self._folder / MANIFEST).write_bytes(data)
+        (self._folder / MANIFEST_DIGEST).write_bytes(told)
+        with syncing(self._folder / path for path in (MANIFEST, MANIFEST_DIGEST)):
+            sync_folders(self._folder)
+        work.add(0)
+        image = self._images.place(self._folder, manifest, told)
+        self._placed = True
+        return image
+
+
+class DiskImages:
+    """ports.images.Images below `top`. `max_bytes`: the quota; `kept_free`: left on the disk."""
+
+    def __init__(self, top: Path, max_bytes: int = MAX_BYTES, kept_free: int = KEPT_FREE) -> None:
+        self._top = top
+        self._max_bytes = max_bytes
+        self._kept_free = kept_free
+        self._pool = ThreadPoolExecutor(2, "images")
+
+    @property
+    def max_bytes(self) -> int:
+        return self._max_bytes
+
+    async def draft(self, incarnation: str, name: str, expected_bytes: int = 0) -> Draft:
+        check_name(name, "name")
+        return await self.run(lambda _: self._draft(incarnation, name, expected_bytes))
+
+    async def unlabeled(self, expected_bytes: int = 0) -> Draft:
+        return await self.run(lambda _: self._draft(_INCOMING, "loaded", expected_bytes))
+
+    def root_of(self, folder: Path) -> FolderRoot:
+        return FolderRoot(folder)
+
+    async def open(self, incarnation: str, name: str, progress: Progress | None = None) -> Image:
+        check_name(name, "name")
+        return await self.run(lambda work: self._open(incarnation, name, work), progress)
+
+    async def listed(self, incarnation: str | None = None) -> Sequence[Image | BrokenImage]:
+        return await self.run(lambda _: self._list(incarnation))
+
+    async def delete(self, incarnation: str, name: str) -> bool:
+        check_name(name, "name")
+        return await self.run(lambda _: self._delete(incarnation, name))
+
+    async def outgoing(self, incarnation: str, name: str) -> OutgoingImage:
+        check_name(name, "name")
+        image = await self.run(lambda _: self._named(incarnation, name))
+        return OutgoingImage(self, image)
+
+    async def incoming(
+        self, key: str, digest: str, manifest_bytes: int, total: int
+    ) -> IncomingImage:
+        folder = self._top / _INCOMING / f"{_PARTIAL}{check_command_id(key)}"
+        self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self.run(lambda _: self.check_room(total, folder))
+        made = IncomingImage(self, folder, digest, manifest_bytes, total)
+        await made.resume()
+        return made
+
+    def adopt(self, incarnation: str, name: str, folder: Path) -> Draft:
+        return Draft(self, incarnation, name, folder)
+
+    async def clear_drafts(self, but: Collection[Path] = (), keep: Collection[str] = ()) -> int:
+        kept = {f"{_PARTIAL}{key}" for key in keep}
+        return await self.run(lambda _: self._clear(but, kept))
+
+    async def run(self, work: Callable[[Work], T], progress: Progress | None = None) -> T:
+        """`work` in a thread of the images' own."""
+        return await in_thread(self._pool, work, progress)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def check_room(self, size: int, inside: Path | None = None) -> None:
+        """Raises Busy: `size` bytes more are too much; `inside` is not counted twice."""
+        used = sum(_size(image) for image in self._all_folders() if image != inside)
+        if used + size > self._max_bytes:
+            raise Busy(
+                f"the checkpoints of this node would take {used + size} bytes; its quota is "
+                f"{self._max_bytes}: delete or prune some (`wharfside checkpoint prune`), then "
+                "send this again",
+                quota=self._max_bytes,
+                used=used,
+            )
+        free = shutil.disk_usage(self._top).free
+        if free - (0 if inside else size) < self._kept_free:
+            raise DiskFull()
+
+    def place(self, folder: Path, manifest: CheckpointManifest, told: bytes) -> Image:
+        """The name, last of all: from here on the image is there, also after a power cut."""
+        goal = self._folder(manifest.incarnation, manifest.name)
+        goal.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            os.rename(folder, goal)  # noqa: PTH104 - never replaces a folder with anything in it
+        except OSError as error:
+            if not goal.exists():
+                raise
+            raise _taken(manifest.incarnation, manifest.name) from error
+        sync_folder(goal.parent)
+        return _image(goal, manifest, told)
+
+    def _draft(self, incarnation: str, name: str, expected: int) -> Draft:
+        goal = self._folder(incarnation, name)
+        if goal.exists():
+            raise _taken(incarnation, name)
+        goal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.check_room(expected)
+        folder = self._aside(goal)
+        folder.mkdir(mode=0o700)
+        sync_folder(self._top)
+        return Draft(self, incarnation, name, folder)
+
+    def _open(self, incarnation: str, name: str, work: Work) -> Image:
+        folder = self._folder(incarnation, name)
+        try:
+            image = _read(folder, incarnation, name)
+            found = listing(folder)
+            same_files(image.manifest, found.sizes, found.links)
+            work.total = image.bytes
+            verify(folder, image.manifest.files, work)
+        except FileNotFoundError as error:
+            if not folder.exists():
+                raise NotFound(f"there is no checkpoint {name} of {incarnation} here") from error
+            missing = Path(str(error.filename)).name
+            raise Invalid(f"the image is broken: {missing} is missing", file=missing) from error
+        return image
+
+    def _list(self, incarnation: str | None) -> list[Image | BrokenImage]:
+        found: list[Image | BrokenImage] = []
+        for folder in self._images(incarnation):
+            owner, name = folder.parent.name.upper(), folder.name
+            try:
+                image = _read(folder, owner, name)
+                sizes = listing(folder)
+                same_files(image.manifest, sizes.sizes, sizes.links)
+                found.append(image)
+            except (Invalid, OSError) as error:
+                found.append(BrokenImage(owner, name, folder, str(error)))
+        return sorted(found, key=_age)
+
+    def _delete(self, incarnation: str, name: str) -> bool:
+        folder = self._folder(incarnation, name)
+        gone = remove(folder, lambda: self._aside(folder))
+        with suppress(OSError):
+            folder.parent.rmdir()  # where it was the last one
+        return gone
+
+    def _named(self, incarnation: str, name: str) -> Image:
+        try:
+            return _read(self._folder(incarnation, name), incarnation, name)
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no checkpoint {name} of {incarnation} here") from error
+
+    def _clear(self, but: Collection[Path], kept: set[str]) -> int:
+        drafts = [
+            each
+            for each in self._all_folders()
+            if each.name.startswith(_PARTIAL) and each not in but and each.name not in kept
+        ]
+        for folder in drafts:
+            shutil.rmtree(folder)
+            with suppress(OSError):
+                folder.parent.rmdir()
+        return len(drafts)
+
+    def _folder(self, incarnation: str, name: str) -> Path:
+        return self._top / incarnation.lower() / name
+
+    def _aside(self, folder: Path) -> Path:
+        return folder.parent / f"{_PARTIAL}{secrets.token_hex(8)}"
+
+    def _images(self, incarnation: str | None) -> list[Path]:
+        wanted = None if incarnation is None else incarnation.lower()
+        return [
+            folder
+            for folder in self._all_folders()
+            if not folder.name.startswith(".") and wanted in (None, folder.parent.name)
+        ]
+
+    def _all_folders(self) -> Iterator[Path]:
+        for owner in _folders(self._top):
+            yield from _folders(owner)
+
+
+def _read(folder: Path, incarnation: str, name: str) -> Image:
+    if (folder / MANIFEST).stat().st_size > MAX_MANIFEST_BYTES:
+        raise Invalid("the image's manifest is too large")
+    told = (folder / MANIFEST_DIGEST).read_bytes()
+    manifest = read((folder / MANIFEST).read_bytes(), told)
+    if (manifest.incarnation, manifest.name) != (incarnation, name):
+        raise Invalid(
+            f"the image in this place is another's: {manifest.name} of {manifest.incarnation}"
+        )
+    return _image(folder, manifest, told)
+
+
+def _image(folder: Path, manifest: CheckpointManifest, told: bytes) -> Image:
+    return Image(folder, manifest, told[:64].decode(), manifest.bytes)
+
+
+def _age(image: Image | BrokenImage) -> tuple[str, str]:
+    taken = image.manifest.timestamp if isinstance(image, Image) else ""
+    return taken, str(image.folder)
+
+
+def _size(folder: Path) -> int:
+    """On disk, of whatever is there: a draft of somebody else grows meanwhile."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(Path(path) / name).st_size
+    return total
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _taken(incarnation: str, name: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"there is a checkpoint {name} of {incarnation} already: choose another name, or delete it",
+        name=name,
+    )

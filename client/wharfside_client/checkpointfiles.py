@@ -1,0 +1,106 @@
+"""Checkpoints to files and from them: tars that Podman's tools and CRIU's read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import IO, Unpack
+
+from wharfside_client.calls import Options
+from wharfside_client.checkpoints import CHECKPOINT_S
+from wharfside_client.files import archive_of
+from wharfside_client.session import Asked, Session
+from wharfside_protocol.checkpoints import CheckpointView
+from wharfside_protocol.codec import decode
+from wharfside_protocol.errors import Internal
+from wharfside_protocol.io_frames import Chunk, StreamName
+
+PIECE = 256 * 1024
+
+Progress = Callable[[int, int | None], None]
+"""Is told how many bytes have passed, and of how many (None: not known)."""
+
+
+def _silent(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+class CheckpointFileOps:
+    """See `Node` for what every call takes and raises."""
+
+    def session(self, op: str, args: Asked, **options: Unpack[Options]) -> Session:
+        raise NotImplementedError
+
+    async def save_checkpoint(
+        self,
+        container: str,
+        checkpoint: str,
+        to: Path,
+        *,
+        incarnation: str | None = None,
+        progress: Progress = _silent,
+        **options: Unpack[Options],
+    ) -> int:
+        """Writes a checkpoint to the file `to`, which is there whole or as it was; its bytes.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        args = {"container": container, "checkpoint": checkpoint, "incarnation": incarnation}
+        options.setdefault("timeout_s", CHECKPOINT_S)
+        new = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
+        try:
+            async with self.session("save-checkpoint", args, **options) as session:
+                with new.open("xb") as file:
+                    passed = await _written(session, file, progress)
+            new.rename(to)
+        finally:
+            new.unlink(missing_ok=True)
+        return passed
+
+    async def load_checkpoint(
+        self, file: Path, *, progress: Progress = _silent, **options: Unpack[Options]
+    ) -> CheckpointView:
+        """Brings a saved checkpoint to the node, under the container's incarnation and its name.
+
+        Raises:
+            Invalid: it is broken, or none of ours.
+            AlreadyExists: the node has it.
+            OSError: the file cannot be read.
+        """
+        size = (await asyncio.to_thread(file.stat)).st_size
+        options.setdefault("timeout_s", CHECKPOINT_S)
+        async with self.session("load-checkpoint", {"bytes": size}, **options) as session:
+            passed = 0
+            async for piece in _read(file):
+                await session.write(piece)
+                passed += len(piece)
+                progress(passed, size)
+            await session.end()
+            told = b""
+            async for item in session:
+                if isinstance(item, Chunk) and item.stream is StreamName.STDOUT:
+                    told += item.data
+        if not told:
+            raise Internal("the node does not say what it has loaded")
+        return decode(told, CheckpointView)
+
+
+async def _written(session: Session, file: IO[bytes], progress: Progress) -> int:
+    passed = 0
+    async for data in archive_of(session):
+        await asyncio.to_thread(file.write, data)
+        passed += len(data)
+        progress(passed, None)
+    file.flush()
+    await asyncio.to_thread(os.fsync, file.fileno())
+    return passed
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece

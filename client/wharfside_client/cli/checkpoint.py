@@ -1,0 +1,264 @@
+"""`checkpoint`, `checkpoints`, `restore`: a container's life kept, and gone on with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wharfside_client.cli import checkpointfiles, complete, exitcodes, parse, words
+from wharfside_client.cli.command import command
+from wharfside_client.cli.flags import LaneFlags
+from wharfside_client.cli.output import Column
+from wharfside_client.cli.session import Session
+from wharfside_client.cli.targets import OneTarget
+
+if TYPE_CHECKING:
+    from wharfside_client.node import Node
+    from wharfside_protocol.checkpoints import CheckpointView
+    from wharfside_protocol.commands import Progress
+
+Name = Annotated[str, typer.Argument(parser=parse.name, metavar="CHECKPOINT", show_default=False)]
+Place = Annotated[
+    str,
+    typer.Argument(metavar="NODE[/CONTAINER]", show_default=False, autocompletion=complete.nodes),
+]
+Incarnation = Annotated[
+    str | None,
+    typer.Option(
+        "--incarnation", metavar="ULID", help="Of a container that is deleted", show_default=False
+    ),
+]
+
+COLUMNS = (
+    Column("CONTAINER", "bold", grows=True),
+    Column("CHECKPOINT", "cyan", grows=True),
+    Column("RUN", right=True),
+    Column("TAKEN"),
+    Column("SIZE", right=True),
+    Column("FLAGS", grows=True),
+    Column("INCARNATION"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenFlags:
+    """What CRIU may take along."""
+
+    exit: Annotated[
+        bool, typer.Option("--exit", help="End the container with it, instead of going on")
+    ] = False
+    tcp: Annotated[bool, typer.Option("--tcp", help="Take established connections along")] = False
+    unix_sockets: Annotated[
+        bool, typer.Option("--unix-sockets", help="Take Unix sockets to outside along")
+    ] = False
+    shell: Annotated[bool, typer.Option("--shell", help="Take a terminal's session along")] = False
+    file_locks: Annotated[bool, typer.Option("--file-locks", help="Take file locks along")] = False
+    pre_dump: Annotated[
+        bool, typer.Option("--pre-dump", help="Write most of the memory while it still runs")
+    ] = False
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        no_args_is_help=True, help="Take checkpoints of running containers, and remove them."
+    )
+    for name, body in (("create", create), ("ls", ls), ("rm", rm), ("prune", prune)):
+        command(group, name)(body)
+    checkpointfiles.register(group)
+    app.add_typer(group, name="checkpoint")
+    command(app, "checkpoints")(ls)
+    command(app, "restore")(restore)
+
+
+async def create(
+    session: Session, target: OneTarget, name: Name, flags: TakenFlags, lane: LaneFlags
+) -> int:
+    """Keep the life of a running container under a new name.
+
+    It is undone, and the container goes on, when --timeout (10 minutes) passes.
+    """
+    from wharfside_client.calls import new_command_id
+
+    command_id = new_command_id()
+    options = lane.options(session.options)
+    options["command_id"] = command_id
+    async with session.connect() as w, w.progress(target.node, command_id, _telling(session)):
+        value = await w.node(target.node).checkpoint(
+            target.container, name, **asdict(flags), **options
+        )
+    if session.output.json:
+        session.output.document(value)
+    else:
+        stood = words.span(value.frozen_us / 1e6)
+        size = words.size(value.checkpoint.bytes)
+        session.output.line(f"{target} {name} {size}, stood still for {stood}")
+    return exitcodes.OK
+
+
+async def ls(session: Session, place: Place, incarnation: Incarnation = None) -> int:
+    """List the checkpoints of a node, or of one container, oldest first."""
+    node, _, container = place.partition("/")
+    async with session.connect() as w:
+        value = await w.node(node).checkpoints(
+            container or None, incarnation=incarnation, **session.options
+        )
+    if session.output.json:
+        session.output.document(value)
+        return exitcodes.OK
+    session.output.table(COLUMNS, [_row(each) for each in value.checkpoints])
+    for each in value.checkpoints:
+        if each.broken is not None:
+            session.output.warn(f"{each.checkpoint} of {each.incarnation}: {each.broken}")
+    return exitcodes.OK
+
+
+async def rm(
+    session: Session,
+    target: OneTarget,
+    names: Annotated[
+        list[str],
+        typer.Argument(parser=parse.name, metavar="CHECKPOINT...", show_default=False),
+    ],
+    incarnation: Incarnation = None,
+) -> int:
+    """Remove checkpoints of a container."""
+    missing = 0
+    async with session.connect() as w:
+        node = w.node(target.node)
+        for name in names:
+            value = await node.delete_checkpoint(
+                target.container, name, incarnation=incarnation, **session.options
+            )
+            if value.deleted:
+                session.output.line(f"{target} {name}")
+            else:
+                missing += 1
+                session.output.warn(f"{target} has no checkpoint {name}")
+    return 1 if missing else exitcodes.OK
+
+
+async def prune(
+    session: Session,
+    place: Place,
+    keep: Annotated[
+        int, typer.Option("--keep", min=0, metavar="NUMBER", help="Of each container the newest")
+    ] = 0,
+    older: Annotated[
+        float | None,
+        typer.Option(
+            "--older", parser=parse.duration, metavar="TIME", help="Taken so long ago: 24h"
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--force", "-f", help="Do not ask")] = False,
+) -> int:
+    """Remove checkpoints of a node, or of one container: all, the broken, or the older ones."""
+    node_name, _, container = place.partition("/")
+    async with session.connect() as w:
+        node = w.node(node_name)
+        found = (await node.checkpoints(container or None, **session.options)).checkpoints
+        gone = _prunable(found, keep, older)
+        if gone and not yes and not _agreed(len(gone), node_name):
+            return 1
+        for each in gone:
+            await _remove(node, each, session)
+            session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
+    session.output.line(f"{words.size(sum(each.bytes for each in gone))} freed")
+    return exitcodes.OK
+
+
+async def restore(
+    session: Session,
+    target: OneTarget,
+    name: Name,
+    lane: LaneFlags,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            parser=parse.name,
+            metavar="CONTAINER",
+            help="Make a new container of this one's checkpoint",
+            show_default=False,
+        ),
+    ] = None,
+    incarnation: Incarnation = None,
+) -> int:
+    """Go on from a checkpoint: a stopped container in place, or with --from a new one."""
+    from wharfside_client.calls import new_command_id
+
+    command_id = new_command_id()
+    options = lane.options(session.options)
+    options["command_id"] = command_id
+    async with session.connect() as w, w.progress(target.node, command_id, _telling(session)):
+        value = await w.node(target.node).restore(
+            target.container, name, source=source, incarnation=incarnation, **options
+        )
+    if session.output.json:
+        session.output.document(value)
+    else:
+        session.output.line(f"{target} run {value.run}, pid {value.pid}")
+    return exitcodes.OK
+
+
+async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
+    # One that is broken tells no container; any name does, since the incarnation decides.
+    await node.delete_checkpoint(
+        view.container or "unknown",
+        view.checkpoint,
+        incarnation=view.incarnation,
+        **session.options,
+    )
+
+
+def _prunable(
+    found: Sequence[CheckpointView], keep: int, older_s: float | None
+) -> list[CheckpointView]:
+    """`found` is oldest first. What is broken serves nobody."""
+    from wharfside_protocol.times import NANOSECONDS, from_timestamp
+
+    before = None if older_s is None else time.time_ns() - int(older_s * NANOSECONDS)
+    seen: dict[str, int] = {}
+    gone = []
+    for each in reversed(found):
+        if each.broken is None:
+            seen[each.incarnation] = seen.get(each.incarnation, 0) + 1
+            young = before is not None and from_timestamp(each.timestamp or "") > before
+            if seen[each.incarnation] <= keep or young:
+                continue
+        gone.append(each)
+    return gone[::-1]
+
+
+def _agreed(count: int, node: str) -> bool:
+    return typer.confirm(f"Remove {count} checkpoints of {node}?", err=True)
+
+
+def _telling(session: Session) -> Callable[[Progress], None]:
+    """Each phase as it begins, for people."""
+    told: list[str] = []
+
+    def tell(progress: Progress) -> None:
+        phase = str(progress.phase or "")
+        if session.output.terminal and phase and told[-1:] != [phase]:
+            told.append(phase)
+            session.output.warn(phase)
+
+    return tell
+
+
+def _row(view: CheckpointView) -> Sequence[str]:
+    flags = ("exit", "tcp", "unix_sockets", "shell", "file_locks", "pre_dump")
+    given = " ".join(name.replace("_", "-") for name in flags if getattr(view, name))
+    return (
+        view.container or "-",
+        view.checkpoint,
+        "-" if view.run is None else str(view.run),
+        (view.timestamp or "-")[:19].replace("T", " "),
+        words.size(view.bytes),
+        "BROKEN" if view.broken is not None else given or "-",
+        view.incarnation,
+    )

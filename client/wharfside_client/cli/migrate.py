@@ -1,0 +1,150 @@
+"""`migrate` and `migrations`: a running container goes on on another node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli.command import command
+from wharfside_client.cli.output import Column
+from wharfside_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from wharfside_protocol.migration import MigrationView
+
+COLUMNS = [
+    Column("MIGRATION", "bold"),
+    Column("SIDE"),
+    Column("CONTAINER", "cyan", grows=True),
+    Column("PEER"),
+    Column("STATE", grows=True),
+    Column("CARRIED", right=True),
+    Column("BEGUN"),
+]
+
+Where = Annotated[
+    Any,
+    typer.Argument(
+        parser=parse.place,
+        metavar="NODE/CONTAINER",
+        show_default=False,
+        autocompletion=complete.targets,
+    ),
+]
+Nodes = Annotated[
+    list[str],
+    typer.Argument(parser=parse.name, metavar="NODE", autocompletion=complete.nodes),
+]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "migrate")(migrate)
+    command(app, "migrations")(migrations)
+
+
+async def migrate(
+    session: Session,
+    source: Where,
+    node: Annotated[
+        str | None,
+        typer.Argument(
+            parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", parser=parse.name, help="What it is called there")
+    ] = None,
+    tcp: Annotated[
+        bool, typer.Option("--tcp", help="With established connections, where addresses allow")
+    ] = False,
+    unix_sockets: Annotated[
+        bool, typer.Option("--unix-sockets", help="With sockets whose other end is outside")
+    ] = False,
+    shell: Annotated[bool, typer.Option("--shell", help="With a terminal's session")] = False,
+    file_locks: Annotated[bool, typer.Option("--file-locks", help="With locks on files")] = False,
+    pre_dump: Annotated[
+        bool, typer.Option("--pre-dump", help="Write memory while it still runs, first")
+    ] = False,
+    abort: Annotated[
+        str | None,
+        typer.Option("--abort", parser=parse.command_id, metavar="ID", help="Give one up, on NODE"),
+    ] = None,
+    dead: Annotated[
+        bool,
+        typer.Option(
+            "--node-b-is-dead",
+            help="With --abort: the target runs nothing of it and never will; bring it back",
+        ),
+    ] = False,
+) -> int:
+    """Move a running container to another node: migrate node-a/web node-b.
+
+    It goes on there from where it was, with its files, and is deleted here. Where it cannot be
+    restored there, it goes on here. `migrate --abort ID node-a` gives one up.
+    """
+    if abort is not None:
+        return await _abort(session, source.node, abort, dead=dead)
+    if source.container is None or node is None or dead:
+        raise typer.BadParameter("give NODE/CONTAINER, and the NODE that it moves to")
+    from wharfside_client.migration import MIGRATE_S, move, new_migration
+
+    migration = new_migration()
+    within_s = MIGRATE_S if session.flags.timeout is None else session.flags.timeout
+    session.output.warn(f"{source.node}/{source.container}: migration {migration}")
+    async with session.connect() as w:
+        value = await move(
+            w.node(source.node),
+            source.container,
+            w.node(node),
+            name=name,
+            migration=migration,
+            tcp=tcp,
+            unix_sockets=unix_sockets,
+            shell=shell,
+            file_locks=file_locks,
+            pre_dump=pre_dump,
+            timeout_s=within_s,
+        )
+    if session.output.json:
+        session.output.document(value)
+    else:
+        still_s = value.stood_still_us / 1_000_000
+        carried = words.size(value.bytes)
+        told = f"{carried} carried, stood still for {still_s:.2f} s"
+        session.output.line(f"{value.target}/{value.name} goes on: {told}")
+    return exitcodes.OK
+
+
+async def _abort(session: Session, node: str, migration: str, *, dead: bool) -> int:
+    async with session.connect() as w:
+        view = await w.node(node).abort_migration(migration, target_is_dead=dead, **session.options)
+    if session.output.json:
+        session.output.document(view)
+    else:
+        session.output.line(f"{view.migration}: {view.state}")
+    return exitcodes.OK
+
+
+async def migrations(session: Session, nodes: Nodes) -> int:
+    """What leaves nodes and comes to them, the unfinished first."""
+    async with session.connect() as w:
+        found = [
+            (node, view)
+            for node in nodes
+            for view in (await w.node(node).migrations(**session.options)).migrations
+        ]
+    if session.output.json:
+        session.output.document([view for _, view in found])
+    else:
+        session.output.table(COLUMNS, [_row(node, view) for node, view in found])
+    return exitcodes.OK
+
+
+def _row(node: str, view: MigrationView) -> list[str]:
+    state = f"{view.state} (unknown: only {view.peer} can say)" if view.unknown else view.state
+    carried = f"{words.size(view.bytes)} of {words.size(view.total)}" if view.total else "-"
+    where = f"{node}/{view.container}"
+    begun = view.begun_at[:19] + "Z"
+    return [view.migration, view.side, where, view.peer, state, carried, begun]

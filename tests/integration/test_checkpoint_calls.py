@@ -1,0 +1,169 @@
+"""Checkpoints as they are asked for: phases, cancel, deadline, by mail, and at a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.integration.bounds import bounded
+from tests.integration.counting import COUNTS, Counting, broken_criu
+from tests.integration.test_client_cli import Ran, typed
+from tests.integration.test_durable import has_mailbox
+from tests.integration.world import Site, start, stop
+from tests.support.requirements import find_command, requires
+
+from wharfside_client.calls import new_command_id
+from wharfside_protocol.commands import Progress
+from wharfside_protocol.errors import Canceled, DeadlineExceeded, Unsupported
+from wharfside_protocol.states import ContainerState
+
+pytestmark = requires("criu")
+
+Cli = Callable[..., Awaitable[Ran]]
+
+
+@pytest.fixture
+def cli(site: Site) -> Cli:
+    async def run(*arguments: str) -> Ran:
+        return await typed(site.world.server.url, *arguments)
+
+    return run
+
+
+async def test_its_phases_are_told(site: Site) -> None:
+    name, id_ = await site.run(COUNTS, checkpointable=True), new_command_id()
+    told: list[str] = []
+
+    def tell(progress: Progress) -> None:
+        phase = str(progress.phase)
+        if told[-1:] != [phase]:
+            told.append(phase)
+
+    async with site.fleet.progress("n1", id_, tell):
+        await site.node.checkpoint(name, "one", exit=True, command_id=id_)
+    again = new_command_id()
+    async with site.fleet.progress("n1", again, tell):
+        await site.node.restore(name, "one", command_id=again)
+    assert told == ["freezing", "dumping", "writing", "checking", "restoring"]
+
+
+@pytest.mark.parametrize("phase", ["freezing", "dumping", "writing"])
+async def test_canceled_in_a_phase_it_is_undone(site: Site, phase: str) -> None:
+    """CRIU is let come to its end; then nothing is left, and the container goes on."""
+    name, id_ = await site.run(COUNTS, checkpointable=True), new_command_id()
+    counting = await Counting.of(site, name)
+    reached = asyncio.Event()
+
+    def tell(progress: Progress) -> None:
+        if progress.phase == phase:
+            reached.set()
+
+    async with site.fleet.progress("n1", id_, tell):
+        asked = asyncio.create_task(
+            site.node.checkpoint(name, "one", exit=True, command_id=id_, timeout_s=30)
+        )
+        await bounded(reached.wait(), phase)
+        canceled = await site.node.cancel(id_)
+    if not canceled.canceled:  # it was committed in this very moment
+        assert phase == "writing"
+        await asked
+        return
+    with pytest.raises(Canceled):
+        await asked
+    failed = await site.told.event(name, "checkpoint-failed")
+    assert failed.data["error"]["code"] == "canceled"
+    assert (await site.node.inspect(name)).state is ContainerState.RUNNING
+    assert not (await site.node.checkpoints(name)).checkpoints
+    await counting.further(1, len(counting.logged()) + 3)
+    await site.node.checkpoint(name, "one")
+    assert counting.written()[: len(counting.logged())] == counting.logged()
+
+
+async def test_past_its_deadline_it_is_undone(own: Site, tmp_path: Path) -> None:
+    """With a CRIU that takes its time."""
+    criu, late = find_command("criu"), tmp_path / "criu"
+    late.write_text(f'#!/bin/sh\n[ "$1" != swrk ] || sleep 1\nexec {criu} "$@"\n')
+    late.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    await start(own.agent, PATH=path)
+    await own.listed()
+    name = await own.run(COUNTS, checkpointable=True)
+    counting = await Counting.of(own, name)
+    with pytest.raises(DeadlineExceeded):
+        await own.node.checkpoint(name, "one", exit=True, timeout_s=0.9)
+    failed = await own.told.event(name, "checkpoint-failed")
+    assert failed.data["checkpoint"] == "one"
+    assert not (await own.node.checkpoints(name)).checkpoints
+    await counting.further(1, len(counting.logged()) + 3)
+    await own.node.delete(name, force=True)
+    await stop(own.agent)
+
+
+async def test_by_mail(site: Site) -> None:
+    await site.fleet.setup.add_node("n1")
+    await has_mailbox(site, "ok")
+    name = await site.run(COUNTS, checkpointable=True)
+    counting = await Counting.of(site, name)
+    await counting.further(1)
+    taken = await site.node.checkpoint(name, "one", exit=True, durable=True, timeout_s=30)
+    assert taken.checkpoint.checkpoint == "one"
+    restored = await site.node.restore(name, "one", durable=True, timeout_s=30)
+    assert restored.run == 2
+    other = site.name("copy")
+    await site.node.restore(other, "one", source=name, durable=True, timeout_s=30)
+    deleted = await site.node.delete_checkpoint(name, "one", durable=True, timeout_s=30)
+    assert deleted.deleted
+
+
+async def test_at_a_terminal(site: Site, cli: Cli) -> None:
+    name, copy = site.name(), site.name("copy")
+    where, rootfs = f"n1/{name}", ("--rootfs", str(site.world.rootfs))
+    ran = await cli("run", "-d", "--checkpointable", *rootfs, where, *COUNTS)
+    assert ran.code == 0, ran.err
+    ran = await cli("checkpoint", "create", where, "one", "--exit")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(f"{where} one ")
+    assert "stood still for" in ran.out
+    ran = await cli("restore", where, "one")
+    assert (ran.code, ran.out.split(",")[0]) == (0, f"{where} run 2"), ran.err
+    assert (await cli("checkpoint", "create", where, "two", "--file-locks")).code == 0
+    assert (await cli("restore", f"n1/{copy}", "two", "--from", name)).code == 0
+    table = (await cli("checkpoints", where)).out.splitlines()
+    assert [line.split()[:3] for line in table[1:]] == [[name, "one", "1"], [name, "two", "2"]]
+    assert "file-locks" in table[2]
+    assert len((await cli("checkpoints", "n1", "--json")).json["checkpoints"]) >= 2
+    ran = await cli("checkpoint", "create", where, "two")
+    assert ran.code == 1
+    assert "already" in ran.err
+    ran = await cli("checkpoint", "prune", where, "--keep", "1", "--force")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, f"{where} one"), ran.err
+    assert (await cli("checkpoint", "rm", where, "two")).out == f"{where} two\n"
+    ran = await cli("checkpoint", "rm", where, "two")
+    assert (ran.code, ran.out) == (1, "")
+    assert "no checkpoint two" in ran.err
+    assert "criu" in (await cli("info", "n1")).out
+
+
+async def test_without_a_criu_that_works_nothing_else_suffers(own: Site, tmp_path: Path) -> None:
+    broken_criu(tmp_path / "bin")
+    path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+    await start(own.agent, PATH=path)
+    await own.listed()
+    info = await own.node.info()
+    assert info.criu is not None
+    assert not info.criu.usable
+    assert "vDSO" in info.criu.says
+    with pytest.raises(Unsupported, match=r"cannot checkpoint: .*Unexpected rt vDSO area bounds"):
+        await own.run(checkpointable=True)
+    plain = await own.run()
+    with pytest.raises(Unsupported):
+        await own.node.checkpoint(plain, "one")
+    await own.node.stop(plain, grace_s=0)
+    with pytest.raises(Unsupported, match=r"cannot restore: .*vDSO"):
+        await own.node.restore(plain, "one")
+    assert not (await own.node.checkpoints()).checkpoints
+    await own.node.delete(plain)
+    await stop(own.agent)

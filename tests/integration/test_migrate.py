@@ -1,0 +1,244 @@
+"""A running container moves between two real agents that share nothing but the server."""
+
+from __future__ import annotations
+
+import asyncio
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.integration.counting import COUNTS, Counting
+from tests.integration.test_client_cli import typed
+from tests.integration.world import Site, World, open_site
+from tests.support.agent import AgentProcess
+from tests.support.eventually import eventually
+from tests.support.requirements import requires
+
+from wharfside_client.migration import move
+from wharfside_protocol.errors import (
+    AlreadyExists,
+    Invalid,
+    Unsupported,
+    WharfsideError,
+    WrongState,
+)
+from wharfside_protocol.events import Event
+from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.specs import Restart
+from wharfside_protocol.states import ContainerState
+
+pytestmark = requires("criu")
+
+
+@dataclass
+class Pair:
+    a: Site
+    b: Site
+
+
+@pytest.fixture(scope="module")
+def agents(world: World) -> Iterator[tuple[AgentProcess, AgentProcess]]:
+    with world.agent("node-a") as a, world.agent("node-b") as b:
+        for agent in (a, b):
+            agent.start(until="bus-connected")
+        yield a, b
+        for agent in (a, b):
+            assert agent.stop() == 0
+
+
+@pytest.fixture
+async def pair(world: World, agents: tuple[AgentProcess, AgentProcess]) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+        a, b = [await stack.enter_async_context(open_site(world, agent)) for agent in agents]
+        for site in (a, b):
+            await site.listed()
+            await site.fleet.setup.add_carriage(site.agent.name)
+        yield Pair(a, b)
+        for site in (a, b):
+            await site.clear()
+            site.agent.drain()
+
+
+async def announced(site: Site, migration: str) -> None:
+    async def known() -> bool:
+        views = (await site.node.migrations()).migrations
+        return migration in {view.migration for view in views}
+
+    await eventually(known, f"{migration} is announced", within_s=20)
+
+
+def last(event: Event, incarnation: str) -> bool:
+    return (event.node, event.type, event.incarnation) == ("node-b", "exited", incarnation)
+
+
+async def test_a_counter_goes_on_on_the_other_node(pair: Pair) -> None:
+    """Not a number is lost or said twice, over both nodes; the exit comes from node B."""
+    name = await pair.a.run(COUNTS, checkpointable=True, restart=Restart(policy="always"))
+    before = await Counting.of(pair.a, name)
+    await before.further(1)
+    left = (await pair.a.node.inspect(name)).incarnation
+    moved = await move(pair.a.node, name, pair.b.node)
+    logged, written = before.logged(), moved.bytes
+    assert (moved.incarnation, moved.target, moved.restored_run) == (left, "node-b", 1)
+    assert moved.restored != left and written > 0
+    assert (await pair.a.node.inspect(name)).state is ContainerState.DELETED
+    after = await Counting.of(pair.b, name)
+    await after.further(1)
+    details = await pair.b.node.inspect(name)
+    assert (details.incarnation, details.state) == (moved.restored, ContainerState.RUNNING)
+    assert details.restored_from is not None and details.restored_from.incarnation == left
+    await pair.b.node.stop(name, grace_s=0)
+    await pair.b.told.until(lambda event: last(event, moved.restored), "its exit, of node B")
+    assert after.written() == list(range(len(after.written())))
+    assert after.logged() == after.written()[after.logged()[0] :]
+    assert logged == []  # its logs went with it
+    told = await pair.a.told.event(name, "exited")
+    assert told.data["reason"] == ExitReason.CHECKPOINT
+    left_behind = [event.type for event in pair.a.told.of(name) if event.node == "node-a"]
+    assert left_behind == ["created", "started", "checkpointed", "exited", "deleted"]
+    assert (await pair.b.node.checkpoints()).checkpoints == []
+    assert (await pair.a.node.checkpoints()).checkpoints == []
+
+
+async def test_there_and_back_again(pair: Pair) -> None:
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    here, there = pair.a, pair.b
+    for _ in range(4):
+        await (await Counting.of(here, name)).further(1)
+        await move(here.node, name, there.node)
+        here, there = there, here
+    last = await Counting.of(here, name)
+    await last.further(1)
+    await here.node.stop(name, grace_s=0)
+    assert last.written() == list(range(len(last.written())))
+
+
+async def test_another_name_there(pair: Pair) -> None:
+    name, other = await pair.a.run(COUNTS, checkpointable=True), pair.b.name("other")
+    moved = await move(pair.a.node, name, pair.b.node, name=other)
+    assert moved.name == other
+    assert (await pair.b.node.inspect(other)).state is ContainerState.RUNNING
+
+
+async def test_a_name_that_is_taken_there(pair: Pair) -> None:
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    await pair.b.run(COUNTS, name=name)
+    with pytest.raises(AlreadyExists):
+        await move(pair.a.node, name, pair.b.node)
+    assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+
+
+async def test_a_name_that_is_taken_meanwhile_brings_it_back(pair: Pair) -> None:
+    """A proven failure: A goes on from where it was, as its next run."""
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    counting = await Counting.of(pair.a, name)
+    await counting.further(1)
+
+    async def take() -> None:
+        await announced(pair.b, "meanwhile-1")
+        await pair.b.run(COUNTS, name=name)
+
+    taking = asyncio.create_task(take())
+    with pytest.raises(WharfsideError) as failed:
+        await move(pair.a.node, name, pair.b.node, migration="meanwhile-1")
+    await taking
+    assert failed.value.details.get("outcome") == "back", failed.value
+    details = await pair.a.node.inspect(name)
+    assert (details.state, details.run) == (ContainerState.RUNNING, 2)
+    await counting.further(2)
+    await pair.a.node.stop(name, grace_s=0)
+    assert counting.logged() == counting.written() == list(range(len(counting.logged())))
+
+
+async def test_what_cannot_move_stays(pair: Pair) -> None:
+    name = await pair.a.run(COUNTS)
+    with pytest.raises(Unsupported, match="checkpointable"):
+        await move(pair.a.node, name, pair.b.node)
+    paused = await pair.a.run(COUNTS, checkpointable=True)
+    await pair.a.node.pause(paused)
+    with pytest.raises(WrongState):
+        await move(pair.a.node, paused, pair.b.node)
+    assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+    assert (await pair.a.node.inspect(paused)).state is ContainerState.PAUSED
+    views = (await pair.b.node.migrations()).migrations
+    assert all(view.over for view in views)
+
+
+async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
+    """B is away: A holds it in `migrating`, until somebody gives up."""
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    await asyncio.to_thread(pair.b.agent.drain)
+    moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, migration="held-migration"))
+    await announced(pair.b, "held-migration")
+    await asyncio.to_thread(pair.b.agent.kill)
+
+    async def held() -> bool:
+        return (await pair.a.node.inspect(name)).state is ContainerState.MIGRATING
+
+    await eventually(held, "A holds it", within_s=20)
+    for op in (pair.a.node.start, pair.a.node.stop, pair.a.node.delete):
+        with pytest.raises(WrongState, match="migrat"):
+            await op(name)
+    await pair.a.node.abort_migration("held-migration")
+    with pytest.raises(WharfsideError) as failed:
+        await moving
+    assert failed.value.details["outcome"] == "back"
+    assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+    await asyncio.to_thread(lambda: pair.b.agent.start(until="bus-connected"))
+
+
+async def test_at_a_terminal(pair: Pair) -> None:
+    name, url = await pair.a.run(COUNTS, checkpointable=True), pair.a.world.server.url
+    ran = await typed(url, "migrate", f"node-a/{name}", "node-b")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(f"node-b/{name} goes on: ")
+    ran = await typed(url, "migrations", "node-a", "node-b")
+    assert sum(name in line and "gone" in line for line in ran.out.splitlines()) == 1
+    ran = await typed(url, "migrate", "--abort", "no-such-migration", "node-a")
+    assert ran.code == 1 and "migrations" in ran.err
+    ran = await typed(url, "migrate", f"node-a/{name}")
+    assert ran.code == 2
+
+
+async def test_a_checkpoint_as_a_file(pair: Pair, tmp_path: Path) -> None:
+    """Out of one node, read by tar, into another, and gone on with there."""
+    name, url = await pair.a.run(COUNTS, checkpointable=True), pair.a.world.server.url
+    taken = await pair.a.node.checkpoint(name, "kept")
+    saved = tmp_path / "kept.tar"
+    ran = await typed(url, "checkpoint", "save", f"node-a/{name}", "kept", "-o", str(saved))
+    assert ran.code == 0, ran.err
+    with tarfile.open(saved) as tar:
+        names = {member.name.removeprefix("./") for member in tar.getmembers()}
+    assert {"config.dump", "spec.dump", "rootfs-diff.tar", "checkpoint/inventory.img"} <= names
+    ran = await typed(url, "checkpoint", "load", "node-b", str(saved))
+    assert ran.code == 0, ran.err
+    [view] = (await pair.b.node.checkpoints()).checkpoints
+    assert view.digest == taken.checkpoint.digest
+    ran = await typed(url, "checkpoint", "load", "node-b", str(saved))
+    assert ran.code == 1 and "already" in ran.err
+    other = pair.b.name("heir")
+    await pair.b.node.restore(other, "kept", incarnation=view.incarnation)
+    heir = await Counting.of(pair.b, other)
+    await heir.further(1)
+    await pair.b.node.stop(other, grace_s=0)
+    assert heir.written() == list(range(len(heir.written())))
+    await pair.b.node.delete_checkpoint(name, "kept", incarnation=view.incarnation)
+    await pair.a.node.delete_checkpoint(name, "kept")
+
+
+async def test_a_broken_file_is_refused(pair: Pair, tmp_path: Path) -> None:
+    name, saved = await pair.a.run(COUNTS, checkpointable=True), tmp_path / "x.tar"
+    await pair.a.node.checkpoint(name, "kept")
+    await pair.a.node.save_checkpoint(name, "kept", saved)
+    whole = saved.read_bytes()
+    at = whole.index(b"checkpoint/inventory.img") + 512 + 8
+    flipped = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+    for broken in (whole[: len(whole) // 2], flipped, b"no tar" * 200):
+        saved.write_bytes(broken)
+        with pytest.raises(Invalid):
+            await pair.b.node.load_checkpoint(saved)
+    assert (await pair.b.node.checkpoints()).checkpoints == []
+    await pair.a.node.delete_checkpoint(name, "kept")
