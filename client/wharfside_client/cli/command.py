@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import fields, is_dataclass
-from typing import Any, get_type_hints
+from functools import wraps
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from wharfside_client.cli.flags import Flags
 from wharfside_client.cli.session import Session, run
+from wharfside_protocol import __version__
 
 Body = Callable[..., Awaitable[int | None]]
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wharfside {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version"),
+]
 
 PASS_ON = {"allow_interspersed_args": False}
 """Flags end at the first argument: what follows belongs to the container's command."""
@@ -57,7 +72,7 @@ def group(app: typer.Typer, **settings: Any) -> Callable[[Body], Body]:
 def root(app: typer.Typer, **settings: Any) -> None:
     """The shared flags before any command's name."""
 
-    async def nothing(_session: Session) -> None: ...
+    async def nothing(_session: Session, version: Version = False) -> None: ...
 
     def entry(ctx: typer.Context, **given: Any) -> None:
         ctx.obj, _ = _gather(ctx, nothing, given)
@@ -110,7 +125,34 @@ def _dressed(entry: Callable[..., None], body: Body) -> Callable[..., None]:
         else:
             parameters.append(parameter.replace(kind=keyword))
     parameters += _spread(Flags)
+    parameters = [p.replace(annotation=_telling(p.annotation)) for p in parameters]
     entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     entry.__annotations__ = {p.name: p.annotation for p in parameters}
     entry.__doc__ = body.__doc__
     return entry
+
+
+def _telling(annotation: Any) -> Any:
+    """`annotation` with a parser whose ValueError is told in its own words alone."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    kind, *settings = get_args(annotation)
+    return Annotated[(kind, *map(_with_words, settings))]
+
+
+def _with_words(setting: Any) -> Any:
+    """typer hands parsers to pydantic, which puts "Value error, " before what they say."""
+    parser = getattr(setting, "parser", None)
+    if parser is None:
+        return setting
+
+    @wraps(parser)
+    def parse(text: str) -> Any:
+        try:
+            return parser(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    told = copy(setting)
+    told.parser = parse
+    return told

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wharfside_client.cli import exitcodes
@@ -69,7 +70,8 @@ def run(
         return await body(session, **arguments)
 
     try:
-        return asyncio.run(whole()) or exitcodes.OK
+        with _interrupts():
+            return asyncio.run(whole()) or exitcodes.OK
     except BrokenPipeError:
         return _reader_gone()
     except WharfsideError as error:
@@ -77,6 +79,18 @@ def run(
         return exitcodes.of_error(error, runs=runs)
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Ctrl-C as KeyboardInterrupt, where `entry` has made it end the process at once."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _reader_gone() -> int:
