@@ -11,8 +11,9 @@ import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from tenacity import (
     AsyncRetrying,
@@ -43,6 +44,9 @@ from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
+if TYPE_CHECKING:
+    from wharfside_client.durable import Posted
+
 UNREACHABLE_S = 1.0
 """So long no agent may be heard (it restarts, interest spreads late) before the caller is told."""
 FIRST_ATTEMPT_S = 10.0
@@ -63,6 +67,7 @@ class Options(TypedDict, total=False):
 
     `durable`: over the node's mailbox, where the command is kept while the node is away;
     `timeout_s` is then how long to wait for the result (24 h), and not its deadline (24 h).
+    `following`: makes the context in which the caller waits for that, once it is posted.
     """
 
     command_id: str
@@ -72,6 +77,7 @@ class Options(TypedDict, total=False):
     unreachable_s: float
     traceparent: str
     durable: bool
+    following: Callable[[Posted], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from msgspec.structs import replace
@@ -103,7 +104,9 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
             if within_s <= 0:
                 # also where a quick node has told by now: the answer is the same every time
                 raise posted.pending(within_s)
-            return await posted.result(within_s)
+            following = options.get("following")
+            with nullcontext() if following is None else following(posted):
+                return await posted.result(within_s)
 
     async def post(self, op: str, args: Record, **options: Unpack[Options]) -> Posted:
         """Leaves a changing op in the node's mailbox, and waits for nothing but the PubAck.

@@ -107,8 +107,8 @@ OVER = frozenset({S.STOPPED, S.MIGRATING})
 
 _ADVICE: Mapping[tuple[S, Input], str] = MappingProxyType(
     {
-        (S.RUNNING, Input.DELETE): "stop it first, or delete it with force",
-        (S.PAUSED, Input.DELETE): "stop it first, or delete it with force",
+        (S.RUNNING, Input.DELETE): "stop it first, or delete it with force (`rm -f`)",
+        (S.PAUSED, Input.DELETE): "stop it first, or delete it with force (`rm -f`)",
         (S.CREATED, Input.EXEC): "start it first",
         (S.MIGRATING, Input.DELETE): _MOVES,
         (S.MIGRATING, Input.START): _MOVES,

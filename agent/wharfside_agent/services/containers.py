@@ -132,7 +132,7 @@ class Containers:
         """
         live = self._by_name.get(name)
         if live is None:
-            raise NotFound(f"no container {name} on this node: `list` shows what there is")
+            raise NotFound(f"no container {name} on this node: `wharfside ps -a` lists all")
         row = live.row
         check_fence(expect, name, row.incarnation, row.run, row.revision)
         return live

@@ -51,6 +51,7 @@ async def cp(
     is in a folder. The container may be running, paused, stopped or not started yet. What is
     broken off leaves no half of a file.
     """
+    _no_terminal(source, to)
     copying = _Copying(session, archive=archive, follow=follow)
     async with session.connect() as w:
         with _shown(str(source), quiet=quiet or session.output.json) as progress:
@@ -58,6 +59,13 @@ async def cp(
     if session.output.json and to != STREAM:
         session.output.document({"bytes": done})
     return exitcodes.OK
+
+
+def _no_terminal(source: Inside | str, to: Inside | str) -> None:
+    if to == STREAM and sys.stdout.isatty():
+        raise typer.BadParameter("a tar is nothing for a terminal: redirect it")
+    if source == STREAM and sys.stdin.isatty():
+        raise typer.BadParameter("`-` reads a tar from stdin: redirect it")
 
 
 class _Copying:
@@ -102,8 +110,6 @@ class _Copying:
         from wharfside_client.cli.descriptors import Output
         from wharfside_client.files import archive_of
 
-        if sys.stdout.isatty():
-            raise typer.BadParameter("a tar is nothing for a terminal: redirect it")
         written = 0
         getting = w.node(source.node).get_archive(
             source.container, source.path, follow=self._follow, **self._session.options
@@ -118,8 +124,6 @@ class _Copying:
     async def _in(self, w: Wharfside, to: Inside) -> int:
         from wharfside_client.cli.descriptors import Input
 
-        if sys.stdin.isatty():
-            raise typer.BadParameter("`-` reads a tar from stdin: redirect it")
         # as docker has it, the folder must be there; `/.` says that
         path = to.path.rstrip("/") + "/."
         with closing(Input(sys.stdin.fileno())) as data:

@@ -40,7 +40,9 @@ async def drain(
 
     Exit status 1: containers are left. The node stays draining until `undrain`.
     """
-    from wharfside_client.calls import new_command_id
+    import asyncio
+
+    from wharfside_client.calls import UNREACHABLE_S, new_command_id
     from wharfside_protocol.commands import DrainPolicy
 
     policy = DrainPolicy.WAIT if wait else DrainPolicy.STOP
@@ -54,7 +56,14 @@ async def drain(
             session.output.warn(f"{node}: {progress.left} of {progress.total} left")
 
     async with session.connect() as w, w.progress(node, command_id, tell):
-        value = await w.node(node).drain(policy, within_s=within_s, command_id=command_id)
+        draining = w.node(node).drain(
+            policy, within_s=within_s, command_id=command_id, unreachable_s=UNREACHABLE_S
+        )
+        try:
+            value = await draining
+        except asyncio.CancelledError:
+            session.output.warn(f"{node} goes on draining: `wharfside undrain {node}` ends it")
+            raise
     return _tell(session, node, value)
 
 

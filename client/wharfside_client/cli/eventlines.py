@@ -129,6 +129,20 @@ def _restored(data: Mapping[str, Any]) -> str:
     return f"from {origin.get('checkpoint', '?')} of {of}, pid {data.get('pid', '?')}"
 
 
+def _signaled(data: Mapping[str, Any]) -> str:
+    return f"signal {data.get('signal', '?')}"
+
+
+def _attached(data: Mapping[str, Any]) -> str:
+    who, peer = data.get("actor"), f"peer {data.get('peer', '?')}"
+    return f"{who}, {peer}" if who else peer
+
+
+def _snapshot(data: Mapping[str, Any]) -> str:
+    count = data.get("containers", "?")
+    return "1 container" if count == 1 else f"{count} containers"
+
+
 def _first_facts(data: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
     return " ".join(f"{key}={value}" for key, value in list(plain.items())[:3])
@@ -141,6 +155,10 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.REATTACHED: _started,
     EventType.EXITED: _exited,
     EventType.OOM: _oom,
+    EventType.ATTACHED: _attached,
+    EventType.DETACHED: _attached,
+    EventType.SIGNALED: _signaled,
+    EventType.SNAPSHOT: _snapshot,
     EventType.STOPPING: _stopping,
     EventType.RESTARTING: _restarting,
     EventType.NOT_RESTARTING: _not_restarting,

@@ -43,7 +43,8 @@ async def exec_(
 ) -> int:
     """Run a command in a running container; pass its output and our input on, exit as it did.
 
-    With --json or --durable its output is told at its end, up to 64 KiB of each stream.
+    125 to 127 are errors of ours, as with `run`. With --json or --durable its output is told at
+    its end, up to 64 KiB of each stream.
     """
     at_its_end = session.output.json or lane.durable or lane.no_wait
     if streams.any and at_its_end and not detach:
@@ -51,7 +52,7 @@ async def exec_(
     spec = make_process(words, process, tty=streams.tty)
     io = make_io(streams, LogFlags(), once=not detach)
     async with session.connect() as w:
-        node, options = w.node(target.node), lane.options(session.options)
+        node, options = w.node(target.node), lane.options(session)
         if not (detach or at_its_end):
             from wharfside_client.cli import running
             from wharfside_client.cli.foreground import Foreground

@@ -11,6 +11,7 @@ from wharfside_client.cli import parse
 
 if TYPE_CHECKING:
     from wharfside_client.calls import Options
+    from wharfside_client.cli.session import Session
 
 PANEL = "Connection and output"
 
@@ -68,11 +69,12 @@ class LaneFlags:
         typer.Option("--no-wait", help="As --durable, and print the command's id at once"),
     ] = False
 
-    def options(self, shared: Options) -> Options:
+    def options(self, session: Session) -> Options:
         """Call options, with those that all commands share."""
-        options: Options = {**shared}
+        options: Options = {**session.options}
         if self.durable or self.no_wait:
             options["durable"] = True
+            options["following"] = session.following
         if self.no_wait:
             options["timeout_s"] = 0.0
         return options

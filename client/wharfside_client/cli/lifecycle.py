@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 async def start(session: Session, targets: Targets, lane: LaneFlags) -> int:
     """Start created containers, or stopped ones once more."""
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(session, targets, lambda node, c: node.start(c, **options), lane=lane)
 
 
@@ -52,7 +52,7 @@ async def stop(
     signal: Annotated[str | None, typer.Option("--signal", metavar="SIGNAL")] = None,
 ) -> int:
     """Stop containers: their signal, the grace, then KILL."""
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(
         session,
         targets,
@@ -69,7 +69,7 @@ async def kill(
     process: Annotated[str, typer.Option("--process", metavar="ID", help="An exec's")] = "init",
 ) -> int:
     """Send a signal, KILL where none is named."""
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(
         session,
         targets,
@@ -80,13 +80,13 @@ async def kill(
 
 async def pause(session: Session, targets: Targets, lane: LaneFlags) -> int:
     """Freeze containers."""
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(session, targets, lambda node, c: node.pause(c, **options), lane=lane)
 
 
 async def resume(session: Session, targets: Targets, lane: LaneFlags) -> int:
     """Thaw paused containers."""
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(session, targets, lambda node, c: node.resume(c, **options), lane=lane)
 
 
@@ -95,7 +95,7 @@ async def update(session: Session, targets: Targets, flags: LimitFlags, lane: La
     limits = make_limits(flags)
     if limits is None:
         raise typer.BadParameter("name a limit to change, such as --memory 64m")
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(
         session, targets, lambda node, c: node.update(c, limits, **options), lane=lane
     )
@@ -131,7 +131,7 @@ async def rm(
     force: Annotated[bool, typer.Option("--force", "-f", help="Kill what still runs")] = False,
 ) -> int:
     """Delete containers."""
-    options = lane.options(session.options)
+    options = lane.options(session)
     return await each(
         session, targets, lambda node, c: node.delete(c, force=force, **options), lane=lane
     )

@@ -13,6 +13,8 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
 _FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DATE = re.compile(r"[0-9]{4}-")
+_NO_TIME = "{!r} is no time: write 10m, 1h30m, seconds, 2026-01-31 or 2026-01-31T09:00:00Z"
 _COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _MOST_LINES = 2**53 - 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -112,17 +114,33 @@ def since(text: str) -> int | str:
 
 
 def moment(text: str) -> str:
-    """The time so long ago (`10m`), or an RFC 3339 one."""
-    from wharfside_protocol.errors import Invalid
-    from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp
+    """The time so long ago (`10m`), or one as RFC 3339 has it; of here, without a zone."""
+    from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
-    if "T" in text:
-        try:
-            from_timestamp(text)
-        except Invalid as error:
-            raise ValueError(error.message) from error
+    if _DATE.match(text):
+        return _dated(text)
+    try:
+        return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
+    except ValueError as error:
+        raise ValueError(_NO_TIME.format(text)) from error
+
+
+def _dated(text: str) -> str:
+    from datetime import UTC, datetime
+
+    from wharfside_protocol.errors import Invalid
+    from wharfside_protocol.times import from_timestamp
+
+    try:
+        from_timestamp(text)  # to the nanosecond, as logs and events tell it
         return text
-    return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
+    except Invalid:
+        pass
+    try:
+        at = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(_NO_TIME.format(text)) from error
+    return f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def tail(text: str) -> int | None:

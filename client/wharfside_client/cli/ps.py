@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import complete, parse
+from wharfside_client.cli import complete, exitcodes, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column, error_body
 from wharfside_client.cli.session import Session
@@ -53,27 +53,30 @@ async def ps(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="From the bus, and go on with every change")
     ] = False,
-) -> None:
+) -> int:
     """List containers over the whole fleet.
 
-    With --watch --json, one object a line: first the whole state, then each change.
+    Exit status 125: a node that is named does not answer. With --watch --json, one object a
+    line: first the whole state, then each change.
     """
     labels = dict(label or ())
     if watch:
         await _watch(session, nodes or None, labels, all=all)
-        return
+        return exitcodes.OK
     timeout_s = session.flags.timeout or DEFAULT_TIMEOUT_S
     async with session.connect() as w:
         answers = await w.ask(
             lambda node: node.list(all=all, labels=labels, timeout_s=timeout_s), nodes or None
         )
+    status = exitcodes.OURS if nodes and answers.missing else exitcodes.OK
     if session.output.json:
         session.output.document(_document(answers))
-        return
+        return status
     rows = [_row(node, view) for node, views in sorted(answers.values.items()) for view in views]
     session.output.table(COLUMNS, rows)
     for node, error in sorted(answers.missing.items()):
         session.output.warn(f"{node} is not in this list: {error.message}")
+    return status
 
 
 async def _watch(

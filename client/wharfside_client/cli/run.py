@@ -51,7 +51,7 @@ async def create(
     io = make_io(streams, log, once=True)
     args = make_args(where.container, words or (), spec, process, limits, io=io)
     async with session.connect() as w:
-        options = lane.options(session.options)
+        options = lane.options(session)
         making = w.node(where.node).create(args, **options)
         made = await or_posted(making, lane)
     tell_made(session, str(where), made)
@@ -87,7 +87,7 @@ async def run(
     args = make_args(where.container, words or (), spec, process, limits, io=io, auto_remove=rm)
     async with session.connect() as w:
         node = w.node(where.node)
-        options = lane.options(session.options)
+        options = lane.options(session)
         if not detach and not lane.no_wait:
             from wharfside_client.cli import at_end, running
             from wharfside_client.cli.foreground import Foreground

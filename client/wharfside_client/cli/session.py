@@ -15,6 +15,10 @@ from wharfside_client.cli.output import Output
 if TYPE_CHECKING:
     from wharfside_client.calls import Options
     from wharfside_client.client import Wharfside
+    from wharfside_client.durable import Posted
+
+FOLLOWING_S = 3.0
+"""So long a durable command's caller waits in silence: a node that is up has done most by then."""
 
 
 class Session:
@@ -28,6 +32,23 @@ class Session:
     def options(self) -> Options:
         """The call options that come from flags."""
         return {} if self.flags.timeout is None else {"timeout_s": self.flags.timeout}
+
+    @contextmanager
+    def following(self, posted: Posted) -> Iterator[None]:
+        """Says after a while what a durable command waits for, and how to leave it."""
+        import asyncio
+
+        node, command = posted.node, posted.id
+        text = (
+            f"{node} has told no result of {command} yet, which is kept for it up to 24 h. Is it "
+            f"up (`wharfside nodes`), and has it a mailbox (`wharfside nodes add {node}`)? Ctrl-C "
+            f"leaves the command there: `wharfside result {node} {command}`"
+        )
+        notice = asyncio.get_running_loop().call_later(FOLLOWING_S, self.output.warn, text)
+        try:
+            yield
+        finally:
+            notice.cancel()
 
     def connect(self) -> AbstractAsyncContextManager[Wharfside]:
         """

@@ -15,6 +15,7 @@ from wharfside_client.cli.eventlines import event_words
 from wharfside_client.cli.output import clean
 from wharfside_client.cli.top.board import NodeRow, Row
 from wharfside_client.cli.top.figures import Figures
+from wharfside_protocol.events import Event
 
 NARROW = 120
 """Below so many columns cells are as short as they can be."""
@@ -81,8 +82,8 @@ def detail(row: Row, now_ns: int) -> str:
         parts.append(f"exit {words.exit_words(view.exit)}")
     parts += [f"run {view.run}, {view.restarts} restarts", f"pid {view.pid or '-'}"]
     if row.event is not None:
-        at, _place, kind, facts = event_words(row.event)
-        parts.append(f"{at} {kind} {facts}".strip())
+        at, _place, _kind, facts = event_words(row.event)
+        parts.append(f"{at} {_kind_of(row.event)} {facts}".strip())
     parts += [f"{key}={value}" for key, value in view.labels.items()]
     return clean("  ".join(parts))
 
@@ -118,9 +119,15 @@ def runs(row: Row) -> str:
 def last_event(row: Row, now_ns: int, narrow: bool) -> str:
     if row.event is None:
         return "-"
-    _at, _place, kind, facts = event_words(row.event)
-    ago = words.age(row.event.occurred_at, now_ns)
+    _at, _place, _kind, facts = event_words(row.event)
+    kind, ago = _kind_of(row.event), words.age(row.event.occurred_at, now_ns)
     return f"{kind} {ago}" if narrow else f"{kind} {ago} ago {facts}".rstrip()
+
+
+def _kind_of(event: Event) -> str:
+    """`exec exited`: an exec's end must not look as if the container had ended."""
+    of_exec = event.process not in (None, "init") and not event.type.startswith("exec-")
+    return f"exec {event.type}" if of_exec else str(event.type)
 
 
 CONTAINERS: Sequence[Cell[Row]] = (

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import complete, parse
+from wharfside_client.cli import complete, exitcodes, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
+    from wharfside_client.changes import Change
     from wharfside_client.cli.top.board import Look
 
 DEFAULT_INTERVAL_S = 2.0
@@ -55,7 +56,7 @@ async def top(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print it once, as in a pipe")] = False,
-) -> None:
+) -> int:
     """What the whole fleet uses now: nodes and containers, live.
 
     Figures are asked for, and only those that are shown or sorted by; all else is told by
@@ -70,7 +71,7 @@ async def top(
         live = False
     look = Look(sort=Sort(sort or (Sort.CPU if live else Sort.NAME)), filter=filter, all=all)
     interval_s = max(interval or (DEFAULT_INTERVAL_S if live else ONCE_S), LEAST_INTERVAL_S)
-    await _show(session, look, interval_s, nodes or None, dict(label or ()), live=live)
+    return await _show(session, look, interval_s, nodes or None, dict(label or ()), live=live)
 
 
 async def _show(
@@ -81,21 +82,31 @@ async def _show(
     labels: dict[str, str],
     *,
     live: bool,
-) -> None:
+) -> int:
     import asyncio
 
     from wharfside_client.cli.top import plain
     from wharfside_client.cli.top.feed import Feed
 
     async with session.connect() as w, w.watch(nodes=nodes, labels=labels) as watch:
-        await anext(watch)
+        unknown = _unknown(session, nodes, await anext(watch))
         feed = Feed(w, watch, interval_s)
         if live:
             from wharfside_client.cli.top.view import show
 
             await show(feed, look, interval_s, no_color=not session.output.color)
-            return
+            return exitcodes.OK
         for wait_s in (interval_s, 0.0):
             await feed.sample(feed.board(look).rows)
             await asyncio.sleep(wait_s)
         plain.tell(session.output, feed.board(look), feed)
+    return exitcodes.REFUSED if unknown else exitcodes.OK
+
+
+def _unknown(session: Session, nodes: list[str] | None, first: Change) -> bool:
+    """Whether the fleet has not heard of a node that is named; each is told."""
+    known = getattr(first, "nodes", {})
+    unknown = [node for node in nodes or () if node not in known]
+    for node in unknown:
+        session.output.warn(f"{node} has never been up here: `wharfside nodes` lists all")
+    return bool(unknown)
