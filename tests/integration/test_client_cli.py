@@ -268,6 +268,15 @@ async def test_events_follow_until_they_are_told_to_end(site: Site) -> None:
 
 
 @WITH_AGENT
+async def test_a_named_node_that_does_not_answer_is_no_success(
+    site: Site, quick: Callable[..., Any]
+) -> None:
+    ran = await quick("ps", "n1", "nobody")
+    assert ran.code == 125
+    assert "nobody is not in this list" in ran.err
+
+
+@WITH_AGENT
 async def test_signals_go_to_the_container_in_the_foreground_and_a_second_one_leaves_it(
     site: Site,
 ) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import OBEYS_TERM
 from tests.integration.test_client_cli import COMMAND, environment
+from tests.integration.test_client_cli import start as start_cli
 from tests.integration.world import Site, command, kill, start, stop
 from tests.support.eventually import eventually
 
@@ -213,6 +215,30 @@ async def cli(site: Site, *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(line, capture_output=True, text=True, timeout=60, env=env)
 
     return await asyncio.to_thread(run)
+
+
+async def test_ctrl_c_leaves_a_drain_going_on_and_says_so(own: Site) -> None:
+    await start(own.agent)
+    name = await own.run()
+    process = await start_cli(own.world.server.url, "drain", own.agent.name, "--wait")
+    await listed_as(own, "draining")
+    assert process.stderr is not None
+    assert b"1 of 1 left" in await bounded(process.stderr.readline(), "the first progress")
+    process.send_signal(signal.SIGINT)
+    _, err = await bounded(process.communicate(), "its end")
+    assert process.returncode == 130
+    assert f"`wharfside undrain {own.agent.name}` ends it" in err.decode()
+    assert await state_of(own) == "draining"
+    await own.node.undrain()
+    await own.node.delete(name, force=True)
+    await own.clear()
+    assert await stop(own.agent) == 0
+
+
+async def test_a_drain_of_no_node_says_so(site: Site) -> None:
+    ran = await cli(site, "drain", "nobody")
+    assert ran.returncode == 125
+    assert "no agent of node nobody" in ran.stderr
 
 
 async def test_from_the_terminal(own: Site) -> None:

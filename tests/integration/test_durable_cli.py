@@ -15,6 +15,7 @@ from tests.support.agent import AgentProcess
 
 from wharfside_client import Pending
 from wharfside_client.calls import new_command_id
+from wharfside_client.cli import session
 from wharfside_client.jetstream import JetStream
 from wharfside_protocol.assets import CMD
 from wharfside_protocol.commands import ContainerArgs
@@ -52,6 +53,16 @@ async def test_a_life_by_mail(site: Site, cli: Cli) -> None:
     ran = await cli("start", "--durable", where)
     assert ran.code == 1
     assert "no container" in ran.err
+
+
+async def test_one_that_nobody_does_says_what_it_waits_for(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "FOLLOWING_S", 0.0)
+    ran = await cli("stop", "--durable", "--timeout", "0.5", "nobody/web")
+    assert ran.code == 125
+    first, *_ = ran.err.splitlines()
+    assert "`wharfside nodes add nobody`" in first and "`wharfside result nobody " in first
 
 
 async def test_posted_without_waiting_and_asked_for_later(site: Site, cli: Cli) -> None:

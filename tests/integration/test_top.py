@@ -96,6 +96,15 @@ async def test_json_has_figures_states_and_last_events(site: Site) -> None:
     assert told[over]["exit"]["exit_code"] == 3
 
 
+async def test_a_node_that_nobody_has_heard_of_is_told(site: Site) -> None:
+    ran = await typed(site.world.server.url, "top", "-i", "0.5", "n1", "n7")
+    assert (ran.code, ran.err) == (
+        1,
+        "wharfside: n7 has never been up here: `wharfside nodes` lists all\n",
+    )
+    assert "n1 " in ran.out
+
+
 async def test_an_exec_is_a_last_event_though_it_changes_nothing(site: Site) -> None:
     name = await site.run()
     async with opened(site) as pilot:

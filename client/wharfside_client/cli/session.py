@@ -105,13 +105,14 @@ def run(
 @contextmanager
 def _interrupts() -> Iterator[None]:
     """Ctrl-C as KeyboardInterrupt, where `entry` has made it end the process at once."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _reader_gone() -> int:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
 from wharfside_client.cli.main import make_app
+from wharfside_protocol import __version__
 
 ELSEWHERE = {"NATS_URL": "nats://127.0.0.1:1", "HOME": "/nonexistent"}
+INTERRUPTED = """
+import os, signal, sys
+from wharfside_client.cli.entry import main
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "wharfside_client.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+main()
+"""
 ROOTFS = ("--rootfs", "/x")
 
 
@@ -53,6 +70,17 @@ def test_wrong_usage_exits_2_and_says_what_to_write(arguments: tuple[str, ...], 
     ran = CliRunner().invoke(make_app(), arguments, env=ELSEWHERE)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert told in ran.stderr
+    assert "Value error" not in ran.stderr
+
+
+def test_the_version() -> None:
+    ran = CliRunner().invoke(make_app(), ["--version"], env=ELSEWHERE)
+    assert (ran.exit_code, ran.output) == (0, f"wharfside {__version__}\n")
+
+
+def test_ctrl_c_while_it_loads_ends_it_in_silence() -> None:
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, timeout=30)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.parametrize(

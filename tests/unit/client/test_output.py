@@ -13,8 +13,19 @@ from wharfside_client.cli.plain import dumps, to_json
 from wharfside_client.errors import NodeUnreachable
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import WrongState
-from wharfside_protocol.events import Event, EventsDropped, EventType, Exited, facts
+from wharfside_protocol.events import (
+    Attached,
+    Detached,
+    Event,
+    EventsDropped,
+    EventType,
+    Exited,
+    Signaled,
+    Snapshot,
+    facts,
+)
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
+from wharfside_protocol.records import Record
 
 TIME = "2026-01-31T09:00:00.123456789Z"
 
@@ -136,6 +147,32 @@ def test_an_event_in_words() -> None:
         "exited",
         "code 137, oom-killed, after 2s (told late)",
     )
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "words"),
+    [
+        (EventType.SIGNALED, Signaled(signal=2), "signal 2"),
+        (EventType.SNAPSHOT, Snapshot(published_through=9, containers=1), "1 container"),
+        (EventType.SNAPSHOT, Snapshot(published_through=9, containers=0), "0 containers"),
+        (EventType.ATTACHED, Attached(peer="c1", session="s1", actor="me@a"), "me@a, peer c1"),
+        (EventType.DETACHED, Detached(peer="c1", session="s1"), "peer c1"),
+    ],
+)
+def test_facts_of_an_event_in_words(type_: EventType, data: Record, words: str) -> None:
+    event = Event(
+        event_id="e1",
+        node="n1",
+        node_id="i",
+        boot_id="b",
+        epoch=1,
+        seq=1,
+        type=type_,
+        occurred_at=TIME,
+        observed_at=TIME,
+        data=facts(data),
+    )
+    assert event_words(event)[3] == words
 
 
 def test_an_error_names_the_wires_code_or_our_own() -> None:

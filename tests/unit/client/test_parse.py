@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,8 @@ GOOD: list[tuple[Callable[[str], Any], str, Any]] = [
     (parse.since, "1234", 1234),
     (parse.since, "2026-01-31T09:00:00Z", "2026-01-31T09:00:00Z"),
     (parse.moment, "2026-01-31T09:00:00Z", "2026-01-31T09:00:00Z"),
+    (parse.moment, "2026-01-31T09:00:00.123456789Z", "2026-01-31T09:00:00.123456789Z"),
+    (parse.moment, "2026-01-31T09:00:00+02:00", "2026-01-31T07:00:00.000000Z"),
     (parse.tail, "all", None),
     (parse.tail, "0", 0),
     (parse.tail, "100", 100),
@@ -72,6 +75,7 @@ BAD: list[tuple[Callable[[str], Any], str]] = [
     (parse.since, "yesterday"),
     (parse.since, "2026-13-31T09:00:00Z"),
     (parse.moment, "now"),
+    (parse.moment, "2026-02-30"),
     (parse.tail, "-1"),
     (parse.tail, "many"),
     (parse.tail, "9" * 30),
@@ -100,3 +104,14 @@ def test_since_a_while_ago_is_a_time_before_now() -> None:
     assert isinstance(earlier, str) and isinstance(later, str)
     between_s = (from_timestamp(later) - from_timestamp(earlier)) / 1e9
     assert between_s == pytest.approx(3600, abs=5)
+
+
+def test_a_time_without_a_zone_is_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "XYZ-2")
+    time.tzset()
+    try:
+        assert parse.moment("2026-01-31") == "2026-01-30T22:00:00.000000Z"
+        assert parse.moment("2026-01-31T09:30") == "2026-01-31T07:30:00.000000Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -241,6 +241,16 @@ def test_a_line_in_full_and_nothing_drives_the_terminal() -> None:
     assert "\x1b" not in words and "team=a\\x1b[2J" in words
 
 
+def test_the_end_of_an_exec_does_not_look_like_the_containers() -> None:
+    state = fleet(view("web"))
+    last = msgspec.structs.replace(
+        event(3, "exited", process="x1"), occurred_at="2026-01-31T09:00:50Z"
+    )
+    row = board(State(1, state.nodes, state.containers, {Place("n1", "web"): last})).rows[0]
+    assert layout_of(200).line(row, NOW_NS)[-1].strip() == "exec exited 10s ago code 3"
+    assert "exec exited code 3" in detail(row, NOW_NS)
+
+
 def test_only_who_should_answer_is_asked_and_only_of_what_lives() -> None:
     state = fleet(view("a"), view("over", "stopped"), view("b", "paused", node="n2"))
     nodes = dict(state.nodes)
