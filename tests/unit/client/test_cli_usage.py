@@ -13,6 +13,11 @@ from wharfside_client.cli.main import make_app
 from wharfside_protocol import __version__
 
 ELSEWHERE = {"NATS_URL": "nats://127.0.0.1:1", "HOME": "/nonexistent"}
+ENTRY = [
+    sys.executable,
+    "-c",
+    "import sys; from wharfside_client.cli.entry import main; sys.argv[1:] = ['--version']; main()",
+]
 INTERRUPTED = """
 import os, signal, sys
 from wharfside_client.cli.entry import main
@@ -76,6 +81,20 @@ def test_wrong_usage_exits_2_and_says_what_to_write(arguments: tuple[str, ...], 
 def test_the_version() -> None:
     ran = CliRunner().invoke(make_app(), ["--version"], env=ELSEWHERE)
     assert (ran.exit_code, ran.output) == (0, f"wharfside {__version__}\n")
+
+
+def test_a_server_that_is_no_url_is_told() -> None:
+    ran = CliRunner().invoke(make_app(), ["ps"], env=ELSEWHERE | {"NATS_URL": "foo::bar"})
+    assert ran.exit_code == 125
+    assert "no NATS server at foo::bar" in ran.stderr
+
+
+@pytest.mark.parametrize(("closed", "told"), [(0, b"wharfside "), (1, b""), (2, b"wharfside ")])
+def test_a_stream_that_is_closed_breaks_nothing(closed: int, told: bytes) -> None:
+    line = f"import os; os.closerange({closed}, {closed + 1}); os.execv(os.sys.executable, {ENTRY})"
+    ran = subprocess.run([sys.executable, "-c", line], capture_output=True, timeout=30)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.startswith(told) and bool(ran.stdout) == bool(told)
 
 
 def test_ctrl_c_while_it_loads_ends_it_in_silence() -> None:
