@@ -84,7 +84,7 @@ async def create(
     from wharfside_client.calls import new_command_id
 
     command_id = new_command_id()
-    options = lane.options(session.options)
+    options = lane.options(session)
     options["command_id"] = command_id
     async with session.connect() as w, w.progress(target.node, command_id, _telling(session)):
         value = await w.node(target.node).checkpoint(
@@ -191,7 +191,7 @@ async def restore(
     from wharfside_client.calls import new_command_id
 
     command_id = new_command_id()
-    options = lane.options(session.options)
+    options = lane.options(session)
     options["command_id"] = command_id
     async with session.connect() as w, w.progress(target.node, command_id, _telling(session)):
         value = await w.node(target.node).restore(

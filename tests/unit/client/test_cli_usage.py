@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from wharfside_client.cli.main import make_app
@@ -133,3 +136,10 @@ def test_help_names_the_shared_flags_everywhere(name: str) -> None:
     ran = CliRunner().invoke(make_app(), [*name.split(), "--help"])
     assert ran.exit_code == 0
     assert "--json" in ran.stdout and "--server" in ran.stdout
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    named = re.search("All commands: `([^`]+)`", readme)
+    assert named
+    assert named[1].split() == list(get_command(make_app()).commands)  # type: ignore[attr-defined]
