@@ -348,6 +348,7 @@ async def test_bootstrap_and_nodes(nats_server: NatsServer) -> None:
     removed = (await typed(url, "--json", "nodes", "rm", "n7")).json
     assert [(r["kind"], r["outcome"]) for r in removed] == [
         ("mailbox", "removed"),
+        ("carriage", "removed"),
         ("presence", "absent"),
     ]
 
