@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from wharfside_protocol.events import TERMINAL_TYPES, Event
 from wharfside_protocol.events import EventType as T
 from wharfside_protocol.states import INIT
 from wharfside_protocol.times import from_timestamp
+
+K = TypeVar("K")
 
 _FIRST = {T.CREATED, T.CREATE_FAILED}
 _LAST = {T.DELETED, T.CREATE_FAILED}
@@ -29,7 +32,7 @@ def violations(events: Iterable[Event]) -> list[str]:
     told = list(events)
     drops = _drops(told)
     broken = [*_of_epochs(told, drops), *_of_times(told), *_of_drops(told)]
-    lanes = _grouped(told, lambda event: (event.node, event.container or "_node"))
+    lanes = _grouped(told, _lane)
     for (_node, name), lane in lanes.items():
         broken += _of_lane(name, lane, drops)
     incarnations = _grouped(told, lambda event: event.incarnation)
@@ -40,6 +43,10 @@ def violations(events: Iterable[Event]) -> list[str]:
         elif incarnation is not None:
             broken += _of_life(who, life)
     return broken
+
+
+def _lane(event: Event) -> tuple[str, str]:
+    return event.node, event.container or "_node"
 
 
 def _epoch(event: Event, epoch: int | None = None) -> tuple[str, str, int]:
@@ -80,10 +87,10 @@ def _of_torn_life(who: str, life: Sequence[Event]) -> Iterator[str]:
         yield f"{who}: {types[types.index(T.DELETED) + 1 :]} after deleted"
 
 
-def _grouped(events: Iterable[Event], key: object) -> dict[object, list[Event]]:
-    groups: dict[object, list[Event]] = defaultdict(list)
+def _grouped(events: Iterable[Event], key: Callable[[Event], K]) -> dict[K, list[Event]]:
+    groups: dict[K, list[Event]] = defaultdict(list)
     for event in events:
-        groups[key(event)].append(event)  # type: ignore[operator]
+        groups[key(event)].append(event)
     return groups
 
 
