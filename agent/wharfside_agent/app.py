@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from wharfside_agent import host
-from wharfside_agent.composition import Parts
+from wharfside_agent.composition.parts import Parts
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wharfside_agent.bus.options import location
-from wharfside_agent.composition import bus_options
+from wharfside_agent.composition.bus import bus_options
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import delegated_here
 from wharfside_agent.runtime.criu import probe_criu

@@ -7,15 +7,14 @@ import math
 from typing import TypeVar, Unpack
 
 from wharfside_client.calls import UNREACHABLE_S, Options
+from wharfside_protocol.command_base import ContainerArgs, InspectArgs
 from wharfside_protocol.commands import (
-    ContainerArgs,
     CreateArgs,
     CreateValue,
     DeleteArgs,
     DeleteValue,
     ExecArgs,
     ExecValue,
-    InspectArgs,
     ProcessesValue,
     SignalArgs,
     StateValue,

@@ -12,8 +12,8 @@ from wharfside_client.calls import Options
 from wharfside_client.localfiles import LocalTree, Note
 from wharfside_client.session import Asked, Session
 from wharfside_client.staging import Staging
-from wharfside_protocol.commands import ArchiveValue
 from wharfside_protocol.errors import Internal
+from wharfside_protocol.io_commands import ArchiveValue
 from wharfside_protocol.io_frames import Chunk, StreamName
 
 Progress = Callable[[int, int | None], None]

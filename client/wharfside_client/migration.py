@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from wharfside_client.calls import Options
 from wharfside_client.errors import ClientError
-from wharfside_protocol.commands import NoArgs
+from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.migration import (
     AbortArgs,

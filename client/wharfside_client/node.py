@@ -19,6 +19,7 @@ from wharfside_client.files import FileOps
 from wharfside_client.migration import MigrationOps
 from wharfside_client.session import Asked, Request, Resume, Session
 from wharfside_protocol.codec import convert, to_plain
+from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.commands import (
     OPS,
     CancelValue,
@@ -32,7 +33,6 @@ from wharfside_protocol.commands import (
     DrainValue,
     ListArgs,
     ListValue,
-    NoArgs,
     Pong,
     UndrainValue,
     UsageArgs,

@@ -13,7 +13,8 @@ from wharfside_client.jetstream import JetStream
 from wharfside_client.node import Node
 from wharfside_protocol.assets import CONTAINERS_BUCKET
 from wharfside_protocol.codec import decode
-from wharfside_protocol.commands import NoArgs, ResyncValue
+from wharfside_protocol.command_base import NoArgs
+from wharfside_protocol.commands import ResyncValue
 from wharfside_protocol.errors import Denied, Invalid, WharfsideError
 from wharfside_protocol.events import Snapshot
 from wharfside_protocol.records import Counter, Record

@@ -12,8 +12,8 @@ from wharfside_client.errors import SessionEnded, SessionLost
 from wharfside_client.inbox import denial
 from wharfside_client.messages import Message
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import Opening, SessionView
 from wharfside_protocol.errors import ErrorBody, Invalid, WharfsideError, from_body
+from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_flow import Incoming, Outgoing
 from wharfside_protocol.io_frames import (
     Close,

@@ -17,14 +17,8 @@ from tests.support.agent import AgentProcess
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
-from wharfside_protocol.commands import (
-    ContainerArgs,
-    DeleteArgs,
-    ExecArgs,
-    SignalArgs,
-    StopArgs,
-    UpdateArgs,
-)
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import DeleteArgs, ExecArgs, SignalArgs, StopArgs, UpdateArgs
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.events import Event

@@ -24,8 +24,8 @@ from tests.support.eventually import eventually
 from wharfside_agent.ports.runtime import Process
 from wharfside_agent.ports.watcher import MonitorGone
 from wharfside_agent.runtime import ctl
-from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import RuntimeFailed
+from wharfside_protocol.io_commands import TerminalSize
 from wharfside_protocol.specs import Io, ProcessSpec
 
 TTY = Io(tty=True)

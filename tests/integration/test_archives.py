@@ -15,8 +15,8 @@ from tests.support.tars import content, member, members, tar
 
 from wharfside_client.errors import SessionLost
 from wharfside_client.session import Session
-from wharfside_protocol.commands import ArchiveValue
 from wharfside_protocol.errors import Canceled, Denied, Invalid, NotFound
+from wharfside_protocol.io_commands import ArchiveValue
 from wharfside_protocol.io_frames import Chunk, StreamName
 
 BIG = 8 * 2**20

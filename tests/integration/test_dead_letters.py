@@ -25,7 +25,7 @@ from wharfside_client.jetstream import JetStream
 from wharfside_client.setup import Outcome
 from wharfside_protocol.assets import CMD, SECOND, mailbox
 from wharfside_protocol.codec import decode
-from wharfside_protocol.commands import ContainerArgs
+from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.envelope import Command, Expect, Result
 from wharfside_protocol.errors import ErrorCode, NotFound
 from wharfside_protocol.subjects import Subjects

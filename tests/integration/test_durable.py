@@ -14,7 +14,7 @@ from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 
 from wharfside_client import NodeUnreachable, Pending
-from wharfside_protocol.commands import ContainerArgs
+from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import (
     Canceled,

@@ -18,7 +18,7 @@ from wharfside_client.calls import new_command_id
 from wharfside_client.cli import session
 from wharfside_client.jetstream import JetStream
 from wharfside_protocol.assets import CMD
-from wharfside_protocol.commands import ContainerArgs
+from wharfside_protocol.command_base import ContainerArgs
 
 Cli = Callable[..., Awaitable[Ran]]
 

@@ -13,7 +13,8 @@ from tests.integration.world import Site, command
 
 from wharfside_client import process
 from wharfside_protocol.codec import to_plain
-from wharfside_protocol.commands import ContainerArgs, UpdateArgs
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import UpdateArgs
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Canceled, DeadlineExceeded, ErrorCode, NotFound
 from wharfside_protocol.specs import Limits

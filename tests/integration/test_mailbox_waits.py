@@ -15,7 +15,8 @@ from tests.support.eventually import eventually
 
 from wharfside_client.jetstream import JetStream
 from wharfside_protocol.assets import CMD, RES
-from wharfside_protocol.commands import ContainerArgs, ListArgs
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import ListArgs
 
 ROOM = 2
 

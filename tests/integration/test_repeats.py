@@ -12,7 +12,8 @@ from tests.integration.raw import Raw, new_id
 from tests.integration.world import Site, command, restart
 from tests.support.agent import AgentProcess
 
-from wharfside_protocol.commands import ContainerArgs, ListArgs
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import ListArgs
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import (
     Conflict,

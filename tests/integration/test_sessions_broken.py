@@ -32,8 +32,8 @@ from wharfside_client import Wharfside, connect
 from wharfside_client.errors import SessionLost
 from wharfside_client.session import Request
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import Opening, SessionView
 from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound
+from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import (
     COST,

@@ -10,8 +10,8 @@ from typing import Any
 from wharfside_agent.core import oci_defaults as defaults
 from wharfside_agent.core.resources import UNIFIED_FILES, CgroupVersion, to_resources
 from wharfside_agent.core.seccomp import profile_for
-from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.io_commands import TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, Mount, Network, ProcessSpec, User
 
 Config = dict[str, Any]

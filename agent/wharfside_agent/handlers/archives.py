@@ -10,11 +10,7 @@ from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
 from wharfside_agent.services.session import Session
 from wharfside_agent.services.views import standing
-from wharfside_protocol.commands import (
-    ArchiveValue,
-    GetArchiveArgs,
-    PutArchiveArgs,
-)
+from wharfside_protocol.io_commands import ArchiveValue, GetArchiveArgs, PutArchiveArgs
 
 
 async def get_archive(node: Node, call: Call, args: GetArchiveArgs) -> ArchiveValue:

@@ -7,7 +7,7 @@ from wharfside_agent.ports.io import Carried
 from wharfside_agent.services.attachments import Wish
 from wharfside_agent.services.commands import Call
 from wharfside_agent.services.views import standing
-from wharfside_protocol.commands import AttachArgs, SessionValue
+from wharfside_protocol.io_commands import AttachArgs, SessionValue
 
 
 async def attach(node: Node, call: Call, args: AttachArgs) -> SessionValue:

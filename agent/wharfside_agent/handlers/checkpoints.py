@@ -20,13 +20,13 @@ from wharfside_protocol.checkpoints import (
     DeleteCheckpointValue,
     RestoreArgs,
 )
-from wharfside_protocol.commands import (
+from wharfside_protocol.commands import StateValue
+from wharfside_protocol.errors import NotFound
+from wharfside_protocol.io_commands import (
     CheckpointFileValue,
     LoadCheckpointArgs,
     SaveCheckpointArgs,
-    StateValue,
 )
-from wharfside_protocol.errors import NotFound
 
 
 async def checkpoint(node: Node, call: Call, args: CheckpointArgs) -> CheckpointValue:

@@ -18,10 +18,11 @@ from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live, LiveProcess, traced
 from wharfside_agent.services.process_io import Target
 from wharfside_agent.services.views import standing
-from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Opening, Output
+from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Output
 from wharfside_protocol.errors import AlreadyExists, Invalid, WharfsideError
 from wharfside_protocol.events import EventType, ExecAdded, Failed, Started
 from wharfside_protocol.exits import ExitStatus
+from wharfside_protocol.io_commands import Opening
 from wharfside_protocol.states import ProcessState
 
 

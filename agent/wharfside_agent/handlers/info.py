@@ -6,7 +6,7 @@ import msgspec
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands import Call
-from wharfside_protocol.commands import NoArgs
+from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.views import NodeInfo
 
 

@@ -12,8 +12,8 @@ from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
 from wharfside_agent.services.output import LoggedProcess, Place, RunsSource
 from wharfside_agent.services.views import standing
-from wharfside_protocol.commands import LogsArgs, SessionValue
 from wharfside_protocol.errors import Invalid, NotFound
+from wharfside_protocol.io_commands import LogsArgs, SessionValue
 from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp
 
 LATE_S = 0.2

@@ -16,7 +16,7 @@ from wharfside_agent.services.departures import failure_of, value_of
 from wharfside_agent.services.intake import remaining
 from wharfside_agent.services.views import standing
 from wharfside_protocol.checkpoints import CheckpointFlags
-from wharfside_protocol.commands import NoArgs
+from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, DEFAULT_RPC_SECONDS
 from wharfside_protocol.errors import (
     AlreadyExists,

@@ -14,11 +14,10 @@ from wharfside_agent.services.commands import Call
 from wharfside_agent.services.containers import Live
 from wharfside_agent.services.views import container_view, process_view, standing
 from wharfside_protocol.codec import encode, portable
+from wharfside_protocol.command_base import ContainerArgs, InspectArgs
 from wharfside_protocol.commands import (
     CommandArgs,
     CommandState,
-    ContainerArgs,
-    InspectArgs,
     ListArgs,
     ListValue,
     ProcessesValue,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands import Call
-from wharfside_protocol.commands import NoArgs, ResyncValue
+from wharfside_protocol.command_base import NoArgs
+from wharfside_protocol.commands import ResyncValue
 
 
 async def resync(node: Node, call: Call, _args: NoArgs) -> ResyncValue:

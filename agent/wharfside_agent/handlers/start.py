@@ -7,7 +7,8 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, Tx
 from wharfside_agent.services.commands import Call
 from wharfside_agent.services.views import state_value
-from wharfside_protocol.commands import ContainerArgs, StateValue
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import StateValue
 from wharfside_protocol.states import ContainerState
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from wharfside_agent.ports.io import LiveSource
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
 from wharfside_protocol.checkpoints import CheckpointFlags
-from wharfside_protocol.commands import Output, TerminalSize
+from wharfside_protocol.commands import Output
+from wharfside_protocol.io_commands import TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.stats import Stats, Usage
 from wharfside_protocol.views import CriuInfo, Fifos, RuntimeInfo

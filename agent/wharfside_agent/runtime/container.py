@@ -30,8 +30,8 @@ from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_exec, find_exec, monitor_over
 from wharfside_agent.runtime.process import RunProcess
 from wharfside_agent.runtime.streams import RunStreams
-from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import NotFound
+from wharfside_protocol.io_commands import TerminalSize
 from wharfside_protocol.io_frames import StreamName
 from wharfside_protocol.specs import Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT

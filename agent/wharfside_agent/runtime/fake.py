@@ -19,9 +19,10 @@ from wharfside_agent.ports.watcher import MonitorGone, OomCounters
 from wharfside_agent.runtime.fake_machine import FakeBody, FakeMachine, FakeProcess
 from wharfside_agent.runtime.fake_streams import FakeStreams
 from wharfside_protocol.checkpoints import CheckpointFlags
-from wharfside_protocol.commands import Output, TerminalSize
+from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import Invalid, NotFound, RuntimeFailed, Unsupported
 from wharfside_protocol.exits import StatusSource
+from wharfside_protocol.io_commands import TerminalSize
 from wharfside_protocol.specs import ContainerSpec, Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.stats import CpuStats, MemoryStats, PidsStats, Stats, Usage

@@ -14,9 +14,9 @@ from wharfside_agent.ports.logs import LogName, Logs, LogWish
 from wharfside_agent.services.containers import Containers, Live
 from wharfside_agent.services.process_io import ProcessInput, ProcessOutput, Target
 from wharfside_agent.services.tasks import Tasks
-from wharfside_protocol.commands import Opening, TerminalSize
 from wharfside_protocol.errors import Invalid, NotFound, WharfsideError, WrongState
 from wharfside_protocol.events import Attached, Detached, EventType
+from wharfside_protocol.io_commands import Opening, TerminalSize
 from wharfside_protocol.io_frames import Position
 from wharfside_protocol.records import Record
 from wharfside_protocol.states import ContainerState, ProcessState

@@ -16,8 +16,8 @@ import structlog
 from wharfside_agent.errors import told
 from wharfside_agent.ports.io import Carried, Missing, NoReader, Over, Piece, Sink
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import Opening, SessionView
 from wharfside_protocol.errors import DeadlineExceeded, Invalid, WharfsideError
+from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
 from wharfside_protocol.io_frames import (
     CHUNK_BYTES,

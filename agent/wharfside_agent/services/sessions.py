@@ -18,8 +18,8 @@ from wharfside_agent.ports.io import Carried
 from wharfside_agent.services.session import Session
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import Opening
 from wharfside_protocol.errors import Busy, Conflict, ErrorBody, Invalid, NotFound
+from wharfside_protocol.io_commands import Opening
 from wharfside_protocol.io_frames import Ack, Again, Close, Reset, up_frame
 from wharfside_protocol.subjects import Subjects
 

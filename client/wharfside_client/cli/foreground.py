@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
     from wharfside_client.cli.session import Session
     from wharfside_client.node import Node
-    from wharfside_protocol.commands import TerminalSize
+    from wharfside_protocol.io_commands import TerminalSize
     from wharfside_protocol.specs import Io
 
 SIGNAL_S = 5.0

@@ -11,7 +11,7 @@ import tty
 from typing import Self
 
 from wharfside_client.cli.errors import NoTerminal
-from wharfside_protocol.commands import TerminalSize
+from wharfside_protocol.io_commands import TerminalSize
 
 MOST_CELLS = 1000
 """The protocol's bound (io_frames.Cells)."""

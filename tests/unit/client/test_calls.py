@@ -10,7 +10,8 @@ from tenacity import Future, RetryCallState, Retrying
 from wharfside_client.calls import Options, Patience, make_command, new_command_id
 from wharfside_client.errors import NodeUnreachable, Unanswered
 from wharfside_client.node import open_result
-from wharfside_protocol.commands import ContainerArgs, Pong
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import Pong
 from wharfside_protocol.envelope import Expect, Result
 from wharfside_protocol.errors import ErrorBody, ErrorCode, Internal, Invalid, Stale
 from wharfside_protocol.subjects import check_command_id

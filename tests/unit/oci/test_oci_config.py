@@ -16,8 +16,8 @@ from wharfside_agent.core.oci_config import (
     from_rootfs,
 )
 from wharfside_agent.core.seccomp import profile_for
-from wharfside_protocol.commands import TerminalSize
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.io_commands import TerminalSize
 from wharfside_protocol.specs import (
     ContainerSpec,
     Io,

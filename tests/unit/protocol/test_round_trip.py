@@ -23,7 +23,8 @@ from wharfside_protocol.codec import (
     to_plain,
     unpack,
 )
-from wharfside_protocol.commands import ContainerArgs, ListArgs, Output, StopArgs
+from wharfside_protocol.command_base import ContainerArgs
+from wharfside_protocol.commands import ListArgs, Output, StopArgs
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import ErrorBody, ErrorCode, Invalid
 from wharfside_protocol.records import MAX_SAFE_INTEGER, Record

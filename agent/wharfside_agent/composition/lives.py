@@ -1,0 +1,90 @@
+"""What runs here, how it begins again, and how it ends."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from wharfside_agent.composition.foundation import Foundation
+from wharfside_agent.services.disconnects import Disconnects
+from wharfside_agent.services.drain import Drain
+from wharfside_agent.services.endings import Endings
+from wharfside_agent.services.exits import ExitTeller
+from wharfside_agent.services.relist import Relist
+from wharfside_agent.services.restarts import Restarts
+from wharfside_agent.services.starts import Starts
+
+
+class Lives(Foundation):
+    """Containers from their start to their end."""
+
+    @cached_property
+    def exits(self) -> ExitTeller:
+        return ExitTeller(self.containers, self.tasks, self.clock, self.journal)
+
+    @cached_property
+    def endings(self) -> Endings:
+        return Endings(self.containers, self.machine.runtime, self.lanes, self.clock, self.journal)
+
+    @cached_property
+    def starts(self) -> Starts:
+        return Starts(
+            self.store,
+            self.containers,
+            self.machine.runtime,
+            self.exits,
+            self.clock,
+            self.journal,
+            self.bundle_of,
+        )
+
+    @cached_property
+    def restarts(self) -> Restarts:
+        return Restarts(
+            self.store,
+            self.containers,
+            self.starts,
+            self.heard,
+            self.lanes,
+            self.clock,
+            self.tasks,
+        )
+
+    @cached_property
+    def disconnects(self) -> Disconnects:
+        return Disconnects(
+            self.bus,
+            self.heard,
+            self.containers,
+            self.endings,
+            self.restarts,
+            self.lanes,
+            self.clock,
+            self.tasks,
+        )
+
+    @cached_property
+    def relist(self) -> Relist:
+        return Relist(
+            self.store,
+            self.machine.ground,
+            self.containers,
+            self.exits,
+            self.lanes,
+            every_s=self.settings.relist.every_s,
+            patience_s=self.settings.relist.patience_s,
+        )
+
+    @cached_property
+    def drain(self) -> Drain:
+        return Drain(
+            self.store,
+            self.containers,
+            self.commands,
+            self.endings,
+            self.restarts,
+            self.lanes,
+            self.bus,
+            self.subjects,
+            self.clock,
+            self.tasks,
+        )

@@ -1,0 +1,183 @@
+"""Checkpoints, and containers between nodes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from wharfside_agent import host
+from wharfside_agent.archive.overlays import OverlayLayers
+from wharfside_agent.bus.mailbox import NatsMailbox
+from wharfside_agent.composition.telling import Telling
+from wharfside_agent.core.journal import Step
+from wharfside_agent.images.disk import DiskImages
+from wharfside_agent.services.arrivals import Arrivals
+from wharfside_agent.services.carriage import Carriage
+from wharfside_agent.services.checkpoint_shelf import Shelf
+from wharfside_agent.services.checkpoints import Checkpoints
+from wharfside_agent.services.coming import ComingContainer
+from wharfside_agent.services.departures import Departures
+from wharfside_agent.services.insistence import Insistence
+from wharfside_agent.services.leaving import LeavingContainer
+from wharfside_agent.services.manifests import Here
+from wharfside_agent.services.node_facts import Facts
+from wharfside_agent.services.phases import Phases
+from wharfside_agent.services.recovery import Recovery
+from wharfside_agent.services.restores import Restores
+from wharfside_agent.services.unfinished_checkpoints import UnfinishedCheckpoints
+from wharfside_protocol.assets import CKPT
+
+
+class Moves(Telling):
+    """Images, what makes them, what goes on from them, and their way to another node."""
+
+    @cached_property
+    def images(self) -> DiskImages:
+        quota = self.settings.checkpoints.max_mib * 1024 * 1024
+        return DiskImages(self.places.checkpoints, quota)
+
+    @cached_property
+    def layers(self) -> OverlayLayers:
+        return OverlayLayers()
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        return Shelf(self.images)
+
+    @cached_property
+    def phases(self) -> Phases:
+        return Phases(self.name, self.bus, self.subjects, self.clock, self.tasks)
+
+    @cached_property
+    def here(self) -> Here:
+        runtime = self.machine.runtime
+        return Here(
+            self.name,
+            host.architecture(),
+            host.kernel(),
+            runtime.criu.version or "",
+            {each.name: each.version for each in runtime.available},
+            host.cpu_features(),
+        )
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(
+            self.store,
+            self.containers,
+            self.machine.runtime,
+            self.images,
+            self.layers,
+            self.endings,
+            self.phases,
+            self.clock,
+            self.journal,
+            self.here,
+            self.layer_of,
+        )
+
+    @cached_property
+    def restores(self) -> Restores:
+        return Restores(
+            self.store,
+            self.containers,
+            self.machine.runtime,
+            self.shelf,
+            self.layers,
+            self.starts,
+            self.exits,
+            self.phases,
+            self.clock,
+            self.journal,
+            self.layer_of,
+            self.cgroup_of,
+            self.bundle_of,
+        )
+
+    @cached_property
+    def unfinished_checkpoints(self) -> UnfinishedCheckpoints:
+        return UnfinishedCheckpoints(
+            self.checkpoints,
+            self.restores,
+            self.machine.runtime,
+            self.images,
+            self.commands,
+            self.exits,
+            self.clock,
+            self.tasks,
+            self.here,
+        )
+
+    @cached_property
+    def carriage(self) -> Carriage:
+        return Carriage(
+            NatsMailbox(self.bus, self.name, CKPT),
+            self.bus,
+            self.subjects,
+            self.name,
+            Insistence(self.bus),
+        )
+
+    @cached_property
+    def facts(self) -> Facts:
+        node_id = self.store.identity.node_id
+        return Facts(self.here, node_id, self.machine.runtime, self.layers)
+
+    @cached_property
+    def departures(self) -> Departures:
+        leaving = LeavingContainer(
+            self.name,
+            self.containers,
+            self.checkpoints,
+            self.restores,
+            self.endings,
+            self.images,
+            self.lanes,
+            self.clock,
+        )
+        return Departures(
+            self.store,
+            self.carriage,
+            self.images,
+            leaving,
+            self.clock,
+            self.tasks,
+            lambda state: self.journal.reached(Step(f"source.{state}")),
+        )
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        coming = ComingContainer(
+            self.name,
+            self.store,
+            self.containers,
+            self.restores,
+            self.endings,
+            self.lanes,
+            self.clock,
+        )
+        return Arrivals(
+            self.store,
+            self.carriage,
+            self.images,
+            coming,
+            self.bus,
+            self.clock,
+            self.tasks,
+            lambda state: self.journal.reached(Step(f"target.{state}")),
+        )
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        return Recovery(
+            self.store,
+            self.machine.runtime,
+            self.containers,
+            self.exits,
+            self.endings,
+            self.starts,
+            self.restarts,
+            self.commands,
+            self.unfinished_checkpoints,
+            self.clock,
+            self.tasks,
+        )
