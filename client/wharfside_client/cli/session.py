@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from wharfside_client.client import Wharfside
     from wharfside_client.durable import Posted
 
-FOLLOWING_S = 3.0
-"""So long a durable command's caller waits in silence: a node that is up has done most by then."""
+FOLLOWING_S = 15.0
+"""So long a durable command's caller waits in silence: a node whose mailbox was just made finds it
+within 10 s."""
 
 
 class Session:
