@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.counting import COUNTS, Counting
-from tests.integration.world import Site, World, open_site, start
-from tests.support.agent import AgentProcess
+from tests.integration.two_nodes import Pair
+from tests.integration.world import start
 from tests.support.eventually import eventually
 from tests.support.requirements import requires
 
@@ -76,38 +74,6 @@ SCENES = [
     *(pytest.param(scene, id=str(scene)) for scene in OFTEN),
     *(pytest.param(scene, id=str(scene), marks=pytest.mark.soak) for scene in RARELY),
 ]
-
-
-@dataclass
-class Pair:
-    a: Site
-    b: Site
-
-    def of(self, who: str) -> Site:
-        return self.a if who == "a" else self.b
-
-
-@pytest.fixture(scope="module")
-def agents(world: World) -> Iterator[tuple[AgentProcess, AgentProcess]]:
-    with world.agent("node-a") as a, world.agent("node-b") as b:
-        for agent in (a, b):
-            agent.start(until="bus-connected")
-        yield a, b
-        for agent in (a, b):
-            assert agent.stop() == 0
-
-
-@pytest.fixture
-async def pair(world: World, agents: tuple[AgentProcess, AgentProcess]) -> AsyncIterator[Pair]:
-    async with AsyncExitStack() as stack:
-        a, b = [await stack.enter_async_context(open_site(world, agent)) for agent in agents]
-        for site in (a, b):
-            await site.listed()
-            await site.fleet.setup.add_carriage(site.agent.name)
-        yield Pair(a, b)
-        for site in (a, b):
-            await site.clear()
-            site.agent.drain()
 
 
 async def moved(pair: Pair, name: str, migration: str, *, refused: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.integration.client_kit import opened_bus
 from tests.integration.gates import Gates
 from tests.integration.raw import Raw, open_raw
+from tests.integration.two_nodes import agents, pair  # noqa: F401 - fixtures, too
 from tests.integration.world import Site, World, make_world, open_site
 from tests.support.agent import AgentProcess
 from tests.support.nats_server import NatsServer
