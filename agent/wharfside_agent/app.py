@@ -20,10 +20,10 @@ from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify
 from wharfside_agent.ports.store import EventDraft, Store
-from wharfside_agent.services.admission import keep_room
-from wharfside_agent.services.janitor import keep_tidy
+from wharfside_agent.services.commands.admission import keep_room
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.moves_answered import adopt_moves
+from wharfside_agent.services.migration.moves_answered import adopt_moves
+from wharfside_agent.services.recovery.janitor import keep_tidy
 from wharfside_agent.settings import Settings
 from wharfside_agent.store.writer import open_store
 from wharfside_agent.watchers.subreaper import Sweeper

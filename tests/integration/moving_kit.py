@@ -22,10 +22,10 @@ from wharfside_agent.host import SystemClock
 from wharfside_agent.images.disk import DiskImages
 from wharfside_agent.ports.images import Image
 from wharfside_agent.ports.store import Arrival, Departure, Store, Tx
-from wharfside_agent.services.arrivals import Arrivals, expiry
-from wharfside_agent.services.carriage import Carriage
-from wharfside_agent.services.departures import Departures
 from wharfside_agent.services.insistence import Insistence
+from wharfside_agent.services.migration.arrivals import Arrivals, expiry
+from wharfside_agent.services.migration.carriage import Carriage
+from wharfside_agent.services.migration.departures import Departures
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.store.writer import open_store
 from wharfside_protocol.assets import CKPT

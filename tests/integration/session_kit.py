@@ -21,8 +21,8 @@ from wharfside_agent.bus.service import RpcService
 from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.io import Carried, Missing, Over, Piece, Sink, Source
-from wharfside_agent.services.session import Session as NodeSession
-from wharfside_agent.services.sessions import Sessions
+from wharfside_agent.services.streams.session import Session as NodeSession
+from wharfside_agent.services.streams.sessions import Sessions
 from wharfside_agent.services.tasks import Tasks
 from wharfside_client import Wharfside
 from wharfside_client.session import Session

@@ -12,12 +12,12 @@ from wharfside_agent.composition.bus import make_bus
 from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.machine import Machine
 from wharfside_agent.ports.store import Store
-from wharfside_agent.services.admission import Admission
-from wharfside_agent.services.commands import Commands
-from wharfside_agent.services.containers import Containers
+from wharfside_agent.services.commands.admission import Admission
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.lanes import Lanes
 from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_protocol.subjects import Subjects

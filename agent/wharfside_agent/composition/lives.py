@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 
 from wharfside_agent.composition.foundation import Foundation
-from wharfside_agent.services.disconnects import Disconnects
-from wharfside_agent.services.drain import Drain
-from wharfside_agent.services.endings import Endings
-from wharfside_agent.services.exits import ExitTeller
-from wharfside_agent.services.relist import Relist
-from wharfside_agent.services.restarts import Restarts
-from wharfside_agent.services.starts import Starts
+from wharfside_agent.services.life.disconnects import Disconnects
+from wharfside_agent.services.life.drain import Drain
+from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.restarts import Restarts
+from wharfside_agent.services.life.starts import Starts
+from wharfside_agent.services.recovery.relist import Relist
 
 
 class Lives(Foundation):

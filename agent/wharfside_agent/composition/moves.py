@@ -10,20 +10,20 @@ from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.composition.telling import Telling
 from wharfside_agent.core.journal import Step
 from wharfside_agent.images.disk import DiskImages
-from wharfside_agent.services.arrivals import Arrivals
-from wharfside_agent.services.carriage import Carriage
-from wharfside_agent.services.checkpoint_shelf import Shelf
-from wharfside_agent.services.checkpoints import Checkpoints
-from wharfside_agent.services.coming import ComingContainer
-from wharfside_agent.services.departures import Departures
+from wharfside_agent.services.checkpoints.dumps import Checkpoints
+from wharfside_agent.services.checkpoints.manifests import Here
+from wharfside_agent.services.checkpoints.phases import Phases
+from wharfside_agent.services.checkpoints.restores import Restores
+from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.insistence import Insistence
-from wharfside_agent.services.leaving import LeavingContainer
-from wharfside_agent.services.manifests import Here
-from wharfside_agent.services.node_facts import Facts
-from wharfside_agent.services.phases import Phases
-from wharfside_agent.services.recovery import Recovery
-from wharfside_agent.services.restores import Restores
-from wharfside_agent.services.unfinished_checkpoints import UnfinishedCheckpoints
+from wharfside_agent.services.migration.arrivals import Arrivals
+from wharfside_agent.services.migration.carriage import Carriage
+from wharfside_agent.services.migration.coming import ComingContainer
+from wharfside_agent.services.migration.departures import Departures
+from wharfside_agent.services.migration.leaving import LeavingContainer
+from wharfside_agent.services.migration.node_facts import Facts
+from wharfside_agent.services.recovery.first_look import Recovery
+from wharfside_agent.services.recovery.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_protocol.assets import CKPT
 
 

@@ -13,17 +13,17 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.handlers.registry import HANDLERS
 from wharfside_agent.machine import Machine
 from wharfside_agent.ports.store import Store
-from wharfside_agent.services.acceptance import Acceptance
-from wharfside_agent.services.attachments import Attachments
-from wharfside_agent.services.checkpoint_files import CheckpointFiles
-from wharfside_agent.services.containers import Live
-from wharfside_agent.services.dispatcher import Dispatcher
+from wharfside_agent.services.checkpoints.files import CheckpointFiles
+from wharfside_agent.services.commands.acceptance import Acceptance
+from wharfside_agent.services.commands.dispatcher import Dispatcher
+from wharfside_agent.services.commands.intake import Intake
+from wharfside_agent.services.commands.mailroom import Mailroom
+from wharfside_agent.services.commands.runner import Runner
 from wharfside_agent.services.insistence import Insistence
-from wharfside_agent.services.intake import Intake
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.mailroom import Mailroom
-from wharfside_agent.services.runner import Runner
-from wharfside_agent.services.sessions import Sessions
+from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.streams.attachments import Attachments
+from wharfside_agent.services.streams.sessions import Sessions
 from wharfside_agent.settings import Settings
 
 

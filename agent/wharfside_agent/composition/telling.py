@@ -12,12 +12,12 @@ from wharfside_agent import host
 from wharfside_agent.composition.lives import Lives
 from wharfside_agent.machine import Machine
 from wharfside_agent.ports.store import Store
-from wharfside_agent.services.presence import Presence
-from wharfside_agent.services.projections import Projections
-from wharfside_agent.services.publisher import Publisher
-from wharfside_agent.services.reporter import Reporter
-from wharfside_agent.services.shipping import Shipping
-from wharfside_agent.services.snapshots import Snapshots
+from wharfside_agent.services.commands.reporter import Reporter
+from wharfside_agent.services.streams.shipping import Shipping
+from wharfside_agent.services.telling.presence import Presence
+from wharfside_agent.services.telling.projections import Projections
+from wharfside_agent.services.telling.publisher import Publisher
+from wharfside_agent.services.telling.snapshots import Snapshots
 from wharfside_agent.settings import Settings
 from wharfside_protocol import __version__
 from wharfside_protocol.times import NANOSECONDS, to_timestamp

@@ -37,12 +37,12 @@ ORDER = (
         "execs-before-init",
         "every exec's `exited` comes before init's, for at most 2 s: "
         "then init's is told with `execs_pending`, and only those may follow",
-        "services/exits.py: _hold_for_execs",
+        "services/life/exits.py: _hold_for_execs",
     ),
     OrderRule(
         "oom-before-exited",
         "`oom` comes before the `exited` that it caused",
-        "services/exits.py: the counter is read once more, and told in the exit's transaction",
+        "services/life/exits.py: the counter is read once more, and told in the exit's transaction",
     ),
     OrderRule(
         "paused-before-resumed",
@@ -52,34 +52,34 @@ ORDER = (
     OrderRule(
         "stopping-before-exited",
         "`stopping` comes before the `exited` that it causes",
-        "services/endings.py: committed before the signal is sent",
+        "services/life/endings.py: committed before the signal is sent",
     ),
     OrderRule(
         "attached-before-exited",
         "`attached` comes before the `detached` of its session, and neither after the `exited` of "
         "its process, which ends all sessions there",
-        "services/attachments.py: nothing is told of a process whose end was seen",
+        "services/streams/attachments.py: nothing is told of a process whose end was seen",
     ),
     OrderRule(
         "checkpointed-before-exited",
         "`checkpointed` comes before the `exited` that it causes",
-        "services/checkpoints.py: it is committed before the container is killed",
+        "services/checkpoints/dumps.py: it is committed before the container is killed",
     ),
     OrderRule(
         "runs-in-order",
         "`run` rises by one, and the events of a run come after the end of the one before: "
         "its `exited`, those of its execs, or its `start-failed`",
-        "services/starts.py: a run is raised once the last one is gone and told",
+        "services/life/starts.py: a run is raised once the last one is gone and told",
     ),
     OrderRule(
         "restarting-before-its-run",
         "a run that no command began was announced by `restarting`, after the end of the run "
         "before; after `not-restarting` there is none until a `start` or another boot",
-        "services/restarts.py: what is due is committed with `restarting`",
+        "services/life/restarts.py: what is due is committed with `restarting`",
     ),
     OrderRule(
         "deleted-last",
         "`deleted` comes once and last; nothing of the incarnation follows it",
-        "services/endings.py: it waits for the exits of execs still pending",
+        "services/life/endings.py: it waits for the exits of execs still pending",
     ),
 )

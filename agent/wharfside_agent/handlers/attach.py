@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
-from wharfside_agent.services.attachments import Wish
-from wharfside_agent.services.commands import Call
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.streams.attachments import Wish
 from wharfside_agent.services.views import standing
 from wharfside_protocol.io_commands import AttachArgs, SessionValue
 

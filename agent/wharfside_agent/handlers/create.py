@@ -10,8 +10,8 @@ from wharfside_agent.core.signals import signal_number
 from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Tx
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Also, Live, LiveProcess, traced
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.containers import Also, Live, LiveProcess, traced
 from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.errors import WharfsideError

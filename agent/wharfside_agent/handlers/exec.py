@@ -13,10 +13,10 @@ from wharfside_agent.errors import told
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
-from wharfside_agent.services.attachments import Wish
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Live, LiveProcess, traced
-from wharfside_agent.services.process_io import Target
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.containers import Live, LiveProcess, traced
+from wharfside_agent.services.streams.attachments import Wish
+from wharfside_agent.services.streams.process_io import Target
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Output
 from wharfside_protocol.errors import AlreadyExists, Invalid, WharfsideError

@@ -8,9 +8,9 @@ from dataclasses import replace
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
 from wharfside_agent.ports.logs import LogWish
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Live
-from wharfside_agent.services.output import LoggedProcess, Place, RunsSource
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.streams.output import LoggedProcess, Place, RunsSource
 from wharfside_agent.services.views import standing
 from wharfside_protocol.errors import Invalid, NotFound
 from wharfside_protocol.io_commands import LogsArgs, SessionValue

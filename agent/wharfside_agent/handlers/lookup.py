@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, ProcessRow, Tx
-from wharfside_agent.services.containers import Live
+from wharfside_agent.services.life.containers import Live
 from wharfside_protocol.command_base import InspectArgs
 from wharfside_protocol.errors import NotFound
 

@@ -10,10 +10,10 @@ from wharfside_agent.core.compatibility import unfit
 from wharfside_agent.core.migration import OVER, Source, Target
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Arrival, ContainerRow, Departure, Tx
-from wharfside_agent.services.arrivals import MOST, expiry
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.departures import failure_of, value_of
-from wharfside_agent.services.intake import remaining
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.intake import remaining
+from wharfside_agent.services.migration.arrivals import MOST, expiry
+from wharfside_agent.services.migration.departures import failure_of, value_of
 from wharfside_agent.services.views import standing
 from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.command_base import NoArgs

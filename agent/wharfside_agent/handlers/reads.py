@@ -9,9 +9,9 @@ import msgspec
 from wharfside_agent.handlers.lookup import look_up
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow
-from wharfside_agent.services.backoff import waits_for_restart
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Live
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.backoff import waits_for_restart
+from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.views import container_view, process_view, standing
 from wharfside_protocol.codec import encode, portable
 from wharfside_protocol.command_base import ContainerArgs, InspectArgs

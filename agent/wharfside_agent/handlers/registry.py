@@ -41,7 +41,7 @@ from wharfside_agent.handlers.stop import stop
 from wharfside_agent.handlers.update import update
 from wharfside_agent.handlers.usage import usage
 from wharfside_agent.handlers.wait import wait
-from wharfside_agent.services.runner import HandlerFunction
+from wharfside_agent.services.commands.runner import HandlerFunction
 
 HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
     {

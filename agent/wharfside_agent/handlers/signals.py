@@ -6,9 +6,9 @@ from wharfside_agent.core.journal import Step, signal_intent
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Intent, Tx
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Live, LiveProcess
-from wharfside_agent.services.signals import signal_target, tell_signal
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.containers import Live, LiveProcess
+from wharfside_agent.services.life.signals import signal_target, tell_signal
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import SignalArgs, StateValue
 from wharfside_protocol.errors import NotFound

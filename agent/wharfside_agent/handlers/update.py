@@ -8,8 +8,8 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Intent
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.updates import tell_updated, with_limits
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.updates import tell_updated, with_limits
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import StateValue, UpdateArgs
 from wharfside_protocol.errors import Invalid

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.services.commands import Call
-from wharfside_agent.services.containers import Live
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import ContainerUsage, UsageArgs, UsageValue
 

@@ -13,9 +13,9 @@ from ulid import ULID
 
 from wharfside_agent.core.exit_status import Ended
 from wharfside_agent.ports.store import OutboxRow
-from wharfside_agent.services import exits
-from wharfside_agent.services.endings import Endings
-from wharfside_agent.services.publisher import Publisher
+from wharfside_agent.services.life import exits
+from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.telling.publisher import Publisher
 from wharfside_agent.store.transaction import SqliteTx
 from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.exits import StatusSource

@@ -11,9 +11,9 @@ import pytest
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import ReportKind
-from wharfside_agent.services.acceptance import Acceptance, Refused, Verdict
-from wharfside_agent.services.commands import Commands
-from wharfside_agent.services.intake import Checked, Intake, remaining
+from wharfside_agent.services.commands.acceptance import Acceptance, Refused, Verdict
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.intake import Checked, Intake, remaining
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.commands import OPS, Pong

@@ -10,9 +10,9 @@ from wharfside_agent.core.exit_status import Ended, interpret
 from wharfside_agent.core.sequencing import SendAgain, Stored, after_wrong_sequence
 from wharfside_agent.ports.bus import Bus, WrongSequence
 from wharfside_agent.ports.store import ContainerRow, EventDraft
-from wharfside_agent.services.containers import Containers
-from wharfside_agent.services.publisher import Publisher
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.telling.publisher import Publisher
 from wharfside_agent.store.writer import open_store
 from wharfside_protocol.codec import decode
 from wharfside_protocol.events import Event, EventType

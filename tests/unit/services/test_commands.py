@@ -12,7 +12,7 @@ import pytest
 from wharfside_agent.errors import DiskFull
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands import Call, Commands
+from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.commands import Pong
 from wharfside_protocol.envelope import Command, Result

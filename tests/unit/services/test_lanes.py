@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from wharfside_agent.services.lanes import Lanes, Ticket
+from wharfside_agent.services.commands.lanes import Lanes, Ticket
 from wharfside_protocol.errors import Busy
 
 BOUND_S = 5.0

@@ -1,0 +1,1 @@
+"""Images of containers: taken, kept, handed out, gone on from."""

@@ -1,0 +1,68 @@
+"""Checkpoints out of the node as archives, and into it: through sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+from wharfside_agent.ports.archive import Archive, Archives
+from wharfside_agent.ports.images import Image, ImageDraft, Images
+from wharfside_agent.ports.io import Missing, Over, Piece, Source
+from wharfside_agent.services.checkpoints.manifests import view_of
+from wharfside_agent.services.tasks import Tasks
+from wharfside_protocol.codec import encode
+from wharfside_protocol.io_frames import Chunk, StreamName
+
+
+class Accepting:
+    """ports.io.Source of an archive that arrives: its last word is what was accepted."""
+
+    def __init__(self, inner: Source, draft: ImageDraft, tasks: Tasks) -> None:
+        self._inner = inner
+        self._draft = draft
+        self._tasks = tasks
+        self._accepted = False
+
+    async def read(self, most: int) -> Piece | Missing | Over | None:
+        if self._accepted:
+            return None
+        piece = await self._inner.read(most)
+        if piece is not None:
+            return piece
+        image = await self._draft.accept()
+        self._accepted = True
+        told = encode(view_of(image))
+        return Piece([Chunk(stream=StreamName.STDOUT, data=told)])
+
+    def close(self) -> None:
+        self._inner.close()
+        if not self._accepted:
+            self._tasks.start(self._draft.discard(), "discard of a checkpoint")
+
+
+class CheckpointFiles:
+    def __init__(self, images: Images, archives: Archives, tasks: Tasks) -> None:
+        self._images = images
+        self._archives = archives
+        self._tasks = tasks
+
+    async def save(self, incarnation: str, name: str) -> tuple[Image, Archive]:
+        """Checked to its last byte before the first one leaves.
+
+        Raises:
+            NotFound, Invalid: there is none, or it is broken.
+        """
+        image = await self._images.open(incarnation, name)
+        root = self._images.root_of(image.folder)
+        return image, await self._archives.leave(root, "/.")
+
+    async def load(self, expected_bytes: int) -> Archive:
+        """Raises Busy: no room."""
+        draft = await self._images.unlabeled(expected_bytes)
+        try:
+            archive = await self._archives.arrive(self._images.root_of(draft.folder), "/")
+        except BaseException:
+            await asyncio.shield(draft.discard())
+            raise
+        source = Accepting(archive.source, draft, self._tasks)
+        return dataclasses.replace(archive, source=source)

@@ -1,0 +1,246 @@
+"""Goes on from a checkpoint: in place as the next run, or as a new container.
+
+The image is verified to its last byte before anything is changed. `restored` is told instead of
+`started`: no exit comes before it, and no run is told that CRIU refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from ulid import ULID
+
+from wharfside_agent.core.images import CheckpointManifest
+from wharfside_agent.core.journal import Step
+from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.errors import told
+from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.images import Image, Layers
+from wharfside_agent.ports.runtime import Runtime
+from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Store, Tx
+from wharfside_agent.services.checkpoints.manifests import layered, origin_of
+from wharfside_agent.services.checkpoints.phases import Phases, Telling
+from wharfside_agent.services.checkpoints.shelf import Shelf
+from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
+from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.starts import Starts
+from wharfside_protocol.checkpoints import Phase, Restored
+from wharfside_protocol.errors import Unsupported, WharfsideError
+from wharfside_protocol.events import Created, EventType, Failed
+from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.states import INIT, ContainerState, ProcessState
+from wharfside_protocol.views import RestoredFrom
+
+
+class Restores:
+    def __init__(
+        self,
+        store: Store,
+        containers: Containers,
+        runtime: Runtime,
+        shelf: Shelf,
+        layers: Layers,
+        starts: Starts,
+        exits: ExitTeller,
+        phases: Phases,
+        clock: Clock,
+        journal: Journal,
+        layer_of: Callable[[str], Path],
+        cgroup_of: Callable[[str], str],
+        bundle_of: Callable[[str, int], str],
+    ) -> None:
+        self._store = store
+        self._containers = containers
+        self._runtime = runtime
+        self._shelf = shelf
+        self._layers = layers
+        self._starts = starts
+        self._exits = exits
+        self._phases = phases
+        self._clock = clock
+        self._journal = journal
+        self._layer_of = layer_of
+        self._cgroup_of = cgroup_of
+        self._bundle_of = bundle_of
+
+    async def in_place(
+        self, live: Live, call: Call, name: str, also: Also, input_: Input = Input.RESTORE
+    ) -> ContainerRow:
+        """The next run of a container that is over: stopped, or (`RETURN`) `migrating`.
+
+        Raises:
+            WrongState, NotFound, Invalid, Unsupported, Internal: nothing was changed.
+            RuntimeFailed: told as the run's `start-failed`; it is stopped.
+        """
+        advance(live.row.state, input_, live.row.name)
+        telling = self._phases.of(call)
+        async with self._checked(live.row.incarnation, name, telling) as image:
+            intent = msgspec.structs.replace(
+                self._starts.intent(live.row, call.id, "rerun"), restored_from=origin_of(image)
+            )
+            await self._starts.clear(live, intent)
+            await self._lay_again(live, image)
+            anew = {"held": None, "restart": None, "moving": None}
+            await self._starts.raise_run(live, anew, input_)
+            telling.begin(Phase.RESTORING)
+            async with live.settling:
+                try:
+                    await self._restore(live, image)
+                except Exception as error:
+                    await self._starts.tell_not_created(live, call.id, told(error))
+                    raise
+                row = await self.tell(live, origin_of(image), call.id, also)
+        self._journal.reached(Step.RESTORE_COMMITTED)
+        self._exits.follow(live)
+        return row
+
+    async def as_new(
+        self, container: str, incarnation: str, call: Call, name: str, also: Also
+    ) -> ContainerRow:
+        """A new incarnation, that begins where another one was.
+
+        Raises:
+            AlreadyExists, NotFound, Invalid, Denied, Unsupported: nothing was changed.
+            RuntimeFailed: told as `create-failed`; nothing is left.
+        """
+        telling = self._phases.of(call)
+        async with self._checked(incarnation, name, telling) as image:
+            live = await self._intended(container, image, call)
+            telling.begin(Phase.RESTORING)
+            async with live.settling:
+                try:
+                    await self._lay(live, image)
+                    await self._restore(live, image)
+                except Exception as error:
+                    await self._tell_not_created(live, call, told(error))
+                    raise
+                row = await self.tell(live, origin_of(image), call.id, also)
+        self._journal.reached(Step.RESTORE_COMMITTED)
+        self._exits.follow(live)
+        return row
+
+    async def tell(
+        self, live: Live, origin: RestoredFrom, cause: str | None, also: Also
+    ) -> ContainerRow:
+        """`restored`, of a new container after its `created`; also by a later life."""
+        handle, row, now = live.runtime, live.row, self._clock.now()
+        live.init.handle = handle.init
+        traced_row = traced(live.init.row, handle.init, ProcessState.RUNNING)
+        init = msgspec.structs.replace(traced_row, started_at=now)
+        before = []
+        if row.run == 1:
+            created = Created(bundle=row.bundle, runtime=row.runtime, pid=handle.pid)
+            before = [self._containers.draft(row, EventType.CREATED, created, cause=cause)]
+
+        def close(tx: Tx, changed: ContainerRow) -> None:
+            tx.save_process(init)
+            tx.close_intents(changed.incarnation)
+            also(tx, changed)
+
+        changed = await self._containers.advance(
+            live,
+            Input.RESTORED,
+            Restored(pid=handle.pid, restored_from=origin),
+            changes={"pid": handle.pid, "started_at": now},
+            occurred_at=now,
+            cause=cause,
+            before=before,
+            also=close,
+        )
+        live.init.row = init
+        return changed
+
+    @asynccontextmanager
+    async def _checked(self, incarnation: str, name: str, telling: Telling) -> AsyncIterator[Image]:
+        """The whole image, which nobody deletes meanwhile."""
+        criu = self._runtime.criu
+        if not criu.usable:
+            raise Unsupported(f"this node cannot restore: {criu.says}")
+        telling.begin(Phase.CHECKING)
+        async with self._shelf.held(incarnation, name, telling.bytes) as image:
+            yield image
+
+    async def _restore(self, live: Live, image: Image) -> None:
+        live.handle = await self._runtime.restore(live.plan, image.folder, image.manifest.flags)
+        self._journal.reached(Step.RESTORE_DONE)
+
+    async def _intended(self, container: str, image: Image, call: Call) -> Live:
+        manifest = image.manifest
+        self._runtime.check(manifest.spec)
+        live = self._new(container, manifest, origin_of(image))
+        self._containers.add(live)
+        intent = Intent(
+            incarnation=live.row.incarnation,
+            op="create",
+            step=Step.RESTORE_INTENDED,
+            begun_at=live.row.created_at,
+            command=call.id,
+            restored_from=live.row.restored_from,
+        )
+
+        def journal(tx: Tx) -> None:
+            tx.save_container(live.row)
+            tx.save_process(live.init.row)
+            tx.save_intent(intent)
+
+        try:
+            await self._store.transact(journal)
+        except BaseException:
+            self._containers.drop(live)
+            raise
+        self._journal.reached(Step.RESTORE_INTENDED)
+        return live
+
+    def _new(self, container: str, manifest: CheckpointManifest, origin: RestoredFrom) -> Live:
+        incarnation = str(ULID())
+        row = ContainerRow(
+            name=container,
+            incarnation=incarnation,
+            run=1,
+            revision=1,
+            state=ContainerState.CREATING,
+            spec=manifest.spec,
+            runtime=manifest.runtime,
+            bundle=self._bundle_of(incarnation, 1),
+            cgroup=self._cgroup_of(incarnation),
+            created_at=self._clock.now(),
+            restored_from=origin,
+        )
+        init = ProcessRow(
+            incarnation=incarnation,
+            run=1,
+            process=INIT,
+            state=ProcessState.ADDED,
+            spec=manifest.spec.process,
+        )
+        return Live(row, {INIT: LiveProcess(init)})
+
+    async def _tell_not_created(self, live: Live, call: Call, error: WharfsideError) -> None:
+        await self._runtime.undo(live.plan)
+        await self._containers.advance(
+            live,
+            Input.CREATE_FAILED,
+            Failed(error=error.to_body()),
+            changes={"deleted_at": self._clock.now()},
+            cause=call.id,
+            also=lambda tx, row: tx.close_intent(row.incarnation, "create"),
+        )
+        self._containers.drop(live)
+
+    async def _lay(self, live: Live, image: Image) -> None:
+        """The writable layer of a new container."""
+        if layered(live.row):
+            await self._layers.replace(self._layer_of(live.row.incarnation), image.folder)
+
+    async def _lay_again(self, live: Live, image: Image) -> None:
+        """As it was at the checkpoint: where that ended the last run, it still is."""
+        ended_by = live.row.exit is not None and live.row.exit.reason is ExitReason.CHECKPOINT
+        same = ended_by and image.manifest.flags.exit and image.manifest.run == live.row.run
+        if same or not layered(live.row):
+            return
+        await self._layers.replace(self._layer_of(live.row.incarnation), image.folder)

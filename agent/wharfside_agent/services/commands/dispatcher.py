@@ -1,0 +1,112 @@
+"""From bytes on the rpc prefix to the bytes of a Result: decode, guard, run or join, answer.
+
+Nothing that comes in can make it raise or stop: every answer is a Result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from wharfside_agent.errors import told
+from wharfside_agent.ports.bus import Request
+from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.intake import Checked, Intake
+from wharfside_agent.services.commands.runner import Runner
+from wharfside_agent.services.trace import enter_trace
+from wharfside_protocol.codec import decode, encode
+from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS, Command, Result
+from wharfside_protocol.errors import DeadlineExceeded, ErrorBody, Invalid, WharfsideError
+from wharfside_protocol.subjects import Subjects
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    def __init__(
+        self, name: str, subjects: Subjects, commands: Commands, intake: Intake, runner: Runner
+    ) -> None:
+        self._name = name
+        self._subjects = subjects
+        self._commands = commands
+        self._intake = intake
+        self._runner = runner
+
+    async def answer(self, request: Request) -> bytes | None:
+        """The encoded Result; None where the subject is not this node's own rpc."""
+        try:
+            op = self._subjects.op_of(request.subject, self._name)
+        except Invalid as error:
+            log.warning("foreign-subject", subject=request.subject, error=error.message)
+            return None
+        enter_trace(request.headers)
+        try:
+            return self._encoded(await self._answer(op, request.data))
+        except Exception as error:
+            log.error("request-failed", op=op, exc_info=error)
+            return self._encoded(self._refusal(op, told(error).to_body()))
+
+    async def _answer(self, op: str, data: bytes) -> Result:
+        command: Command | None = None
+        try:
+            command = decode(data, Command)
+            checked = self._intake.check(command, op, DEFAULT_RPC_SECONDS)
+            _in_time(checked.remaining)
+        except WharfsideError as error:
+            return self._refusal(op, error.to_body(), command)
+        work = self._changing if checked.op.changes else self._reading
+        return await work(checked)
+
+    async def _reading(self, checked: Checked) -> Result:
+        if checked.op.instant:
+            return await self._runner.handle(checked.op, checked.call, checked.args)
+        try:
+            async with asyncio.timeout(checked.remaining):
+                return await self._runner.handle(checked.op, checked.call, checked.args)
+        except TimeoutError:
+            late = DeadlineExceeded("the deadline passed while reading", stage="running")
+            return self._commands.failure(checked.call, late.to_body())
+
+    async def _changing(self, checked: Checked) -> Result:
+        """Runs it, joins it, or replays it; the work goes on if the caller's time is up."""
+        call = checked.call
+        try:
+            found = await self._commands.accept(call)
+        except WharfsideError as error:
+            return self._commands.failure(call, error.to_body())
+        if isinstance(found, Result):
+            return found
+        if found is call:
+            self._runner.start(checked.op, call, checked.args, checked.remaining)
+        return await self._awaited(found, call, checked.remaining)
+
+    async def _awaited(self, running: Call, asked: Call, remaining: float) -> Result:
+        assert running.outcome is not None  # in the book
+        done, _ = await asyncio.wait({running.outcome}, timeout=remaining)
+        if done:
+            return running.outcome.result()
+        late = DeadlineExceeded(
+            f"not done by the deadline; it goes on: ask for its result ({running.id}) later",
+            stage="running" if running.started_at else "waiting",
+        )
+        return self._commands.failure(asked, late.to_body())
+
+    def _refusal(self, op: str, error: ErrorBody, command: Command | None = None) -> Result:
+        return Result(
+            id=command.id if command else "", op=op, node=self._name, ok=False, error=error
+        )
+
+    def _encoded(self, result: Result) -> bytes:
+        try:
+            return encode(result)
+        except Invalid as error:
+            return encode(self._refusal(result.op, error.to_body()))
+
+
+def _in_time(remaining: float) -> None:
+    if remaining <= 0:
+        raise DeadlineExceeded(
+            f"the deadline was {-remaining:.3f} s ago by this node's clock; nothing was done",
+            stage="waiting",
+        )

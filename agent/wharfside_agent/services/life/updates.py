@@ -1,0 +1,34 @@
+"""New limits of a container, told once the runtime has them: by `update`, and by recovery."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.ports.store import ContainerRow, Tx
+from wharfside_agent.services.life.containers import Also, Containers, Live
+from wharfside_protocol.events import Updated
+from wharfside_protocol.specs import Limits
+
+
+def with_limits(now: Limits | None, wanted: Limits) -> Limits:
+    """`now` with the limits that `wanted` gives."""
+    given = {key: value for key, value in msgspec.structs.asdict(wanted).items() if value}
+    return msgspec.structs.replace(now or Limits(), **given)
+
+
+async def tell_updated(
+    containers: Containers, live: Live, limits: Limits, cause: str | None, also: Also
+) -> ContainerRow:
+    """Commits all its `limits` with `updated`; `also` joins the transaction."""
+    spec = msgspec.structs.replace(live.row.spec, limits=limits)
+
+    def close(tx: Tx, row: ContainerRow) -> None:
+        tx.close_intent(row.incarnation, "update")
+        also(tx, row)
+
+    data = Updated(limits=limits)
+    changes = {"spec": spec}
+    return await containers.advance(
+        live, Input.UPDATE, data, changes=changes, cause=cause, also=close
+    )

@@ -1,0 +1,1 @@
+"""Containers between two nodes, with only the bus between them."""

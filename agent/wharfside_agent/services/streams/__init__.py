@@ -1,0 +1,1 @@
+"""Bytes of processes to and from the bus: sessions, attach, output, shipped logs."""
