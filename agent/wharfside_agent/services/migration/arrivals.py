@@ -30,6 +30,7 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, Images, Incoming
 from wharfside_agent.ports.store import Arrival, Store, Tx
 from wharfside_agent.services.migration.carriage import Carriage
+from wharfside_agent.services.migration.effects import AGAIN_S, Effects, until_done
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.carriage import (
     ACK_PIECES,
@@ -51,9 +52,6 @@ from wharfside_protocol.errors import AlreadyExists, Canceled, NotFound, Wharfsi
 from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
-
-AGAIN_S = (1.0, 2.0, 5.0, 15.0, 60.0)
-"""Between two words that it runs here, until the source has heard one."""
 
 EXPIRY_LOOK_S = 1.0
 MOST = 8
@@ -120,7 +118,7 @@ class Arrivals:
         self._acked: dict[str, int] = {}
         self._gaps: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
-        self._running: dict[tuple[str, Effect], asyncio.Task[None]] = {}
+        self._effects = Effects(tasks)
         self._token = secrets.token_urlsafe(12)
         bus.on_connected(self._renew_token)
 
@@ -343,35 +341,25 @@ class Arrivals:
 
     def _act(self, row: Arrival, effects: tuple[Effect, ...], *, again: bool = False) -> None:
         for effect in effects:
-            match effect:
-                case Effect.RESTORE:
-                    self._start(
-                        row, effect, self._restore_again(row) if again else self._restore(row)
-                    )
-                case Effect.SAY_RESTORED:
-                    self._start(row, effect, self._say_restored(row.id))
-                case Effect.SAY_FAILED:
-                    self._start(row, effect, self._say_failed(row))
-                case Effect.DROP_IMAGE:
-                    self._start(row, effect, self._drop_image(row))
-                case Effect.END:
-                    self._start(row, effect, self._end(row))
+            # one that is under way is not begun a second time
+            if effect is Effect.RESTORE and self._effects.running(row.id, effect):
+                continue
+            self._effects.start(row.id, effect, self._work(row, effect, again))
 
-    def _start(self, row: Arrival, effect: Effect, work: Coroutine[Any, Any, None]) -> None:
-        key = row.id, effect
-        if effect is Effect.RESTORE and key in self._running:
-            work.close()
-            return
-        before = self._running.get(key)
-        if before is not None:
-            before.cancel()
-        task = self._tasks.start(work, f"{effect} of {row.id}")
-        self._running[key] = task
-        task.add_done_callback(lambda ended: self._over(key, ended))
-
-    def _over(self, key: tuple[str, Effect], task: asyncio.Task[None]) -> None:
-        if self._running.get(key) is task:
-            del self._running[key]
+    def _work(self, row: Arrival, effect: Effect, again: bool) -> Coroutine[Any, Any, None]:
+        match effect:
+            case Effect.RESTORE:
+                return self._restore_again(row) if again else self._restore(row)
+            case Effect.SAY_RESTORED:
+                return self._say_restored(row.id)
+            case Effect.SAY_FAILED:
+                return self._say_failed(row)
+            case Effect.DROP_IMAGE:
+                return self._drop_image(row)
+            case Effect.END:
+                return self._end(row)
+            case _:
+                raise AssertionError(f"{effect} is the source's")
 
     async def _restore(self, row: Arrival) -> None:
         began = self._clock.now()
@@ -397,16 +385,10 @@ class Arrivals:
         await self._feed(row.id, Heard.STARTED, **facts)
 
     async def _end(self, row: Arrival) -> None:
-        restoring = self._running.get((row.id, Effect.RESTORE))
+        restoring = self._effects.running(row.id, Effect.RESTORE)
         if restoring is not None:
             await asyncio.wait([restoring])
-        for wait_s in (*AGAIN_S, *(AGAIN_S[-1] for _ in range(10_000))):
-            try:
-                await self._coming.end(self._rows[row.id])
-                break
-            except Exception as error:
-                log.error("not-ended", migration=row.id, exc_info=error)
-                await asyncio.sleep(wait_s)
+        await until_done("not-ended", row.id, lambda: self._coming.end(self._rows[row.id]))
         why = Canceled("revoked: it runs on its source again", stage="running")
         await self._feed(row.id, Heard.ENDED, failure=why.to_body())
 

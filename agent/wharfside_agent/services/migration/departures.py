@@ -29,6 +29,7 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Images
 from wharfside_agent.ports.store import Departure, Store
 from wharfside_agent.services.migration.carriage import Carriage
+from wharfside_agent.services.migration.effects import AGAIN_S, Effects, until_done
 from wharfside_agent.services.migration.sending import Sending
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.carriage import (
@@ -51,8 +52,11 @@ from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
 
-AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Between GOs whose answer does not come, and between tries to delete; the last for ever."""
+_TOLD_ONCE: dict[Effect, type[GiveUp | Settle | Revoke]] = {
+    Effect.SAY_GIVE_UP: GiveUp,
+    Effect.SAY_SETTLE: Settle,
+    Effect.SAY_REVOKE: Revoke,
+}
 
 GONE_KEPT = 28 * 86_400 * NANOSECONDS
 """Longer than others: the target may be away when it is told that all is well."""
@@ -117,7 +121,7 @@ class Departures:
         self._outcomes: dict[str, asyncio.Future[Departure]] = {}
         self._dumps: dict[str, asyncio.Future[None]] = {}
         self._sendings: dict[str, Sending] = {}
-        self._running: dict[tuple[str, Effect], asyncio.Task[None]] = {}
+        self._effects = Effects(tasks)
 
     async def load(self) -> None:
         for row in await self._store.transact(lambda tx: tx.departures()):
@@ -164,9 +168,8 @@ class Departures:
     async def cancel(self, migration: str) -> None:
         """Gives up where that is safe; `DUMPING` ends by the dump's own cancel."""
         row = self.get(migration)
-        task = self._running.get((migration, Effect.DUMP))
-        if row.state is Source.DUMPING and task is not None:
-            task.cancel()
+        if row.state is Source.DUMPING:
+            self._effects.cancel(migration, Effect.DUMP)
         reason = Canceled("the migration was given up", stage="running")
         failure = row.failure or reason.to_body()
         changes = {"failure": failure} if row.state is Source.CARRYING else {}
@@ -206,7 +209,7 @@ class Departures:
                 row = await self._save(
                     msgspec.structs.replace(self._rows[row.id], token=word.token)
                 )
-            self._start(row, Effect.SAY_GO, self._say_go(row.id))
+            self._effects.start(row.id, Effect.SAY_GO, self._say_go(row.id))
         else:
             await self._feed(row.id, Heard.CARRIED, token=word.token)
 
@@ -269,42 +272,29 @@ class Departures:
     def _forget_work(self, row: Departure) -> None:
         """What belonged to the state before."""
         self._sendings.pop(row.id, None)
-        for (migration, effect), task in list(self._running.items()):
-            if migration == row.id and effect in (Effect.CARRY, Effect.SAY_GO):
-                task.cancel()
+        self._effects.cancel(row.id, Effect.CARRY, Effect.SAY_GO)
 
     def _act(self, row: Departure, effects: tuple[Effect, ...], *, again: bool = False) -> None:
         for effect in effects:
-            match effect:
-                case Effect.DUMP:
-                    self._start(row, effect, self._dump_again(row) if again else self._dump(row))
-                case Effect.CARRY:
-                    self._start(row, effect, self._carry(row))
-                case Effect.SAY_GO:
-                    self._start(row, effect, self._say_go(row.id))
-                case Effect.DELETE:
-                    self._start(row, effect, self._delete(row))
-                case Effect.REVIVE:
-                    self._start(row, effect, self._revive(row))
-                case Effect.SAY_GIVE_UP:
-                    self._mention(row, GiveUp)
-                case Effect.SAY_SETTLE:
-                    self._mention(row, Settle)
-                case Effect.SAY_REVOKE:
-                    self._mention(row, Revoke)
+            if (kind := _TOLD_ONCE.get(effect)) is not None:
+                self._mention(row, kind)
+            else:
+                self._effects.start(row.id, effect, self._work(row, effect, again))
 
-    def _start(self, row: Departure, effect: Effect, work: Coroutine[Any, Any, None]) -> None:
-        key = row.id, effect
-        before = self._running.get(key)
-        if before is not None:
-            before.cancel()
-        task = self._tasks.start(work, f"{effect} of {row.id}")
-        self._running[key] = task
-        task.add_done_callback(lambda ended: self._over(key, ended))
-
-    def _over(self, key: tuple[str, Effect], task: asyncio.Task[None]) -> None:
-        if self._running.get(key) is task:
-            del self._running[key]
+    def _work(self, row: Departure, effect: Effect, again: bool) -> Coroutine[Any, Any, None]:
+        match effect:
+            case Effect.DUMP:
+                return self._dump_again(row) if again else self._dump(row)
+            case Effect.CARRY:
+                return self._carry(row)
+            case Effect.SAY_GO:
+                return self._say_go(row.id)
+            case Effect.DELETE:
+                return self._delete(row)
+            case Effect.REVIVE:
+                return self._revive(row)
+            case _:
+                raise AssertionError(f"{effect} is the target's")
 
     def _mention(self, row: Departure, kind: type[GiveUp | Settle | Revoke]) -> None:
         word = kind(**self._ids(row))
@@ -364,22 +354,17 @@ class Departures:
         await self._carriage.say(row.target, row.id, word)
 
     async def _say_go(self, migration: str) -> None:
-        for wait_s in _for_ever(AGAIN_S):
+        waits = iter(AGAIN_S)
+        while True:
             row = self._rows[migration]
             try:
                 await self._say(row, Go(**self._ids(row), token=row.token))
             except BusError as error:
                 log.info("go-waits", migration=migration, why=str(error))
-            await self._carriage.nap(wait_s)
+            await self._carriage.nap(next(waits, AGAIN_S[-1]))
 
     async def _delete(self, row: Departure) -> None:
-        for wait_s in _for_ever(AGAIN_S):
-            try:
-                await self._leaving.delete(row)
-                break
-            except Exception as error:
-                log.error("not-deleted", migration=row.id, exc_info=error)
-                await asyncio.sleep(wait_s)
+        await until_done("not-deleted", row.id, lambda: self._leaving.delete(row))
         await self._feed(row.id, Heard.DELETED)
 
     async def _revive(self, row: Departure) -> None:
@@ -393,12 +378,6 @@ class Departures:
             await self._feed(row.id, Heard.NOT_REVIVED, failure=failure)
             return
         await self._feed(row.id, Heard.REVIVED)
-
-
-def _for_ever(waits: tuple[float, ...]) -> Any:
-    yield from waits
-    while True:
-        yield waits[-1]
 
 
 def value_of(row: Departure, standing: dict[str, Any]) -> MigrateValue:
