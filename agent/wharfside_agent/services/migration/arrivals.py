@@ -27,14 +27,13 @@ from wharfside_agent.core.migration import (
 from wharfside_agent.errors import is_shortage, told
 from wharfside_agent.ports.bus import Bus
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.images import Image, Images, Incoming
+from wharfside_agent.ports.images import Image, Images
 from wharfside_agent.ports.store import Arrival, Store, Tx
 from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.effects import AGAIN_S, Effects, until_done
+from wharfside_agent.services.migration.receiving import Receiving
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.carriage import (
-    ACK_PIECES,
-    PIECE_BYTES,
     Carried,
     FromA,
     GiveUp,
@@ -109,14 +108,12 @@ class Arrivals:
         self._store = store
         self._carriage = carriage
         self._images = images
+        self._receiving = Receiving(images)
         self._coming = coming
         self._clock = clock
         self._tasks = tasks
         self._reached = reached
         self._rows: dict[str, Arrival] = {}
-        self._incoming: dict[str, Incoming] = {}
-        self._acked: dict[str, int] = {}
-        self._gaps: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self._effects = Effects(tasks)
         self._token = secrets.token_urlsafe(12)
@@ -144,8 +141,7 @@ class Arrivals:
 
     def progress(self, migration: str) -> tuple[int, int]:
         """Bytes that came, of so many."""
-        incoming = self._incoming.get(migration)
-        return (0, 0) if incoming is None else (incoming.received, incoming.total)
+        return self._receiving.progress(migration)
 
     def get(self, migration: str) -> Arrival:
         """Raises NotFound."""
@@ -183,8 +179,7 @@ class Arrivals:
 
     def close(self) -> None:
         """Lets go of files; what came stays for the next life."""
-        for incoming in self._incoming.values():
-            incoming.close()
+        self._receiving.close()
 
     async def run(self) -> None:
         """Looks after those that nobody brings."""
@@ -256,38 +251,22 @@ class Arrivals:
         if row.image is not None and row.digest == word.digest:
             await self._where(row)
             return
-        before = self._incoming.get(row.id)
-        if before is None or row.digest != word.digest:
-            if before is not None:
-                await before.discard()
+        if not self._receiving.knows(row.id, word.digest):
             row = await self._save(msgspec.structs.replace(row, digest=word.digest, image=None))
-            self._incoming[row.id] = await self._images.incoming(
-                row.id, word.digest, word.manifest_bytes, word.total
-            )
+            await self._receiving.begin(row.id, word)
         await self._have(row, again=True)
         await self._finish_if_whole(row)
 
     async def _piece(self, row: Arrival, word: Piece) -> None:
-        incoming = self._incoming.get(row.id)
-        if incoming is None:  # of a former life: the source finds out by its next offer
-            return
-        if word.offset != incoming.received:
-            if word.offset > incoming.received and row.id not in self._gaps:
-                self._gaps.add(row.id)
-                await self._have(row, again=True)
-            return
-        self._gaps.discard(row.id)
-        await incoming.write(word.offset, word.data)
-        if incoming.received - self._acked.get(row.id, 0) >= ACK_PIECES * PIECE_BYTES:
-            await self._have(row)
+        again = await self._receiving.take(row.id, word)
+        if again is not None:
+            await self._have(row, again=again)
         await self._finish_if_whole(row)
 
     async def _finish_if_whole(self, row: Arrival) -> None:
-        incoming = self._incoming.get(row.id)
-        if incoming is None or incoming.received < incoming.total:
+        image = await self._receiving.finish(row.id)
+        if image is None:
             return
-        image = await incoming.finish()
-        del self._incoming[row.id]
         await self._coming.fits(row, image)
         manifest = image.manifest
         row = msgspec.structs.replace(
@@ -299,15 +278,14 @@ class Arrivals:
         """How far it is, for a source that asks."""
         if row.image is not None:
             await self._mention(row, Carried(**self._ids(row), token=self._token))
-        elif row.id in self._incoming:
+        elif row.id in self._receiving:
             await self._have(row, again=True)
         else:
             lost = Canceled("the image that came here is lost", stage="waiting")
             await self._feed(row.id, Heard.BROKEN, failure=lost.to_body())
 
     async def _have(self, row: Arrival, *, again: bool = False) -> None:
-        received = self._incoming[row.id].received
-        self._acked[row.id] = received
+        received = self._receiving.acked(row.id)
         await self._mention(row, Have(**self._ids(row), received=received, again=again))
 
     async def _mention(self, row: Arrival, word: Word) -> None:
@@ -410,10 +388,8 @@ class Arrivals:
         await self._carriage.mention(row.source, row.id, word)
 
     async def _drop_image(self, row: Arrival) -> None:
-        incoming = self._incoming.pop(row.id, None)
         try:
-            if incoming is not None:
-                await incoming.discard()
+            await self._receiving.discard(row.id)
             if row.image is not None:
                 await self._images.delete(*row.image)
         except (WharfsideError, OSError) as error:
