@@ -124,12 +124,27 @@ def _dressed(entry: Callable[..., None], body: Body) -> Callable[..., None]:
             parameters += _spread(parameter.annotation)  # type: ignore[arg-type]
         else:
             parameters.append(parameter.replace(kind=keyword))
-    parameters += _spread(Flags)
+    taken = {name for p in parameters for name in _names(p.annotation)}
+    parameters += [p.replace(annotation=_without(p.annotation, taken)) for p in _spread(Flags)]
     parameters = [p.replace(annotation=_telling(p.annotation)) for p in parameters]
     entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     entry.__annotations__ = {p.name: p.annotation for p in parameters}
     entry.__doc__ = body.__doc__
     return entry
+
+
+def _names(annotation: Any) -> tuple[str, ...]:
+    """The flags, `-s` and `--server`, of one parameter."""
+    _kind, *settings = get_args(annotation) or (None,)
+    return tuple(name for each in settings for name in getattr(each, "param_decls", None) or ())
+
+
+def _without(annotation: Any, taken: set[str]) -> Any:
+    """`annotation` less the names that the command itself has, as docker's `kill -s`."""
+    kind, setting = get_args(annotation)
+    told = copy(setting)
+    told.param_decls = tuple(name for name in setting.param_decls if name not in taken)
+    return Annotated[kind, told]
 
 
 def _telling(annotation: Any) -> Any:

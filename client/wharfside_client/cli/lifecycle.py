@@ -49,7 +49,7 @@ async def stop(
             "--time", "-t", parser=parse.duration, metavar="TIME", help="Grace before KILL: 10s"
         ),
     ] = None,
-    signal: Annotated[str | None, typer.Option("--signal", metavar="SIGNAL")] = None,
+    signal: Annotated[str | None, typer.Option("--signal", "-s", metavar="SIGNAL")] = None,
 ) -> int:
     """Stop containers: their signal, the grace, then KILL."""
     options = lane.options(session)
@@ -65,7 +65,7 @@ async def kill(
     session: Session,
     targets: Targets,
     lane: LaneFlags,
-    signal: Annotated[str, typer.Option("--signal", metavar="SIGNAL")] = "KILL",
+    signal: Annotated[str, typer.Option("--signal", "-s", metavar="SIGNAL")] = "KILL",
     process: Annotated[str, typer.Option("--process", metavar="ID", help="An exec's")] = "init",
 ) -> int:
     """Send a signal, KILL where none is named."""

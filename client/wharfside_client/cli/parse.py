@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from decimal import Decimal
 from typing import NamedTuple
 
 from wharfside_client.cli import keys
@@ -13,6 +14,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
 _FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNIX = re.compile(r"[0-9]{10}(\.[0-9]{1,9})?")
 _DATE = re.compile(r"[0-9]{4}-")
 _NO_TIME = "{!r} is no time: write 10m, 1h30m, seconds, 2026-01-31 or 2026-01-31T09:00:00Z"
 _COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -114,12 +116,17 @@ def since(text: str) -> int | str:
 
 
 def moment(text: str) -> str:
-    """The time so long ago (`10m`), or one as RFC 3339 has it; of here, without a zone."""
+    """The time so long ago (`10m`), one as RFC 3339 has it (of here, without a zone), or Unix's.
+
+    A number alone is seconds ago; one of ten digits, as docker takes it, those since 1970.
+    """
     from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
     if _DATE.match(text):
         return _dated(text)
     try:
+        if _UNIX.fullmatch(text):
+            return to_timestamp(int(Decimal(text) * NANOSECONDS))
         return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
     except ValueError as error:
         raise ValueError(_NO_TIME.format(text)) from error
