@@ -20,6 +20,7 @@ from wharfside_agent.runtime.driver import Driver
 from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.ground import MachineGround
 from wharfside_agent.runtime.kit import Kit
+from wharfside_agent.runtime.log_keeping import Keeping
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.priority import go_first
@@ -76,7 +77,8 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     for name, words in probed.refused.items():
         log.warning("runtime-not-usable", runtime=name, says=words)
     limits = LogLimits(settings.logs.max_bytes, settings.logs.max_files)
-    logs = DiskLogs(places, FileGrowth(), limits)
+    keeping = Keeping(settings.logs.max_runs, settings.logs.max_execs)
+    logs = DiskLogs(places, FileGrowth(), limits, keeping)
     kit = Kit(
         places=places,
         conmon=probed.conmon,

@@ -166,11 +166,14 @@ class LogSettings(Group, frozen=True, kw_only=True):
 class ProcessLogSettings(Group, frozen=True, kw_only=True):
     """What is kept of each process's output, in each run.
 
-    `max_files` of about `max_bytes` each; the oldest goes, and its readers are told so.
+    `max_files` of about `max_bytes` each; the oldest goes, and its readers are told so. A
+    container keeps the logs of its last `max_runs` runs, and of `max_execs` execs.
     """
 
     max_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, le=1024 * 1024 * 1024)] = 16 * 1024 * 1024
     max_files: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 5
+    max_runs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+    max_execs: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
 
 
 class Settings(Group, frozen=True, kw_only=True):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,24 +14,30 @@ from wharfside_agent.runtime import log_search
 from wharfside_agent.runtime.ctl import Ctl
 from wharfside_agent.runtime.log_cursor import LogCursor
 from wharfside_agent.runtime.log_files import LogFiles
+from wharfside_agent.runtime.log_keeping import Keeping, beyond, logs_in, remove
 from wharfside_agent.runtime.log_reader import LogReader
 from wharfside_agent.runtime.log_rotation import LogLimits, Rotation
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.states import INIT
 
 SCAN_BYTES = 4 * 1024 * 1024
 """At most so much of a log is read for its head (some 50 ms): the other stream may be silent."""
 
 _CHUNK_BYTES = 256 * 1024
+_KEEPING = Keeping()
 
 
 class DiskLogs:
     """ports.logs.Logs, and what the driver needs of them."""
 
-    def __init__(self, places: Places, growth: Growth, limits: LogLimits) -> None:
+    def __init__(
+        self, places: Places, growth: Growth, limits: LogLimits, keeping: Keeping = _KEEPING
+    ) -> None:
         self._places = places
         self._growth = growth
         self._limits = limits
+        self._keeping = keeping
         self._written: dict[LogName, LogFiles] = {}
         self._users: dict[object, str] = {}
 
@@ -42,6 +48,8 @@ class DiskLogs:
         rotation = None if ctl is None else Rotation(files, ctl, self._limits, self._growth)
         self._written[name] = files
         self._users[files] = name.incarnation
+        if new:
+            self._forget_old(name)
 
         def forget() -> None:
             if rotation is not None:
@@ -52,6 +60,16 @@ class DiskLogs:
 
         return WrittenLog(files, forget)
 
+    def _forget_old(self, name: LogName) -> None:
+        """In a thread, as rotation removes; who reads what goes has the rest nevertheless."""
+        if name.process == INIT and name.run <= self._keeping.runs:
+            return
+        living = {(n.run, n.process) for n in self._written if n.incarnation == name.incarnation}
+        old = beyond(self._path(name).parent, self._keeping, name.run, living)
+        if old:
+            self.hold(name.incarnation)
+            asyncio.get_running_loop().run_in_executor(None, remove, old)
+
     def _leave(self, user: object) -> None:
         self._users.pop(user, None)
         if not self._users:
@@ -59,9 +77,7 @@ class DiskLogs:
 
     def runs(self, incarnation: str, process: str) -> Sequence[int]:
         folder = RunPlace(self._places, incarnation, 1).logs
-        log = re.compile(rf"(\d+)-{re.escape(process)}\.log(\.\d+)?")
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return sorted({int(match[1]) for match in map(log.fullmatch, names) if match})
+        return sorted(run for run, name in logs_in(folder) if name == process)
 
     def end(self, name: LogName) -> int:
         return self._files(name).end
