@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from wharfside_agent.core.trust import Require, Trust, TrustedKey
 from wharfside_agent.errors import SettingsError
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_frames import BULK_WINDOW, Window
@@ -63,6 +64,22 @@ class PathSettings(Group, frozen=True, kw_only=True):
 
     state_dir: str = "/var/lib/wharfside/{node}"
     run_dir: str = "/run/wharfside/{node}"
+
+
+class TrustedKeySettings(Group, frozen=True, kw_only=True):
+    """`key` is a public nkey (`U...`) that proves `actor`, who has `role` in the node's policy."""
+
+    key: str
+    actor: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    role: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+
+
+class TrustSettings(Group, frozen=True, kw_only=True):
+    """Signed commands. `require`: which must be signed by one of `keys`: none, all that change
+    something, or all. Without keys no signature is looked at."""
+
+    keys: tuple[TrustedKeySettings, ...] = ()
+    require: Require = "never"
 
 
 class RuntimeSettings(Group, frozen=True, kw_only=True):
@@ -190,6 +207,7 @@ class Settings(Group, frozen=True, kw_only=True):
     snapshot: SnapshotSettings = SnapshotSettings()
     log: LogSettings = LogSettings()
     logs: ProcessLogSettings = ProcessLogSettings()
+    trust: TrustSettings = TrustSettings()
 
     @property
     def state_dir(self) -> Path:
@@ -203,6 +221,18 @@ class Settings(Group, frozen=True, kw_only=True):
     def cgroup_parent(self) -> str | None:
         parent = self.runtime.cgroup_parent
         return None if parent is None else self.named(parent)
+
+    def make_trust(self, remembers_since: int = 0) -> Trust:
+        """
+        Raises:
+            Invalid: a key is no public nkey of a user, or stands there twice.
+        """
+        keys = [TrustedKey(each.key, each.actor, each.role) for each in self.trust.keys]
+        if len({each.key for each in keys}) < len(keys):
+            raise Invalid("trust.keys: a key stands there twice: it proves one actor")
+        if not keys and self.trust.require != "never":
+            raise Invalid("trust.require without trust.keys: nobody could give a command")
+        return Trust(keys, self.trust.require, remembers_since)
 
     def named(self, template: str) -> str:
         """`template` with the node's name in it."""
@@ -225,6 +255,7 @@ def load_settings(path: Path) -> Settings:
         settings = msgspec.convert(raw, Settings)
         check_name(settings.node.name, "node.name")
         Subjects(settings.nats.prefix)
+        settings.make_trust()
     except (msgspec.ValidationError, Invalid) as error:
         raise SettingsError(f"{path}: {error}") from error
     _check_paths(settings, path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
 
@@ -18,6 +19,9 @@ from wharfside_client.errors import ClientError, NoResponders, ServerUnreachable
 from wharfside_client.inbox import Inbox
 from wharfside_client.messages import NO_RESPONDERS, Message
 from wharfside_client.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from wharfside_protocol.signing import Signer
 
 
 class Tap:
@@ -44,11 +48,13 @@ class Bus:
     Attributes:
         taps: what is subscribed, whatever the connection.
         listeners: called after each reconnect or denial, when a subscriber must look again.
+        signer: signs commands, where the settings name a key.
         denials: called with what the server denies, and the subject in lower case.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
+        self.signer: Signer | None = None
         self.taps: set[Tap] = set()
         self.listeners: set[Callable[[], None]] = set()
         self.denials: set[Callable[[str, str], None]] = set()
@@ -64,6 +70,7 @@ class Bus:
             BadSettings, Invalid: the settings cannot be used.
             ServerUnreachable, Refused: no server answers, or it does not let us in.
         """
+        self.signer = self.settings.signer()
         replies = Tap(self, f"{self._inbox.prefix}.*", self._inbox.deliver)
         self.taps.add(replies)
         await self._connect()

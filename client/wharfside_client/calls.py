@@ -32,6 +32,7 @@ from wharfside_client.errors import (
     unanswered,
 )
 from wharfside_protocol.codec import decode, encode, to_plain
+from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import (
     DEFAULT_RPC_SECONDS,
     MAX_DEADLINE_SECONDS,
@@ -53,6 +54,7 @@ FIRST_ATTEMPT_S = 10.0
 LONGEST_ATTEMPT_S = 60.0
 ANSWER_S = 1.0
 """A node tells that a deadline has passed when it has; its answer needs a little longer."""
+LATEST_S = MAX_DEADLINE_SECONDS - 60
 _REPEATED = (NodeUnreachable, Unanswered, ServerUnreachable, Busy)
 
 
@@ -109,30 +111,47 @@ def new_command_id() -> str:
 
 
 def make_command(
-    node: str, op: str, args: Record, actor: str | None, options: Options
+    node: str, op: str, args: Record, actor: str | None, options: Options, *, signed: bool = False
 ) -> tuple[Command, Patience]:
-    """The command and how long to wait for it."""
+    """The command and how long to wait for it. Of a signed one its key tells who gave it."""
     timeout_s = options.get("timeout_s", float(DEFAULT_RPC_SECONDS))
     command = Command(
         id=options.get("command_id") or new_command_id(),
         op=op,
         node=node,
-        deadline=options.get("deadline") or _default_deadline(timeout_s, options),
+        deadline=options.get("deadline") or _default_deadline(timeout_s, options, signed),
         expect=options.get("expect"),
-        actor=actor,
+        actor=None if signed else actor,
         args=to_plain(args),
     )
     unreachable_s = options.get("unreachable_s", UNREACHABLE_S)
     return command, Patience(timeout_s, unreachable_s, time.monotonic())
 
 
-def _default_deadline(timeout_s: float, options: Options) -> str | None:
-    """The end of the caller's patience. A durable command's is the node's own, 24 h."""
+def _default_deadline(timeout_s: float, options: Options, signed: bool) -> str | None:
+    """The end of the caller's patience. A durable command's is the node's own, 24 h, which a
+    signed one must name."""
     if options.get("durable"):
-        return None
-    # a minute less than the node allows, for clocks that differ
-    ahead = min(timeout_s, MAX_DEADLINE_SECONDS - 60)
-    return to_timestamp(time.time_ns() + int(ahead * NANOSECONDS))
+        return latest_deadline() if signed else None
+    return _deadline_in(min(timeout_s, LATEST_S))
+
+
+def latest_deadline() -> str:
+    """As far ahead as the node allows, less a minute, for clocks that differ."""
+    return _deadline_in(LATEST_S)
+
+
+def _deadline_in(seconds: float) -> str:
+    return to_timestamp(time.time_ns() + int(seconds * NANOSECONDS))
+
+
+def headers_of(bus: Bus, command: Command, traceparent: str | None = None) -> dict[str, str] | None:
+    """What travels beside a command: its trace, and its signature where there is a key."""
+    headers = {"traceparent": traceparent} if traceparent else {}
+    if bus.signer is not None:
+        digest = command_digest(command.op, command.args)
+        headers |= bus.signer.headers(command, digest, time.time_ns())
+    return headers or None
 
 
 async def send(
@@ -148,7 +167,7 @@ async def send(
         Invalid: the command is too large.
     """
     subject, data = subjects.rpc(command.node, command.op), encode(command)
-    headers = {"traceparent": traceparent} if traceparent else None
+    headers = headers_of(bus, command, traceparent)
     perhaps_taken = False
 
     async def attempt(number: int) -> Result:

@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "servers": "NATS_URL",
     "creds": "NATS_CREDS",
     "nkey": "NATS_NKEY",
+    "sign_key": "WHARFSIDE_SIGN_KEY",
     "user": "NATS_USER",
     "password": "NATS_PASSWORD",
     "token": "NATS_TOKEN",
@@ -44,7 +45,7 @@ _FROM_CONTEXT = {
     "tls_first": "tls_first",
     "inbox_prefix": "inbox",
 }
-_PATHS = ("creds", "nkey", "ca", "cert", "key")
+_PATHS = ("creds", "nkey", "sign_key", "ca", "cert", "key")
 
 
 def find_settings(

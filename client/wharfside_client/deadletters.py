@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from wharfside_client.bus import Bus
+from wharfside_client.calls import headers_of, latest_deadline
 from wharfside_client.durable import post_bytes
 from wharfside_client.errors import ApiError
 from wharfside_client.jetstream import JetStream
@@ -100,7 +101,8 @@ class DeadLetters:
 
         A command that was given in vain (`max-deliveries`) keeps its id: whether it was
         done is known to its node. One that was terminated gets another, always the same:
-        its own has its result already, an error. Its deadline begins anew.
+        its own has its result already, an error. Its deadline begins anew, so whoever signed
+        it did not sign this one: it is signed by the key of who sends it again, if there is one.
 
         Raises:
             NotFound: the stream has no such message any more, or it is not a dead letter.
@@ -112,13 +114,19 @@ class DeadLetters:
             raise NotFound(f"no dead letter {seq}: `wharfside dead-letters` shows those there are")
         token = hashlib.sha256(f"{kept.subject} {kept.seq} {kept.time}".encode()).hexdigest()[:16]
         id_, data = f"resent-{token}", kept.data
-        command = _command(kept.data)
+        command, headers = _command(kept.data), None
         if command is not None:
             if letter.kind == _KINDS[MAX_DELIVERIES]:
                 id_ = command.id
-            data = encode(msgspec.structs.replace(command, id=id_, deadline=None))
-        await post_bytes(self._bus, kept.subject, data, f"{letter.node}.{id_}.{token}")
+            anew = self._anew(command, id_)
+            data, headers = encode(anew), headers_of(self._bus, anew)
+        await post_bytes(self._bus, kept.subject, data, f"{letter.node}.{id_}.{token}", headers)
         return id_
+
+    def _anew(self, command: Command, id_: str) -> Command:
+        if self._bus.signer is None:
+            return msgspec.structs.replace(command, id=id_, deadline=None)
+        return msgspec.structs.replace(command, id=id_, deadline=latest_deadline(), actor=None)
 
     async def _letter(self, kept: _Kept) -> DeadLetter | None:
         kind = _KINDS.get(kept.subject.split(".")[4])

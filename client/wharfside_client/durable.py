@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -22,6 +22,7 @@ from tenacity import (
 )
 
 from wharfside_client.bus import Bus, Tap
+from wharfside_client.calls import headers_of
 from wharfside_client.direct import read_last_of
 from wharfside_client.errors import NotSetUp, Pending, ServerUnreachable, Unanswered
 from wharfside_client.jetstream import JetStream
@@ -195,20 +196,19 @@ async def post(bus: Bus, command: Command, traceparent: str | None = None) -> bo
     """
     subject = bus.settings.subjects.command(command.node, command.op)
     message_id = f"{command.node}.{command.id}"
-    return await post_bytes(bus, subject, encode(command), message_id, traceparent)
+    headers = headers_of(bus, command, traceparent)
+    return await post_bytes(bus, subject, encode(command), message_id, headers)
 
 
 async def post_bytes(
-    bus: Bus, subject: str, data: bytes, message_id: str, traceparent: str | None = None
+    bus: Bus, subject: str, data: bytes, message_id: str, headers: Mapping[str, str] | None = None
 ) -> bool:
     """As `post`, whatever the bytes are.
 
     Raises:
         See `post`.
     """
-    headers = {"Nats-Msg-Id": message_id}
-    if traceparent:
-        headers["traceparent"] = traceparent
+    told = {**(headers or {}), "Nats-Msg-Id": message_id}
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((Unanswered, ServerUnreachable)),
         wait=wait_exponential(multiplier=0.1, max=2.0) + wait_random(0, 0.1),
@@ -216,7 +216,7 @@ async def post_bytes(
         reraise=True,
     )
     try:
-        return await retrying(JetStream(bus).publish_once, subject, data, headers)
+        return await retrying(JetStream(bus).publish_once, subject, data, told)
     except NotSetUp as error:
         raise NotSetUp(
             f"no stream takes {subject}: `wharfside bootstrap` makes it", subject=subject

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from msgspec.structs import replace
 
 from wharfside_client.bus import Bus
-from wharfside_client.calls import Options, make_command, send
+from wharfside_client.calls import Options, Patience, make_command, send
 from wharfside_client.checkpointfiles import CheckpointFileOps
 from wharfside_client.checkpoints import CheckpointOps
 from wharfside_client.containers import ContainerOps
@@ -93,7 +93,7 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
 
     async def request(self, op: str, args: Record, **options: Unpack[Options]) -> Result:
         """The node's whole answer, errors too: with `replayed`, `digest` and timings."""
-        command, patience = make_command(self.name, op, args, self._bus.settings.actor, options)
+        command, patience = self._command(op, args, options)
         trace = options.get("traceparent")
         if not options.get("durable"):
             return await send(self._bus, self._subjects, command, patience, trace)
@@ -115,10 +115,14 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
         """
         _check_changes(op)
         options["durable"] = True
-        command, _ = make_command(self.name, op, args, self._bus.settings.actor, options)
+        command, _ = self._command(op, args, options)
         posted = self._posted(command)
         posted.duplicate = await post(self._bus, command, options.get("traceparent"))
         return posted
+
+    def _command(self, op: str, args: Record, options: Options) -> tuple[Command, Patience]:
+        actor, signed = self._bus.settings.actor, self._bus.signer is not None
+        return make_command(self.name, op, args, actor, options, signed=signed)
 
     def posted(self, command: str) -> Posted:
         """A durable command that was posted before, here or elsewhere, to be followed.

@@ -6,9 +6,14 @@ import secrets
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wharfside_client.errors import BadSettings
+from wharfside_protocol.errors import Invalid
 from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
+
+if TYPE_CHECKING:
+    from wharfside_protocol.signing import Signer
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _CREDS_MARKS = (
@@ -31,6 +36,7 @@ class ServerSettings:
         servers: NATS URLs, any of one cluster.
         creds: path of a credentials file (JWT and seed); read again at each new connection.
         nkey: path of a file with an nkey seed.
+        sign_key: path of a file with the seed of another one, which signs every command.
         user, password, token: for servers that use them.
         ca, cert, key: paths of PEM files; `ca` alone already means TLS.
         tls_first: the TLS handshake comes before the server's greeting.
@@ -39,7 +45,7 @@ class ServerSettings:
             server a random one serves.
         inbox: the prefix of reply subjects; `_INBOX.<peer>` where left out.
         prefix: of all of Wharfside's subjects.
-        actor: who asks, told to the node with each command.
+        actor: who asks, told to the node with each command that is not signed.
         name: shown in the server's list of connections.
         connect_timeout_s: after so many seconds without a connection, opening fails.
     """
@@ -47,6 +53,7 @@ class ServerSettings:
     servers: tuple[str, ...] = (DEFAULT_SERVER,)
     creds: str | None = None
     nkey: str | None = None
+    sign_key: str | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
@@ -83,6 +90,30 @@ class ServerSettings:
         Subjects(self.prefix)
         check_name(self.peer, "peer")
 
+    def signer(self) -> Signer | None:
+        """What signs every command, if anything does.
+
+        Raises:
+            BadSettings: there is no such file, no user's seed in it, or one that logs in, too.
+        """
+        if self.sign_key is None:
+            return None
+        from wharfside_protocol.signing import Signer
+
+        try:
+            seed = _seed_in(Path(self.sign_key).read_text())
+            signer = Signer(seed)
+        except (OSError, UnicodeDecodeError, Invalid) as error:
+            raise BadSettings(
+                f"{self.sign_key}: {error}; check --sign-key: `wharfside sign-key` makes one"
+            ) from error
+        if any(_has(path, seed) for path in (self.creds, self.nkey)):
+            raise BadSettings(
+                f"{self.sign_key} logs in, too: a NATS server can have such a key sign whatever it "
+                "likes, also a command; sign with a key of its own (`wharfside sign-key`)"
+            )
+        return signer
+
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context that the settings ask for; None leaves it to the URLs (`tls://`).
 
@@ -98,6 +129,15 @@ class ServerSettings:
         except (OSError, ssl.SSLError) as error:
             raise BadSettings(f"the TLS files cannot be used: {error}") from error
         return context
+
+
+def _seed_in(text: str) -> str:
+    """The first word that begins as a user's seed: `nk -gen user -pubout` adds the public key."""
+    return next((word for word in text.split() if word.startswith("SU")), "")
+
+
+def _has(path: str | None, seed: str) -> bool:
+    return path is not None and seed in Path(path).read_text(errors="replace")
 
 
 def _check_creds(path: Path) -> None:

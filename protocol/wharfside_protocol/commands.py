@@ -345,6 +345,8 @@ class Op:
         lane: runs in the container's lane, in order.
         instant: waits for nothing, so it is answered at once, however busy the node is.
         new_work: begins something: refused while the node drains, or is short of what it needs.
+        reaches_in: alters something, though it is kept under no id: a session that writes, or
+            the end of another command.
     """
 
     name: str
@@ -354,6 +356,12 @@ class Op:
     lane: bool
     instant: bool = False
     new_work: bool = False
+    reaches_in: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything can be other than before by it."""
+        return self.changes or self.reaches_in
 
 
 def _table(*ops: Op) -> Mapping[str, Op]:
@@ -370,15 +378,22 @@ OPS: Mapping[str, Op] = _table(
     Op("usage", UsageArgs, UsageValue, changes=False, lane=False),
     Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
     Op("get-archive", GetArchiveArgs, ArchiveValue, changes=False, lane=False),
-    Op("put-archive", PutArchiveArgs, ArchiveValue, changes=False, lane=False),
+    Op("put-archive", PutArchiveArgs, ArchiveValue, changes=False, lane=False, reaches_in=True),
     Op("save-checkpoint", SaveCheckpointArgs, CheckpointFileValue, changes=False, lane=False),
-    Op("load-checkpoint", LoadCheckpointArgs, CheckpointFileValue, changes=False, lane=False),
+    Op(
+        "load-checkpoint",
+        LoadCheckpointArgs,
+        CheckpointFileValue,
+        changes=False,
+        lane=False,
+        reaches_in=True,
+    ),
     Op("logs", LogsArgs, SessionValue, changes=False, lane=False),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
-    Op("attach", AttachArgs, SessionValue, changes=False, lane=False),
+    Op("attach", AttachArgs, SessionValue, changes=False, lane=False, reaches_in=True),
     Op("result", CommandArgs, CommandState, changes=False, lane=False),
     Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False),
-    Op("cancel", CommandArgs, CancelValue, changes=False, lane=False),
+    Op("cancel", CommandArgs, CancelValue, changes=False, lane=False, reaches_in=True),
     Op("create", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),
     Op("start", ContainerArgs, StateValue, changes=True, lane=True, new_work=True),
     Op("run", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),

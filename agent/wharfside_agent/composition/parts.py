@@ -131,7 +131,8 @@ class Parts(Moves):
 
     @cached_property
     def intake(self) -> Intake:
-        return Intake(self.name, self.commands, HANDLERS)
+        since = self.store.identity.remembers_since
+        return Intake(self.name, self.commands, HANDLERS, self.settings.make_trust(since))
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

@@ -16,7 +16,7 @@ async def attach(node: Node, call: Call, args: AttachArgs) -> SessionValue:
     wish = Wish(
         args.open,
         call.id,
-        actor=call.command.actor,
+        actor=call.actor.name or None,
         stdin=args.stdin,
         output=args.output,
         position=args.position,

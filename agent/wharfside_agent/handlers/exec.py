@@ -48,7 +48,7 @@ async def _opened(
     if call.durable:
         raise Invalid("`open` goes with rpc: whoever reads the session must listen already")
     stdin = args.io.stdin and not args.io.fifo
-    wish = Wish(opening, call.id, actor=call.command.actor, stdin=stdin, whole=True)
+    wish = Wish(opening, call.id, actor=call.actor.name or None, stdin=stdin, whole=True)
     begun: list[LiveProcess] = []
 
     async def make() -> Carried:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.migration import Source, Target
 from wharfside_protocol.checkpoints import CheckpointFlags
@@ -190,7 +191,7 @@ class CommandRow(Row, frozen=True, kw_only=True):
 
     `durable`: what becomes of it is told on `res`, too. `command` is the encoded Command
     as long as it waits to be begun, `trace` its traceparent; `error` the code of a result
-    that is one.
+    that is one. `actor`, `role` and `key` are who gave it; proven by `key` where there is one.
     """
 
     id: str
@@ -206,6 +207,13 @@ class CommandRow(Row, frozen=True, kw_only=True):
     trace: str | None = None
     started_at: int | None = None
     error: str | None = None
+    actor: str = ""
+    role: str | None = None
+    key: str | None = None
+
+    @property
+    def given_by(self) -> Actor:
+        return Actor(self.actor, self.role, self.key is not None, self.key)
 
 
 class ReportKind(StrEnum):
@@ -401,7 +409,8 @@ class Identity(Row, frozen=True, kw_only=True):
     """Who this store belongs to, and which life of it this is.
 
     `moved`: its file is not the one that it was: restored, or a copy whose original may
-    be alive elsewhere.
+    be alive elsewhere. `remembers_since` (ns): of commands before it may know nothing, being
+    new or restored then.
     """
 
     node: str
@@ -411,6 +420,7 @@ class Identity(Row, frozen=True, kw_only=True):
     new_store: bool
     new_boot: bool
     moved: bool = False
+    remembers_since: int = 0
 
 
 class OutboxRoom(Protocol):

@@ -41,7 +41,10 @@ def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int, file: str =
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", fresh.items())
         known |= fresh
     moved = known.get("file", file) != file
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('file', ?)", (file,))
+    began = now if new_store or moved else int(known.get("remembers_since", 0))
+    # a clock that was ahead then has been set since
+    marks = {"file": file, "remembers_since": str(min(began, now))}
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", marks.items())
     return Identity(
         node=node,
         node_id=known["node_id"],
@@ -50,4 +53,5 @@ def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int, file: str =
         new_store=new_store,
         new_boot=new_boot and not new_store,
         moved=moved,
+        remembers_since=int(marks["remembers_since"]),
     )

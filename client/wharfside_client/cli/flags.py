@@ -30,6 +30,10 @@ class Flags:
     context: Annotated[str | None, _shared("--context", help="A context of the nats CLI")] = None
     creds: Annotated[str | None, _shared("--creds", help="Credentials file [NATS_CREDS]")] = None
     nkey: Annotated[str | None, _shared("--nkey", help="Nkey seed file [NATS_NKEY]")] = None
+    sign_key: Annotated[
+        str | None,
+        _shared("--sign-key", help="Nkey seed file that signs commands [WHARFSIDE_SIGN_KEY]"),
+    ] = None
     tlsca: Annotated[str | None, _shared("--tlsca", help="CA, PEM file [NATS_CA]")] = None
     tlscert: Annotated[str | None, _shared("--tlscert", help="Certificate [NATS_CERT]")] = None
     tlskey: Annotated[str | None, _shared("--tlskey", help="Its key [NATS_KEY]")] = None

@@ -64,6 +64,7 @@ class Session:
             "servers": flags.server,
             "creds": flags.creds,
             "nkey": flags.nkey,
+            "sign_key": flags.sign_key,
             "ca": flags.tlsca,
             "cert": flags.tlscert,
             "key": flags.tlskey,

@@ -65,10 +65,11 @@ class Acceptance:
         try:
             op = self._subjects.mailed_op_of(request.subject, self._node)
             command = decode(request.data, Command)
-            checked = self._intake.check(command, op, DEFAULT_MAILBOX_SECONDS)
+            checked = self._intake.check(command, op, DEFAULT_MAILBOX_SECONDS, request.headers)
             if not checked.op.changes:
                 raise Unsupported(f"{op} changes nothing: ask it over rpc, where it is answered")
-            checked.call.digest = command_digest(op, command.args)
+            if checked.call.digest is None:
+                checked.call.digest = command_digest(op, command.args)
         except WharfsideError as error:
             return Refused(error, self._unsound(request.data))
         except Exception as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from wharfside_agent.core.actors import NOBODY, Actor
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import CommandPhase, CommandRow, Store, Tx
@@ -41,12 +42,13 @@ class Call:
     acted, and what is left of it a next life can do; `handed_on`: that is so now.
     `outcome` is what a repeat that joins waits for, from the moment that the first is in
     the book. A read is never in the book: it has no digest. `durable`: what becomes of it
-    is told on `res`, too.
+    is told on `res`, too. `actor` gave it.
     """
 
     command: Command
     received_at: int
     digest: str | None = None
+    actor: Actor = NOBODY
     started_at: int | None = None
     ticket: Ticket | None = None
     result: Result | None = None
@@ -99,7 +101,7 @@ class Commands:
         return self._clock.now()
 
     def new_call(self, command: Command) -> Call:
-        return Call(command, self._clock.now(), _book=self)
+        return Call(command, self._clock.now(), actor=Actor(command.actor or ""), _book=self)
 
     async def accept(self, call: Call) -> Call | Result:
         """`call` itself where it is new; the running one to join; or the stored result.
@@ -108,7 +110,8 @@ class Commands:
             Conflict: the id stands for another command.
             Busy: it is new, and the node cannot take it now.
         """
-        call.digest = command_digest(call.command.op, call.command.args)
+        if call.digest is None:
+            call.digest = command_digest(call.command.op, call.command.args)
         running = self._running.get(call.id)
         if running is not None:
             _same(call, running.command.op, running.digest)
@@ -157,6 +160,9 @@ class Commands:
             trace=call.trace,
             started_at=call.started_at,
             error=None if result is None or result.error is None else str(result.error.code),
+            actor=call.actor.name,
+            role=call.actor.role,
+            key=call.actor.key,
         )
 
     def save_done(self, tx: Tx, call: Call, result: Result) -> None:
@@ -228,6 +234,8 @@ class Commands:
             command,
             row.received_at,
             row.digest,
+            # an older agent kept only the command itself
+            row.given_by if row.actor else Actor(command.actor or ""),
             started_at=row.started_at,
             durable=row.durable,
             trace=row.trace,

@@ -42,16 +42,16 @@ class Dispatcher:
             return None
         enter_trace(request.headers)
         try:
-            return self._encoded(await self._answer(op, request.data))
+            return self._encoded(await self._answer(op, request))
         except Exception as error:
             log.error("request-failed", op=op, exc_info=error)
             return self._encoded(self._refusal(op, told(error).to_body()))
 
-    async def _answer(self, op: str, data: bytes) -> Result:
+    async def _answer(self, op: str, request: Request) -> Result:
         command: Command | None = None
         try:
-            command = decode(data, Command)
-            checked = self._intake.check(command, op, DEFAULT_RPC_SECONDS)
+            command = decode(request.data, Command)
+            checked = self._intake.check(command, op, DEFAULT_RPC_SECONDS, request.headers)
             _in_time(checked.remaining)
         except WharfsideError as error:
             return self._refusal(op, error.to_body(), command)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from wharfside_agent.core.actors import Actor
+from wharfside_agent.core.trust import Trust, claimed
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import convert
 from wharfside_protocol.commands import OPS, Op
+from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import MAX_DEADLINE_SECONDS, Command
-from wharfside_protocol.errors import Invalid, Unsupported
+from wharfside_protocol.errors import Denied, Invalid, Unsupported
 from wharfside_protocol.records import Record
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
@@ -28,31 +31,60 @@ class Checked:
 class Intake:
     """`ops` are those that this agent has a handler for."""
 
-    def __init__(self, node: str, commands: Commands, ops: Collection[str]) -> None:
+    def __init__(
+        self, node: str, commands: Commands, ops: Collection[str], trust: Trust | None = None
+    ) -> None:
         self._node = node
         self._commands = commands
         self._ops = ops
+        self._trust = trust or Trust()
+        self._tell_denied: Callable[[Command, Actor, Denied], None] = lambda *_: None
 
-    def check(self, command: Command, op: str, default_s: float) -> Checked:
+    def on_denied(self, tell: Callable[[Command, Actor, Denied], None]) -> None:
+        """`tell` hears of each command that is denied, and who is said to have given it."""
+        self._tell_denied = tell
+
+    def check(
+        self, command: Command, op: str, default_s: float, headers: Mapping[str, str]
+    ) -> Checked:
         """`op` is the subject's; `default_s` stands for a deadline that is left out.
 
         Raises:
             Unsupported: the version or the op.
             Invalid: another node's or op's envelope, the arguments, a deadline too far ahead.
+            Denied: its signature proves nobody, or it needs one.
         """
         known = self._known(command, op)
-        args = convert(command.args, known.args)
         call = self._commands.new_call(command)
+        try:
+            call.actor = self._actor_of(call, known, headers)
+        except Denied as denied:
+            self._tell_denied(command, claimed(command, headers), denied)
+            raise
+        args = convert(command.args, known.args)
         return Checked(known, args, call, remaining(command, call.received_at, default_s))
+
+    def _actor_of(self, call: Call, op: Op, headers: Mapping[str, str]) -> Actor:
+        if not self._trust.looks_at(headers):
+            return self._trust.unproven(call.actor, op)
+        digest = command_digest(op.name, call.command.args)
+        if op.changes:
+            call.digest = digest
+        return self._trust.proven(call.command, digest, headers, call.received_at)
 
     def again(self, call: Call, default_s: float) -> Checked:
         """A command of the store, in a later life; `default_s` is counted from its arrival.
 
         Raises:
-            as `check`: a later version of the agent may be stricter.
+            as `check`: a later version of the agent, or its settings, may be stricter.
         """
         command = call.command
         known = self._known(command, command.op)
+        try:
+            call.actor = self._trust.still(call.actor, known)
+        except Denied as denied:
+            self._tell_denied(command, call.actor, denied)
+            raise
         args = convert(command.args, known.args)
         waited = (self._commands.now() - call.received_at) / NANOSECONDS
         left = remaining(command, call.received_at, default_s) - waited
