@@ -129,13 +129,11 @@ class Operator:
         )
 
     def _revocations(self, account: str) -> dict[str, int]:
-        return {
-            key.public: key.revoked
-            for user in self._state.users
-            if _account_of(user.role) == account
-            for key in user.keys
-            if key.revoked is not None
-        }
+        users = [user for user in self._state.users if ACCOUNTS[user.role] == account]
+        keys = [key for user in users for key in user.keys]
+        if account == _SYS:
+            keys = self._trust.system
+        return {key.public: key.revoked for key in keys if key.revoked is not None}
 
     def _key(self, name: str, kind: Kind) -> Key:
         return Key.read(self._folder / "keys" / f"{name}.nk", kind)

@@ -9,6 +9,7 @@ import msgspec
 
 from wharfside_client.auth.errors import BadState, NoSuchUser, UserExists
 from wharfside_client.auth.placing import place
+from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, check_name
 
 FILE = "auth.json"
@@ -40,15 +41,10 @@ class UserKey(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class User(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Somebody on the bus.
-
-    Attributes:
-        role: a `Role`, or `system` for who tells servers of changed accounts (JWT alone).
-        keys: the one in use last, before it those that it replaced.
-    """
+    """Somebody on the bus. `keys`: the one in use last, before it those that it replaced."""
 
     name: str
-    role: str
+    role: Role
     keys: list[UserKey]
 
     @property
@@ -62,12 +58,14 @@ class Trust(msgspec.Struct, kw_only=True):
     Attributes:
         operator: its JWT, which its identity signed: that seed is not needed any more.
         accounts: by their names, SYS too.
-        signers: the signing keys of each role, the one in use last.
+        signers: the signing keys of each role, and of `system`, the one in use last.
+        system: keys of the one user of SYS, who tells servers of changed accounts.
     """
 
     operator: str
     accounts: dict[str, str]
     signers: dict[str, list[str]]
+    system: list[UserKey] = []
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -96,7 +94,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
         known = ", ".join(user.name for user in self.users) or "none"
         raise NoSuchUser(f"there is no user {name}; there are: {known}")
 
-    def add(self, name: str, role: str, key: UserKey) -> User:
+    def add(self, name: str, role: Role, key: UserKey) -> User:
         """
         Raises:
             UserExists: and one name is one user, of whatever role.
