@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from typing import Any
 
 import msgspec
@@ -60,15 +59,17 @@ def sign(
     name: str,
     nats: dict[str, Any],
     *,
-    issued: int | None = None,
+    issued: int,
     expires: int | None = None,
 ) -> str:
     """A JWT about the public key `subject`; `nats` has its `type` and what else it claims.
 
+    Issued and expiring at so many seconds since 1970; expiring never, where left out.
+
     The same arguments give the same text: a server takes one that it has for no change.
     """
     claims: dict[str, Any] = {
-        "iat": int(time.time()) if issued is None else issued,
+        "iat": issued,
         "iss": issuer.public,
         "sub": subject,
         "name": name,
