@@ -9,6 +9,7 @@ import msgspec
 
 from wharfside_client.auth.errors import BadState, NoSuchUser, UserExists
 from wharfside_client.auth.placing import place
+from wharfside_client.auth.servers import Servers
 from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, check_name
 
@@ -80,6 +81,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     prefix: str = DEFAULT_PREFIX
     created: int
     issued: int
+    servers: Servers = Servers()
     users: list[User] = []
     trust: Trust | None = None
 
