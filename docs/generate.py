@@ -154,6 +154,7 @@ def protocol() -> str:
             f"[{op.value.__name__}](#{op.value.__name__.lower()})",
             "yes" if op.changes else "",
             "yes" if op.lane else "",
+            "yes" if op.viewers else "",
         )
         for op in OPS.values()
     ]
@@ -172,7 +173,10 @@ def protocol() -> str:
     named += [*EVENT_DATA.values(), *get_args(UpFrame), *get_args(DownFrame)]
     records = {kind.__name__: kind for kind in _all_records()}
     parts = [introduction()]
-    parts += ["## Ops", table(("Op", "Arguments", "Value", "Changes", "In a lane"), ops)]
+    parts += [
+        "## Ops",
+        table(("Op", "Arguments", "Value", "Changes", "In a lane", "For viewers"), ops),
+    ]
     parts += ["## Errors", table(("Code", "Meaning"), errors)]
     parts += ["## Events", table(("Type", "Facts", "Meaning"), events)]
     parts += ["## Frames", table(("Frame", "Fields", "Goes", "Meaning"), frames())]

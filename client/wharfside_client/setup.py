@@ -18,16 +18,19 @@ from wharfside_client.jetstream import NOT_THERE, JetStream
 from wharfside_protocol.assets import (
     CKPT,
     CMD,
+    EVT,
     NODES_BUCKET,
     carriage,
     mailbox,
     node_key,
+    orchestrator,
     streams,
 )
 from wharfside_protocol.errors import Denied
 from wharfside_protocol.records import Record
+from wharfside_protocol.subjects import check_name
 
-CONSUMERS = {"mailbox": CMD, "carriage": CKPT}
+CONSUMERS = {"mailbox": CMD, "carriage": CKPT, "consumer": EVT}
 """Kinds of assets that are consumers, and the stream of each."""
 
 KV_DELETE = {"KV-Operation": "DEL"}
@@ -133,6 +136,18 @@ class Setup:
             Invalid: no node can be called so.
         """
         return await self._settle(Asset("carriage", node, carriage(self._subjects, node)))
+
+    async def add_orchestrator(self, name: str) -> AssetReport:
+        """The durable consumer of events of the user `name`, which it alone can pull from.
+
+        Raises:
+            Invalid: no user can be called so.
+        """
+        return await self._settle(Asset("consumer", name, orchestrator(self._subjects, name)))
+
+    async def remove_orchestrator(self, name: str) -> AssetReport:
+        """Raises: as `add_orchestrator`; ApiError: the server refuses."""
+        return await self._remove_consumer("consumer", check_name(name, "user"))
 
     async def repair(self) -> list[AssetReport]:
         """Mailbox and carriage of every node that has a presence, where lost: made again.

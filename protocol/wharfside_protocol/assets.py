@@ -158,6 +158,22 @@ def carriage(subjects: Subjects, node: str) -> dict[str, Any]:
     }
 
 
+def orchestrator(subjects: Subjects, name: str) -> dict[str, Any]:
+    """The durable pull consumer of one orchestrator on WHARFSIDE_EVT: every event that is kept,
+    each until it is acked; as many replicas as the stream has."""
+    return {
+        "durable_name": check_name(name, "user"),
+        "name": name,
+        "filter_subject": f"{subjects.prefix}.evt.>",
+        "ack_policy": "explicit",
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+        "ack_wait": 30 * SECOND,
+        "max_ack_pending": 1000,
+        "num_replicas": 0,
+    }
+
+
 def node_key(node: str) -> str:
     """The subject of a node's presence in its bucket."""
     return f"$KV.{NODES_BUCKET}.{check_name(node, 'node')}"

@@ -347,6 +347,7 @@ class Op:
         new_work: begins something: refused while the node drains, or is short of what it needs.
         reaches_in: alters something, though it is kept under no id: a session that writes, or
             the end of another command.
+        viewers: who may only look may ask it: it changes nothing, and takes no files out.
     """
 
     name: str
@@ -356,6 +357,7 @@ class Op:
     lane: bool
     instant: bool = False
     new_work: bool = False
+    viewers: bool = False
     reaches_in: bool = False
 
     @property
@@ -369,14 +371,14 @@ def _table(*ops: Op) -> Mapping[str, Op]:
 
 
 OPS: Mapping[str, Op] = _table(
-    Op("ping", NoArgs, Pong, changes=False, lane=False, instant=True),
-    Op("info", NoArgs, NodeInfo, changes=False, lane=False),
-    Op("list", ListArgs, ListValue, changes=False, lane=False),
-    Op("inspect", InspectArgs, ContainerDetails, changes=False, lane=False),
-    Op("list-processes", ContainerArgs, ProcessesValue, changes=False, lane=False),
-    Op("stats", ContainerArgs, StatsValue, changes=False, lane=False),
-    Op("usage", UsageArgs, UsageValue, changes=False, lane=False),
-    Op("wait", WaitArgs, WaitValue, changes=False, lane=False),
+    Op("ping", NoArgs, Pong, changes=False, lane=False, instant=True, viewers=True),
+    Op("info", NoArgs, NodeInfo, changes=False, lane=False, viewers=True),
+    Op("list", ListArgs, ListValue, changes=False, lane=False, viewers=True),
+    Op("inspect", InspectArgs, ContainerDetails, changes=False, lane=False, viewers=True),
+    Op("list-processes", ContainerArgs, ProcessesValue, changes=False, lane=False, viewers=True),
+    Op("stats", ContainerArgs, StatsValue, changes=False, lane=False, viewers=True),
+    Op("usage", UsageArgs, UsageValue, changes=False, lane=False, viewers=True),
+    Op("wait", WaitArgs, WaitValue, changes=False, lane=False, viewers=True),
     Op("get-archive", GetArchiveArgs, ArchiveValue, changes=False, lane=False),
     Op("put-archive", PutArchiveArgs, ArchiveValue, changes=False, lane=False, reaches_in=True),
     Op("save-checkpoint", SaveCheckpointArgs, CheckpointFileValue, changes=False, lane=False),
@@ -388,11 +390,11 @@ OPS: Mapping[str, Op] = _table(
         lane=False,
         reaches_in=True,
     ),
-    Op("logs", LogsArgs, SessionValue, changes=False, lane=False),
+    Op("logs", LogsArgs, SessionValue, changes=False, lane=False, viewers=True),
     Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
     Op("attach", AttachArgs, SessionValue, changes=False, lane=False, reaches_in=True),
-    Op("result", CommandArgs, CommandState, changes=False, lane=False),
-    Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False),
+    Op("result", CommandArgs, CommandState, changes=False, lane=False, viewers=True),
+    Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False, viewers=True),
     Op("cancel", CommandArgs, CancelValue, changes=False, lane=False, reaches_in=True),
     Op("create", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),
     Op("start", ContainerArgs, StateValue, changes=True, lane=True, new_work=True),
@@ -405,14 +407,14 @@ OPS: Mapping[str, Op] = _table(
     Op("update", UpdateArgs, StateValue, changes=True, lane=True),
     Op("delete", DeleteArgs, DeleteValue, changes=True, lane=True),
     Op("checkpoint", CheckpointArgs, CheckpointValue, changes=True, lane=True),
-    Op("checkpoints", CheckpointsArgs, CheckpointsValue, changes=False, lane=False),
+    Op("checkpoints", CheckpointsArgs, CheckpointsValue, changes=False, lane=False, viewers=True),
     Op("delete-checkpoint", DeleteCheckpointArgs, DeleteCheckpointValue, changes=True, lane=False),
     Op("restore", RestoreArgs, StateValue, changes=True, lane=True, new_work=True),
     Op("facts", FactsArgs, NodeFacts, changes=False, lane=False),
     Op("receive", ReceiveArgs, ReceiveValue, changes=True, lane=False, new_work=True),
     Op("migrate", MigrateArgs, MigrateValue, changes=True, lane=True),
     Op("abort-migration", AbortArgs, MigrationView, changes=True, lane=False),
-    Op("migrations", NoArgs, MigrationsValue, changes=False, lane=False),
+    Op("migrations", NoArgs, MigrationsValue, changes=False, lane=False, viewers=True),
     Op("drain", DrainArgs, DrainValue, changes=True, lane=False),
     Op("undrain", NoArgs, UndrainValue, changes=True, lane=False),
 )

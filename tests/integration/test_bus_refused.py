@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import nkeys
 import pytest
 from tests.integration.bus_kit import Kit, call, open_bus, replace
 from tests.support.eventually import eventually
-from tests.support.jwts import Trust, make_key, public
+from tests.support.jwts import Trust
 from tests.support.nats_server import NatsServer
+
+from wharfside_client.auth.keys import Key, Kind
 
 Start = Callable[..., NatsServer]
 
@@ -51,14 +52,14 @@ async def test_the_file_may_come_after_the_reload(start_nats_server: Start, tmp_
 
 async def test_an_nkey_is_rotated(start_nats_server: Start, tmp_path: Path) -> None:
     """nats-py computes the public key once: with another seed it would sign for the old one."""
-    keys = [make_key(nkeys.PREFIX_BYTE_USER) for _ in range(2)]
+    keys = [Key.make(Kind.USER) for _ in range(2)]
     config = 'authorization {{ users: [{{nkey: "{0}"}}, {{user: "o", password: "o"}}] }}'
     file = tmp_path / "seed"
-    replace(file, bytes(keys[0].seed).decode())
-    server = start_nats_server(config.format(public(keys[0])), jetstream=False)
+    replace(file, keys[0].seed)
+    server = start_nats_server(config.format(keys[0].public), jetstream=False)
     async with open_bus(server.url, nkey_seed=file) as kit:
-        replace(file, bytes(keys[1].seed).decode())
-        server.reload(config.format(public(keys[1])))
+        replace(file, keys[1].seed)
+        server.reload(config.format(keys[1].public))
         await kit.connected_times(2)
         await served(kit, server, user="o", password="o")
 

@@ -25,6 +25,7 @@ from wharfside_client.cli import (
     resync,
     run,
 )
+from wharfside_client.cli.auth import command as auth
 from wharfside_client.cli.command import root
 from wharfside_client.cli.top import command as top
 
@@ -46,7 +47,7 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    for module in (*modules, events, commands, nodes, drain, resync, assets, deadletters):
+    for module in (*modules, events, commands, nodes, drain, resync, assets, auth, deadletters):
         module.register(app)
     return app
 

@@ -19,6 +19,10 @@ _DATE = re.compile(r"[0-9]{4}-")
 _NO_TIME = "{!r} is no time: write 10m, 1h30m, seconds, 2026-01-31 or 2026-01-31T09:00:00Z"
 _COMMAND_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _MOST_LINES = 2**53 - 1
+_NATS_SERVER = re.compile(
+    r"(?P<name>[^=]+)=(\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]+))"
+    r"(:(?P<port>[0-9]{1,5})(:(?P<routes>[0-9]{1,5}))?)?"
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -48,6 +52,27 @@ class Place(NamedTuple):
 
     node: str
     container: str | None
+
+
+class NatsPlace(NamedTuple):
+    """A NATS server; ports that are None are the usual ones."""
+
+    name: str
+    host: str
+    port: int | None
+    route_port: int | None
+
+
+def nats_server(text: str) -> NatsPlace:
+    """`name=host`, with the clients' port and the routes' where they are not the usual ones."""
+    found = _NATS_SERVER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no server: write NAME=HOST, NAME=HOST:PORT or NAME=[IPV6]")
+    host = found["six"] or found["host"]
+    ports = [int(port) if port else None for port in (found["port"], found["routes"])]
+    if any(port is not None and not 0 < port < 65536 for port in ports):
+        raise ValueError(f"{text!r}: a port is 1 to 65535")
+    return NatsPlace(name(found["name"]), host, *ports)
 
 
 def name(text: str) -> str:

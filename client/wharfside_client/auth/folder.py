@@ -1,0 +1,77 @@
+"""An auth folder on disk: what lies where in it, and its files brought in line with its state.
+
+auth.json             names, roles and public keys; all else is made again from it
+users/NAME.nk         a user's seed (0600): goes to where that user runs
+keys/routes.password  lets the servers of a cluster into each other
+conf/SERVER.conf      goes to that server, with the files beside it
+conf/accounts.conf    the four accounts and their users, by public keys
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from wharfside_client.auth.placing import PRIVATE, PUBLIC, place
+from wharfside_client.auth.servers import server_text
+from wharfside_client.auth.state import State
+from wharfside_client.auth.static import accounts_text
+from wharfside_client.errors import LocalFiles
+
+ACCOUNTS_FILE = "accounts.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    path: Path
+
+    def seed(self, name: str) -> Path:
+        """Where the seed of a user is."""
+        return self.path / "users" / f"{name}.nk"
+
+    def conf(self, server: str) -> Path:
+        """Where the configuration of a server is."""
+        return self.path / "conf" / f"{server}.conf"
+
+    @property
+    def accounts(self) -> Path:
+        return self.path / "conf" / ACCOUNTS_FILE
+
+    def write_conf(self, state: State) -> list[Path]:
+        """The servers' files and their users'; those that were missing or otherwise.
+
+        Raises:
+            LocalFiles: one cannot be read or written.
+        """
+        password = self._route_password() if len(state.servers.servers) > 1 else ""
+        wanted = {
+            self.conf(server.name): (
+                server_text(state.servers, server, ACCOUNTS_FILE, password),
+                PRIVATE if password else PUBLIC,
+            )
+            for server in state.servers.servers
+        }
+        wanted[self.accounts] = (accounts_text(state), PUBLIC)
+        return [path for path, (text, mode) in wanted.items() if _settle(path, text, mode)]
+
+    def _route_password(self) -> str:
+        path = self.path / "keys" / "routes.password"
+        if not path.exists():
+            place(path, secrets.token_urlsafe(32) + "\n")
+        return _read(path).strip()
+
+
+def _settle(path: Path, text: str, mode: int) -> bool:
+    """Whether `path` had to be written."""
+    if path.exists() and _read(path) == text:
+        return False
+    place(path, text, mode)
+    return True
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise LocalFiles(f"{path} cannot be read: {error.strerror}", path=str(path)) from error

@@ -1,0 +1,147 @@
+"""What an auth folder knows of its users: one file, from which all else is made again."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from wharfside_client.auth.errors import BadState, NoSuchUser, UserExists
+from wharfside_client.auth.placing import place
+from wharfside_client.auth.servers import Servers
+from wharfside_protocol.rights import Role
+from wharfside_protocol.subjects import DEFAULT_PREFIX, check_name
+
+FILE = "auth.json"
+VERSION = 1
+
+
+class Form(StrEnum):
+    """How servers know their users.
+
+    `STATIC`: public keys in the configuration. `JWT`: an operator's signature.
+    """
+
+    STATIC = "static"
+    JWT = "jwt"
+
+
+class UserKey(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One of a user's keys; times are seconds since 1970.
+
+    Attributes:
+        expires: not valid from then on (JWT alone).
+        revoked: since when no server takes it.
+    """
+
+    public: str
+    issued: int
+    expires: int | None = None
+    revoked: int | None = None
+
+
+class User(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Somebody on the bus. `keys`: the one in use last, before it those that it replaced."""
+
+    name: str
+    role: Role
+    keys: list[UserKey]
+
+    @property
+    def valid(self) -> list[UserKey]:
+        return [key for key in self.keys if key.revoked is None]
+
+
+class Trust(msgspec.Struct, kw_only=True):
+    """Public keys of the form JWT; their seeds are files of the folder (`operator.py`).
+
+    Attributes:
+        operator: its JWT, which its identity signed: that seed is not needed any more.
+        accounts: by their names, SYS too.
+        signers: the signing keys of each role, and of `system`, the one in use last.
+        system: keys of the one user of SYS, who tells servers of changed accounts.
+    """
+
+    operator: str
+    accounts: dict[str, str]
+    signers: dict[str, list[str]]
+    system: list[UserKey] = []
+
+
+class State(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """
+    Attributes:
+        created: when the folder was made; what never changes is dated so.
+        issued: the date of the newest claims of accounts, which rises with every change.
+    """
+
+    version: int = VERSION
+    form: Form
+    prefix: str = DEFAULT_PREFIX
+    created: int
+    issued: int
+    servers: Servers = Servers()
+    users: list[User] = []
+    trust: Trust | None = None
+
+    def user(self, name: str) -> User:
+        """
+        Raises:
+            NoSuchUser: there is none of that name.
+        """
+        for user in self.users:
+            if user.name == name:
+                return user
+        known = ", ".join(user.name for user in self.users) or "none"
+        raise NoSuchUser(f"there is no user {name}; there are: {known}")
+
+    def add(self, name: str, role: Role, key: UserKey) -> User:
+        """
+        Raises:
+            UserExists: and one name is one user, of whatever role.
+            Invalid: no user can be called so.
+        """
+        check_name(name, "user")
+        found = next((user for user in self.users if user.name == name), None)
+        if found is not None and found.valid:
+            raise UserExists(
+                f"there is a {found.role} {name} already: "
+                f"`wharfside auth rotate {name}` gives it a new key"
+            )
+        if found is not None:
+            found.role = role
+            found.keys.append(key)
+            return found
+        user = User(name=name, role=role, keys=[key])
+        self.users.append(user)
+        return user
+
+    def touch(self, now: int) -> None:
+        """Claims that are made from now on are newer than all before, also within a second."""
+        self.issued = max(now, self.issued + 1)
+
+
+def load(folder: Path) -> State:
+    """
+    Raises:
+        BadState: `folder` holds none, or one of a later version.
+    """
+    path = folder / FILE
+    try:
+        state = msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError as error:
+        raise BadState(f"{path} is not there: `wharfside auth init` makes a folder") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadState(f"{path} cannot be used: {error}") from error
+    if state.version > VERSION:
+        raise BadState(f"{path} was written by a later version of wharfside: use that one")
+    return state
+
+
+def save(folder: Path, state: State) -> None:
+    """
+    Raises:
+        LocalFiles: it cannot be written.
+    """
+    place(folder / FILE, msgspec.json.format(msgspec.json.encode(state)))

@@ -1,0 +1,23 @@
+"""The group `auth`, and what its commands share."""
+
+from __future__ import annotations
+
+import typer
+
+from wharfside_client.cli.auth import init, show, users
+from wharfside_client.cli.command import command, group
+from wharfside_client.cli.session import Session
+
+
+def register(app: typer.Typer) -> None:
+    auth_app = typer.Typer(no_args_is_help=True)
+    group(auth_app, no_args_is_help=True)(auth)
+    command(auth_app, "init")(init.init)
+    command(auth_app, "add-node")(users.add_node)
+    command(auth_app, "add-user")(users.add_user)
+    command(auth_app, "show")(show.show)
+    app.add_typer(auth_app, name="auth")
+
+
+async def auth(session: Session) -> None:
+    """Who may do what on the bus: keys, roles, and the servers' configurations."""

@@ -1,0 +1,124 @@
+"""`auth init`: the folder with its provisioner, and a configuration for each server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wharfside_client.cli import parse
+from wharfside_client.cli.auth.place import DEFAULT, VARIABLE, as_user, folder_of, spelled
+from wharfside_client.cli.auth.tell import tell_change, tell_next
+from wharfside_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from wharfside_client.auth.servers import Servers
+
+PANEL = "Servers"
+
+
+def _option(*names: str, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=PANEL, show_default=False, **settings)
+
+
+async def init(
+    session: Session,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help=f"[{VARIABLE}, else {DEFAULT}]", show_default=False),
+    ] = None,
+    nats: Annotated[
+        list[Any] | None,
+        _option(
+            "--nats",
+            parser=parse.nats_server,
+            metavar="NAME=HOST[:PORT[:ROUTES]]",
+            help="A server; several are a cluster [nats=127.0.0.1:4222:6222]",
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        _option(
+            "--store",
+            metavar="PATH",
+            help="JetStream's folder there, {server} in it the server's name [/var/lib/nats]",
+        ),
+    ] = None,
+    server_cert: Annotated[
+        str | None, _option("--server-cert", metavar="PATH", help="PEM, on the servers; {server}")
+    ] = None,
+    server_key: Annotated[str | None, _option("--server-key", metavar="PATH")] = None,
+    server_ca: Annotated[str | None, _option("--server-ca", metavar="PATH")] = None,
+    verify_clients: Annotated[
+        bool, _option("--verify-clients", help="Clients show a certificate of that CA, too")
+    ] = False,
+) -> None:
+    """Begin a folder of keys, and write the servers' configurations.
+
+    Run it again to change the servers: what no flag names stays as it is.
+    """  # fmt: skip
+    from wharfside_client.auth.members import PROVISIONER, begin
+    from wharfside_client.auth.state import load
+
+    path = folder_of(folder)
+    files = (server_cert, server_key, server_ca)
+    change = begin(
+        path,
+        lambda servers: _changed(servers, nats, store, files, verify_clients),
+        session.flags.prefix,
+        int(time.time()),
+    )
+    if session.output.json:
+        session.output.document(change)
+        return
+    state = load(path)
+    tell_change(session.output, change)
+    start = [f"nats-server -c {path}/conf/{server.name}.conf" for server in state.servers.servers]
+    if len(start) > 1:
+        start = [f"# on each server, with its own file and accounts.conf of {path}/conf", *start]
+    replicas = " --replicas 3" if len(start) > 3 else ""
+    where = "" if str(path) == DEFAULT else f" -d {path}"
+    steps = [
+        *start,
+        f"wharfside bootstrap{replicas} {spelled(as_user(path, state, PROVISIONER))}",
+        f"wharfside auth add-node{where} NODE...",
+        f"wharfside auth add-user{where} NAME --role orchestrator",
+    ]
+    tell_next(session.output, steps)
+
+
+def _changed(
+    servers: Servers,
+    nats: list[Any] | None,
+    store: str | None,
+    files: tuple[str | None, str | None, str | None],
+    verify: bool,
+) -> Servers:
+    """`servers` with what the flags say.
+
+    Raises:
+        BadSettings: some of the TLS files, without the others.
+    """
+    import msgspec
+
+    from wharfside_client.auth.servers import Server, TlsPaths
+    from wharfside_client.errors import BadSettings
+
+    said: dict[str, Any] = {}
+    if nats:
+        said["servers"] = tuple(Server(**_ports(place)) for place in nats)
+    if store:
+        said["store"] = store
+    cert, key, ca = files
+    if cert and key and ca:
+        said["tls"] = TlsPaths(cert=cert, key=key, ca=ca, verify=verify)
+    elif any(files) or verify:
+        raise BadSettings("TLS needs --server-cert, --server-key and --server-ca, all three")
+    return msgspec.structs.replace(servers, **said)
+
+
+def _ports(place: parse.NatsPlace) -> dict[str, Any]:
+    """Without those that are the usual ones."""
+    return {name: value for name, value in place._asdict().items() if value is not None}
