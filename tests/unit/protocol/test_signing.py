@@ -93,8 +93,14 @@ def test_what_is_no_users_public_key_is_told(text: str) -> None:
         PublicKey(text)
 
 
-@pytest.mark.parametrize("text", ["", "SU", KEY, SEED[:-1], SEED[:-1] + "A", SEED.lower(),
-                                  SEED[:20] + "Q" + SEED[21:], "SAAAA" + SEED[5:], "ä"])  # fmt: skip
+MISTYPED = [
+    *("", "SU", KEY, SEED[:-1], SEED[:-1] + "A", SEED.lower(), "ä"),
+    SEED[:20] + "Q" + SEED[21:],
+    "SAAAA" + SEED[5:],
+]
+
+
+@pytest.mark.parametrize("text", MISTYPED)
 def test_what_is_no_users_seed_is_told(text: str) -> None:
     with pytest.raises(Invalid, match="seed") as told:
         Signer(text)
