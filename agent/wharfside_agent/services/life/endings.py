@@ -159,7 +159,7 @@ class Endings:
             begun_at=self._clock.now(),
             command=cause,
         )
-        kept = self._output_to_keep(live)
+        kept = await self._output_to_keep(live)
 
         def intend(tx: Tx, _row: object) -> None:
             tx.save_intent(intent)
@@ -223,12 +223,15 @@ class Endings:
             ticket.release()
         await self.see_to_the_end(live, spec.grace_s)
 
-    def _output_to_keep(self, live: Live) -> ProcessRow | None:
-        """What an auto-removed one printed stays readable with its terminal record."""
+    async def _output_to_keep(self, live: Live) -> ProcessRow | None:
+        """What an auto-removed one printed stays readable with its terminal record.
+
+        In a thread: where one stream is silent, megabytes are read for its head.
+        """
         if not live.row.spec.auto_remove or live.handle is None:
             return None
         try:
-            output = live.handle.init.output(CAPTURE_BYTES)
+            output = await asyncio.to_thread(live.handle.init.output, CAPTURE_BYTES)
         except OSError as error:
             log.warning("output-lost", container=live.row.name, error=str(error))
             return None

@@ -71,8 +71,22 @@ class Shipping:
 
     def _follow(self, live: Live, name: LogName) -> None:
         if name not in self._under_way:
+            self._forget_shipped(live)
             what = f"shipping {live.row.name}/{name.process} of run {name.run}"
             self._under_way[name] = self._tasks.start(self._ship(live, name), what)
+
+    def _forget_shipped(self, live: Live) -> None:
+        """What `_look` will not come upon again: a crash loop, or execs, must not fill memory."""
+        present = {(live.row.run, process) for process in live.processes}
+        over = [
+            name
+            for name, task in self._under_way.items()
+            if name.incarnation == live.row.incarnation
+            and task.done()
+            and (name.run, name.process) not in present
+        ]
+        for name in over:
+            del self._under_way[name]
 
     async def _ship(self, live: Live, name: LogName) -> None:
         """One run after the other: they share a subject, and its order."""
@@ -129,4 +143,4 @@ class Shipping:
                 await asyncio.wait({task})
                 if (unsent := shipment.unsent) > 0:
                     await self._tell_lost(live, shipment, shipment.row.offset, unsent)
-            del self._under_way[name]
+            self._under_way.pop(name, None)
