@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Draws what the docs say of the code from the code itself.
 
-`python docs/generate.py` rewrites docs/protocol.md and the drawn parts of
+`python docs/generate.py` rewrites docs/protocol.md, docs/protocol/ and the drawn parts of
 docs/architecture.md; with `--check` it only says whether they are stale (exit 1).
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import asyncapi
 import msgspec
 
 from wharfside_agent.core.event_order import ORDER
@@ -27,6 +29,7 @@ from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import COST, MAX_WIRE_BYTES, DownFrame, UpFrame
 from wharfside_protocol.records import Record
+from wharfside_protocol.schemas import catalogue
 from wharfside_protocol.shipped import ShippedOutput
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import ContainerProjection, NodeInfo
@@ -34,6 +37,8 @@ from wharfside_protocol.views import ContainerProjection, NodeInfo
 DOCS = Path(__file__).parent
 ARCHITECTURE = DOCS / "architecture.md"
 PROTOCOL = DOCS / "protocol.md"
+ASYNCAPI = DOCS / "protocol" / "asyncapi.yaml"
+SCHEMAS = DOCS / "protocol" / "schemas.json"
 
 Rows = Iterable[Iterable[object]]
 
@@ -306,13 +311,19 @@ def drawn(text: str) -> str:
 
 
 def main() -> int:
-    wanted = {ARCHITECTURE: drawn(ARCHITECTURE.read_text()), PROTOCOL: protocol()}
+    wanted = {
+        ARCHITECTURE: drawn(ARCHITECTURE.read_text()),
+        PROTOCOL: protocol(),
+        ASYNCAPI: asyncapi.document(),
+        SCHEMAS: json.dumps(catalogue(), indent=1, ensure_ascii=False) + "\n",
+    }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"stale: {path.name}; run python docs/generate.py")
         return 1 if stale else 0
     for path in stale:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(wanted[path])
     return 0
 
