@@ -28,14 +28,21 @@ LOCAL = "#/$defs/{name}"
 
 ENVELOPES = (Command, Result, Accepted, Event, Progress, ShippedOutput)
 PROJECTIONS: Mapping[str, type[Record]] = {"nodes": NodeInfo, "containers": ContainerProjection}
-FRAMES: tuple[type[Record], ...] = tuple(dict.fromkeys([*get_args(DownFrame), *get_args(UpFrame)]))
-WORDS: tuple[type[Record], ...] = (*get_args(FromA), *get_args(FromB))
+
+
+def _members(*unions: Any) -> tuple[type[Record], ...]:
+    return tuple(dict.fromkeys(kind for union in unions for kind in get_args(union)))
+
+
+FRAMES = _members(DownFrame, UpFrame)
+WORDS = _members(FromA, FromB)
 
 
 def travelling() -> tuple[type[Record], ...]:
     """Every record that is a message, or what a message's free field holds, once."""
     of_ops = [kind for op in OPS.values() for kind in (op.args, op.value)]
-    named = [*ENVELOPES, *of_ops, *EVENT_DATA.values(), *FRAMES, *PROJECTIONS.values(), *WORDS]
+    named: list[type[Record]] = [*ENVELOPES, *of_ops, *EVENT_DATA.values(), *FRAMES, *WORDS]
+    named += PROJECTIONS.values()
     return tuple(dict.fromkeys(named))
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from tests.integration.bounds import bounded
 from tests.integration.world import Site
 from tests.support.nats_server import NatsServer
@@ -188,6 +189,45 @@ async def test_a_container_through_its_life(site: Site, quick: Callable[..., Any
     types = [json.loads(line)["type"] for line in told.out.splitlines()]
     assert types[0] == "created" and types[-1] == "deleted"
     assert {"started", "paused", "resumed", "updated", "exited"} < set(types)
+
+
+@WITH_AGENT
+async def test_any_op_from_json(site: Site, quick: Callable[..., Any]) -> None:
+    name = site.name()
+    args = {"container": name, "source": {"rootfs": str(site.world.rootfs)}}
+    args |= {"process": {"args": ["sh", "-c", "exit 4"]}}
+    made = await quick("api", "run", "n1", json.dumps(args), "--id", f"api-{name}-1")
+    assert (made.code, made.json["container"]) == (0, name), made.err
+    again = await quick("api", "run", "n1", json.dumps(args), "--id", f"api-{name}-1")
+    assert again.json["incarnation"] == made.json["incarnation"]
+    ended = await quick("api", "wait", "n1", json.dumps({"container": name}))
+    assert ended.json["exit"]["exit_code"] == 4
+    stale = await quick(
+        "api", "delete", "n1", json.dumps({"container": name}), "--expect", '{"run": 9}'
+    )
+    assert (stale.code, "run" in stale.err) == (1, True)
+    schema = await quick("schema", "wait", "--value", "--whole")
+    result = {"id": "wait-0001", "op": "wait", "node": "n1", "ok": True, "value": ended.json}
+    Draft202012Validator(schema.json).validate(result)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("signl", "n1"), "no op 'signl'; there are: ping"),
+        (("signal", "n1", '{"container": "web", "sgnal": "HUP"}'), "has no sgnal"),
+        (("signal", "n1", '{"container":'), "truncated"),
+        (("signal", "n1", "{}"), "container"),
+        (("logs", "n1", "{}"), "opens an I/O session"),
+        (("create", "n1", "[]"), "object"),
+    ],
+)
+async def test_what_is_no_op_or_not_its_json_is_told_before_it_is_sent(
+    words: tuple[str, ...], says: str
+) -> None:
+    ran = await typed("nats://127.0.0.1:1", "api", *words)
+    assert ran.code == 1
+    assert says in ran.err
 
 
 @WITH_AGENT

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from wharfside_client.cli import (
+    api,
     assets,
     attach,
     checkpoint,
@@ -47,7 +48,18 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    for module in (*modules, events, commands, nodes, drain, resync, assets, auth, deadletters):
+    for module in (
+        *modules,
+        events,
+        commands,
+        nodes,
+        drain,
+        resync,
+        assets,
+        auth,
+        deadletters,
+        api,
+    ):
         module.register(app)
     return app
 

@@ -40,7 +40,7 @@ def of_record(kind: type[Record]) -> Draft202012Validator:
 def test_a_record_is_what_its_schema_says(kind: type[Record]) -> None:
     validator = of_record(kind)
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=4, deadline=None)
     @given(records(kind))
     def check(record: Record) -> None:
         validator.validate(in_json(record))

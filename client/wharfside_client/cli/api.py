@@ -1,0 +1,137 @@
+"""`api` and `schema`: any op from JSON, and what its JSON looks like; for scripts."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wharfside_client.cli import parse
+from wharfside_client.cli.command import command
+from wharfside_client.cli.commands import NodeName
+from wharfside_client.cli.flags import LaneFlags
+from wharfside_client.cli.lane import or_posted
+from wharfside_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from wharfside_protocol.commands import Op
+    from wharfside_protocol.records import Record
+
+Name = Annotated[str, typer.Argument(metavar="OP", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "api")(api)
+    command(app, "schema")(schema)
+
+
+async def api(
+    session: Session,
+    op: Name,
+    node: NodeName,
+    args: Annotated[
+        str,
+        typer.Argument(metavar="[JSON]", show_default=False, help="Its arguments; - reads stdin"),
+    ] = "{}",
+    *,
+    id: Annotated[
+        Any, typer.Option("--id", parser=parse.command_id, metavar="ID", help="The idempotency key")
+    ] = None,
+    expect: Annotated[
+        str | None, typer.Option("--expect", metavar="JSON", help='{"revision": 7}')
+    ] = None,
+    lane: LaneFlags,
+) -> None:
+    """Send an op, its arguments as `wharfside schema OP` tells them; prints its value as JSON.
+
+    Bytes are base64 both ways. Ops that open a session have commands of their own.
+    """
+    from wharfside_protocol.envelope import Expect
+
+    known = _known(op)
+    _check_answered(known)
+    given = _read(sys.stdin.buffer.read() if args == "-" else args, known.args)
+    options = lane.options(session)
+    if id is not None:
+        options["command_id"] = id
+    if expect is not None:
+        options["expect"] = _read(expect, Expect)
+    async with session.connect() as w:
+        value = await or_posted(w.node(node).call(op, given, **options), lane)
+    _print(session, value)
+
+
+async def schema(
+    session: Session,
+    name: Annotated[
+        str, typer.Argument(metavar="[OP|EVENT]", show_default=False, help="Left out: of all")
+    ] = "",
+    value: Annotated[bool, typer.Option("--value", help="Of the op's value alone")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With its envelope: the whole command, or result")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of an op's arguments, of an event, or of everything that travels."""
+    from wharfside_protocol import schemas
+    from wharfside_protocol.events import EVENT_DATA
+
+    if not name:
+        _print(session, schemas.catalogue())
+    elif name in EVENT_DATA:
+        _print(session, schemas.event_schema(name))
+    else:
+        op = _known(name)
+        envelope = schemas.result_schema if value else schemas.command_schema
+        record = op.value if value else op.args
+        _print(session, envelope(op) if whole else schemas.record_schema(record))
+
+
+def _known(name: str) -> Op:
+    from wharfside_protocol.commands import OPS
+    from wharfside_protocol.errors import Unsupported
+
+    if name not in OPS:
+        raise Unsupported(f"no op {name!r}; there are: {', '.join(OPS)}", op=name)
+    return OPS[name]
+
+
+def _check_answered(op: Op) -> None:
+    """
+    Raises:
+        Unsupported: frames would follow the answer, and nobody here would take them.
+    """
+    import msgspec
+
+    from wharfside_protocol.errors import Unsupported
+
+    if any(field.name == "open" and field.required for field in msgspec.structs.fields(op.args)):
+        raise Unsupported(
+            f"{op.name} opens an I/O session, which is more than one answer", op=op.name
+        )
+
+
+def _read(text: str | bytes, kind: type[Record]) -> Any:
+    """
+    Raises:
+        Invalid: it is no JSON, not what `kind` is, or has a field that is none of its.
+    """
+    import msgspec
+
+    from wharfside_protocol.errors import Invalid
+
+    try:
+        plain = msgspec.json.decode(text, type=dict[str, Any])
+        unknown = plain.keys() - {field.encode_name for field in msgspec.structs.fields(kind)}
+        if unknown:
+            raise Invalid(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{kind.__name__}: {error}") from error
+
+
+def _print(session: Session, value: Any) -> None:
+    import msgspec
+
+    data = msgspec.json.encode(value)
+    print((msgspec.json.format(data, indent=2) if session.output.terminal else data).decode())
