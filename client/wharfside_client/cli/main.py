@@ -9,6 +9,7 @@ import typer
 from wharfside_client.cli import (
     assets,
     attach,
+    audit,
     checkpoint,
     commands,
     cp,
@@ -24,6 +25,7 @@ from wharfside_client.cli import (
     ps,
     resync,
     run,
+    sign_key,
 )
 from wharfside_client.cli.auth import command as auth
 from wharfside_client.cli.command import root
@@ -47,7 +49,8 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    for module in (*modules, events, commands, nodes, drain, resync, assets, auth, deadletters):
+    more = (events, audit, commands, nodes, drain, resync, assets, auth, deadletters, sign_key)
+    for module in (*modules, *more):
         module.register(app)
     return app
 

@@ -74,33 +74,29 @@ def test_no_byte_may_be_another(at: int, flip: int) -> None:
     assert not key.signed(bytes(changed), signature)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "A" * 85, "A" * 86, "A" * 86 + "==", "ä" * 86, "A" * 85 + "\n"]
-)
+NO_SIGNATURES = ("", "A" * 85, "A" * 86, "A" * 86 + "==", "ä" * 86, "A" * 85 + "\n")
+
+
+@pytest.mark.parametrize("text", NO_SIGNATURES)
 def test_what_is_no_signature_is_refused(text: str) -> None:
     assert not PublicKey(KEY).signed(BYTES, text)
 
 
-ACCOUNT = "AB" + KEY[2:]
+NO_KEYS = ("", "U", KEY[:-1], KEY + "A", KEY.lower(), KEY[:-1] + "A", f"{KEY}\n", "ä" * 56)
+NO_USERS_KEYS = (KEY[:9] + "Q" + KEY[10:], "AB" + KEY[2:], SEED)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "U", KEY[:-1], KEY + "A", KEY.lower(), KEY[:-1] + "A", KEY[:9] + "Q" + KEY[10:],
-             ACCOUNT, SEED, "ä" * 56, f"{KEY}\n"]
-)  # fmt: skip
+@pytest.mark.parametrize("text", NO_KEYS + NO_USERS_KEYS)
 def test_what_is_no_users_public_key_is_told(text: str) -> None:
     with pytest.raises(Invalid, match="public nkey"):
         PublicKey(text)
 
 
-MISTYPED = [
-    *("", "SU", KEY, SEED[:-1], SEED[:-1] + "A", SEED.lower(), "ä"),
-    SEED[:20] + "Q" + SEED[21:],
-    "SAAAA" + SEED[5:],
-]
+NO_SEEDS = ("", "SU", KEY, SEED[:-1], SEED[:-1] + "A", SEED.lower(), "ä")
+NO_USERS_SEEDS = (SEED[:20] + "Q" + SEED[21:], "SAAAA" + SEED[5:])
 
 
-@pytest.mark.parametrize("text", MISTYPED)
+@pytest.mark.parametrize("text", NO_SEEDS + NO_USERS_SEEDS)
 def test_what_is_no_users_seed_is_told(text: str) -> None:
     with pytest.raises(Invalid, match="seed") as told:
         Signer(text)
