@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nkeys import PREFIX_BYTE_USER, encode_seed
 from tests.integration.raw import Raw, new_id
 
 from wharfside_client import Node, ServerSettings, Wharfside, connect
@@ -18,7 +19,7 @@ from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.events import Audit, AuditRecord, Event, EventType
 from wharfside_protocol.records import Record
-from wharfside_protocol.signing import Signer, seed_of
+from wharfside_protocol.signing import Signer
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
 
@@ -41,7 +42,7 @@ class Key:
 def make_key(folder: Path, actor: str) -> Key:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{actor}.nk"
-    file.write_text(seed_of(actor.encode().ljust(32)))
+    file.write_text(encode_seed(actor.encode().ljust(32), PREFIX_BYTE_USER).decode())
     return Key(actor, file)
 
 

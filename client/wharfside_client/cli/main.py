@@ -25,7 +25,6 @@ from wharfside_client.cli import (
     ps,
     resync,
     run,
-    sign_key,
 )
 from wharfside_client.cli.auth import command as auth
 from wharfside_client.cli.command import root
@@ -49,7 +48,7 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    more = (events, audit, commands, nodes, drain, resync, assets, auth, deadletters, sign_key)
+    more = (events, audit, commands, nodes, drain, resync, assets, auth, deadletters)
     for module in (*modules, *more):
         module.register(app)
     return app

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
+from nkeys import PREFIX_BYTE_USER, encode_seed
 
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Expect
@@ -18,7 +19,6 @@ from wharfside_protocol.signing import (
     TIME_HEADER,
     PublicKey,
     Signer,
-    seed_of,
     signed_bytes,
 )
 from wharfside_protocol.times import from_timestamp
@@ -60,7 +60,7 @@ def test_headers_are_those_that_any_other_ed25519_makes() -> None:
 
 
 def test_seed_and_key_are_nkeys() -> None:
-    assert seed_of(RAW) == SEED
+    assert encode_seed(RAW, PREFIX_BYTE_USER).decode() == SEED
     assert Signer(SEED).key == KEY
 
 
