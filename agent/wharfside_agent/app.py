@@ -113,6 +113,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(Sweeper().run(), "sweeper"),
         parts.tasks.start(parts.relist.run(), "relist"),
         parts.tasks.start(parts.snapshots.run(), "snapshots"),
+        parts.tasks.start(parts.audit.run(), "audit"),
         parts.tasks.start(keep_room(parts.store), "disk room"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
@@ -175,6 +176,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     await parts.sessions.close(SESSIONS_S)
     await parts.archives.close()
     await parts.bus.withdraw(WORK_S)
+    await parts.audit.tell()
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:
         await parts.presence.leave()

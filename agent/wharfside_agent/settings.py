@@ -82,6 +82,12 @@ class TrustSettings(Group, frozen=True, kw_only=True):
     require: Require = "never"
 
 
+class AuditSettings(Group, frozen=True, kw_only=True):
+    """`events`: what `audit` events tell of commands: all that act, denied ones, or nothing."""
+
+    events: Literal["all", "denials", "none"] = "all"
+
+
 class RuntimeSettings(Group, frozen=True, kw_only=True):
     """`default`: tried first; the other serves where it is asked for or needed.
 
@@ -208,6 +214,7 @@ class Settings(Group, frozen=True, kw_only=True):
     log: LogSettings = LogSettings()
     logs: ProcessLogSettings = ProcessLogSettings()
     trust: TrustSettings = TrustSettings()
+    audit: AuditSettings = AuditSettings()
 
     @property
     def state_dir(self) -> Path:

@@ -105,12 +105,12 @@ class ServerSettings:
             signer = Signer(seed)
         except (OSError, UnicodeDecodeError, Invalid) as error:
             raise BadSettings(
-                f"{self.sign_key}: {error}; check --sign-key: `wharfside sign-key` makes one"
+                f"{self.sign_key}: {error}; check --sign-key: `wharfside auth sign-key` makes one"
             ) from error
         if any(_has(path, seed) for path in (self.creds, self.nkey)):
             raise BadSettings(
                 f"{self.sign_key} logs in, too: a NATS server can have such a key sign whatever it "
-                "likes, also a command; sign with a key of its own (`wharfside sign-key`)"
+                "likes, also a command; sign with a key of its own (`wharfside auth sign-key`)"
             )
         return signer
 

@@ -261,6 +261,36 @@ class EventsDropped(Record, frozen=True, kw_only=True):
     types: list[EventType]
 
 
+class AuditRecord(Record, frozen=True, kw_only=True):
+    """Who did what, and what came of it: `ok`, or the code of an error.
+
+    `actor` is proven by `key` where it is `proven`; else both are what the command said.
+    `count` commands are told by this one record, where they were denied at the door: to the same
+    actor, by the same `rule`; `op`, `container` and `command` are the first one's. Those of too
+    many actors share one that names none.
+    """
+
+    at: Timestamp
+    op: str
+    outcome: str
+    actor: str | None = None
+    role: str | None = None
+    proven: bool = False
+    key: str | None = None
+    container: str | None = None
+    command: str | None = None
+    rule: str | None = None
+    count: Counter = 1
+
+
+class Audit(Record, frozen=True, kw_only=True):
+    """What was done on this node by command, and denied, since the last one. `lost`: so many
+    records were given up while the outbox was full."""
+
+    records: list[AuditRecord]
+    lost: Counter = 0
+
+
 class Draining(Record, frozen=True, kw_only=True):
     """The node takes no new work; an `up` with the `cause` of an undrain ends it."""
 
@@ -304,6 +334,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.REATTACH_FAILED: ReattachFailed,
         EventType.EVENT_MISSED: EventMissed,
         EventType.EVENTS_DROPPED: EventsDropped,
+        EventType.AUDIT: Audit,
         EventType.DRAINING: Draining,
         EventType.SNAPSHOT: Snapshot,
     }

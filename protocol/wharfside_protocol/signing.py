@@ -121,11 +121,3 @@ def _raw(text: str) -> bytes:
             "or a character of it is wrong"
         )
     return body[1:]
-
-
-def seed_of(raw: bytes) -> str:
-    """32 random bytes as the seed of a user's nkey."""
-    import nkeys
-
-    seed: bytes = nkeys.encode_seed(raw, _USER)
-    return seed.decode()

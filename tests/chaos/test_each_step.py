@@ -167,8 +167,8 @@ async def _scene(site: Site, step: Step, cues: Cues) -> Scene:
 
 
 def test_every_step_is_here() -> None:
-    """The others in test_mailbox_steps.py, test_checkpoint_steps.py, test_migration_steps.py."""
-    others = ("mailbox.", "report.", "checkpoint.", "restore.", "source.", "target.")
+    """The others in test_{mailbox,audit,checkpoint,migration}_steps.py."""
+    others = ("mailbox.", "report.", "audit.", "checkpoint.", "restore.", "source.", "target.")
     assert set(AFTER) == {step for step in Step if not step.startswith(others)}
 
 

@@ -28,14 +28,18 @@ class Raw:
     client: Client
     subjects: Subjects
 
-    async def send(self, subject: str, data: bytes) -> Result:
+    async def send(
+        self, subject: str, data: bytes, headers: dict[str, str] | None = None
+    ) -> Result:
         """The one answer to `data`."""
-        answer = await self.client.request(subject, data, timeout=BOUND_S)
+        answer = await self.client.request(subject, data, timeout=BOUND_S, headers=headers)
         return decode(answer.data, Result)
 
-    async def to(self, node: str, op: str, data: bytes) -> Result:
+    async def to(
+        self, node: str, op: str, data: bytes, headers: dict[str, str] | None = None
+    ) -> Result:
         """`op` stands in the subject as it is, whether or not it is one."""
-        return await self.send(f"{self.subjects.prefix}.rpc.{node}.{op}", data)
+        return await self.send(f"{self.subjects.prefix}.rpc.{node}.{op}", data, headers)
 
     async def command(
         self,

@@ -13,6 +13,7 @@ from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.machine import Machine
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.admission import Admission
+from wharfside_agent.services.commands.audit import Audit
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
@@ -69,6 +70,10 @@ class Foundation:
     @cached_property
     def commands(self) -> Commands:
         return Commands(self.store, self.clock, self.name)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.store, self.clock, self.journal, self.settings.audit.events)
 
     @cached_property
     def admission(self) -> Admission:

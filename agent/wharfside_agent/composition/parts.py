@@ -44,6 +44,8 @@ class Parts(Moves):
 
     def _tie(self) -> None:
         self.commands.admit_by(self.admission.check)
+        self.commands.audit_by(self.audit.keep)
+        self.intake.on_denied(self.audit.denied)
         self.exits.then(self._after_exit)
         self.endings.before_removal(self.shipping.finish)
         if self.settings.runtime.on_monitor_lost == "stop":
@@ -136,7 +138,9 @@ class Parts(Moves):
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.name, self.subjects, self.commands, self.intake, self.runner)
+        return Dispatcher(
+            self.name, self.subjects, self.commands, self.intake, self.runner, self.audit
+        )
 
     @cached_property
     def mailroom(self) -> Mailroom:

@@ -15,6 +15,8 @@ class Step(StrEnum):
     MAILBOX_ACKED = "mailbox.acked"
     MAILBOX_BEGUN = "mailbox.begun"
     REPORT_PUBLISHED = "report.published"
+    AUDIT_DUE = "audit.due"
+    AUDIT_COMMITTED = "audit.committed"
     CREATE_INTENDED = "create.intended"
     CREATE_DONE = "create.done"
     CREATE_COMMITTED = "create.committed"

@@ -216,6 +216,17 @@ class CommandRow(Row, frozen=True, kw_only=True):
         return Actor(self.actor, self.role, self.key is not None, self.key)
 
 
+class AuditRow(Row, frozen=True, kw_only=True):
+    """What one `audit` event is to tell; see AuditRecord. It waits for a second at most."""
+
+    at: int
+    op: str
+    outcome: str
+    actor: Actor
+    container: str | None = None
+    command: str | None = None
+
+
 class ReportKind(StrEnum):
     ACCEPTED = "accepted"
     RESULT = "result"
@@ -353,6 +364,22 @@ class Tx(Protocol):
         """Takes a report out of its outbox: it has its PubAck."""
         ...
 
+    def audit(self, row: AuditRow) -> None:
+        """Keeps what is to be told; in the transaction of what it tells."""
+        ...
+
+    def audits(self, limit: int) -> list[tuple[int, AuditRow]]:
+        """What is not told yet, the oldest first, each with its place."""
+        ...
+
+    def forget_audits(self, through: int) -> None:
+        """Those up to this place are told."""
+        ...
+
+    def trim_audits(self, keep: int) -> int:
+        """Drops the oldest but for so many; how many."""
+        ...
+
     def shipment(self, incarnation: str, run: int, process: str) -> ShipmentRow | None: ...
 
     def save_shipment(self, row: ShipmentRow) -> None: ...
@@ -437,6 +464,10 @@ class OutboxRoom(Protocol):
     @property
     def full(self) -> bool:
         """Begin nothing that will bring terminal events."""
+        ...
+
+    def takes(self, type_: EventType) -> bool:
+        """Whether an event of this type would be kept now, and not dropped."""
         ...
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from wharfside_agent.errors import StartError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -94,7 +94,11 @@ CREATE TABLE moves (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS, _SHIPMENTS, _MOVES)
+_AUDITS = """
+CREATE TABLE audits (place INTEGER PRIMARY KEY, body BLOB NOT NULL);
+"""
+
+MIGRATIONS: Sequence[str] = (_TABLES, _REPORTS, _SHIPMENTS, _MOVES, _AUDITS)
 """MIGRATIONS[n] makes schema n + 1 of schema n."""
 
 

@@ -11,6 +11,7 @@ from ulid import ULID
 
 from wharfside_agent.ports.store import (
     Arrival,
+    AuditRow,
     CommandPhase,
     CommandRow,
     ContainerRow,
@@ -179,6 +180,20 @@ class SqliteTx:
 
     def forget_report(self, place: int) -> None:
         self._db.execute("DELETE FROM reports WHERE place = ?", (place,))
+
+    def audit(self, row: AuditRow) -> None:
+        self._db.execute("INSERT INTO audits (body) VALUES (?)", (_encode(row),))
+
+    def audits(self, limit: int) -> list[tuple[int, AuditRow]]:
+        found = self._db.execute("SELECT place, body FROM audits ORDER BY place LIMIT ?", (limit,))
+        return [(at, msgspec.msgpack.decode(body, type=AuditRow)) for at, body in found]
+
+    def forget_audits(self, through: int) -> None:
+        self._db.execute("DELETE FROM audits WHERE place <= ?", (through,))
+
+    def trim_audits(self, keep: int) -> int:
+        sql = "DELETE FROM audits WHERE place <= (SELECT max(place) FROM audits) - ?"
+        return self._db.execute(sql, (keep,)).rowcount
 
     def shipment(self, incarnation: str, run: int, process: str) -> ShipmentRow | None:
         sql = "SELECT body FROM shipments WHERE incarnation = ? AND run = ? AND process = ?"

@@ -31,6 +31,8 @@ _TINTS: Mapping[str, str] = {
     EventType.DELETED: _DIM,
 }
 PLACE_WIDTH, TYPE_WIDTH = 20, 13
+AUDITED = 3
+"""So many records of an `audit` are in its line."""
 
 
 class EventLines:
@@ -143,6 +145,24 @@ def _snapshot(data: Mapping[str, Any]) -> str:
     return "1 container" if count == 1 else f"{count} containers"
 
 
+def _audit(data: Mapping[str, Any]) -> str:
+    """The first few; what was denied before what was done: `wharfside audit` has all."""
+    records = [each for each in data.get("records", ()) if isinstance(each, Mapping)]
+    records.sort(key=lambda each: each.get("outcome") != "denied")
+    words = [_audited(each) for each in records[:AUDITED]]
+    more = len(records) - len(words)
+    return "; ".join(words) + (f"; {more} more" if more else "")
+
+
+def _audited(record: Mapping[str, Any]) -> str:
+    parts = [record.get("actor") or "?", record.get("op"), record.get("container")]
+    outcome = record.get("outcome", "?")
+    if outcome != "ok":
+        count = record.get("count", 1)
+        parts.append(outcome if count == 1 else f"{outcome} x{count}")
+    return " ".join(str(part) for part in parts if part)
+
+
 def _first_facts(data: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
     return " ".join(f"{key}={value}" for key, value in list(plain.items())[:3])
@@ -167,4 +187,5 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.RESTORED: _restored,
     EventType.CREATE_FAILED: _failed,
     EventType.START_FAILED: _failed,
+    EventType.AUDIT: _audit,
 }

@@ -10,6 +10,7 @@ from wharfside_client.cli import (
     api,
     assets,
     attach,
+    audit,
     checkpoint,
     commands,
     cp,
@@ -48,18 +49,8 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    for module in (
-        *modules,
-        events,
-        commands,
-        nodes,
-        drain,
-        resync,
-        assets,
-        auth,
-        deadletters,
-        api,
-    ):
+    more = (events, audit, commands, nodes, drain, resync, assets, auth, deadletters, api)
+    for module in (*modules, *more):
         module.register(app)
     return app
 

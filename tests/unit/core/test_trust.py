@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from nkeys import PREFIX_BYTE_USER, encode_seed
 
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.trust import AHEAD_S, Require, Trust, TrustedKey
@@ -20,12 +21,11 @@ from wharfside_protocol.signing import (
     SIGNATURE_HEADER,
     TIME_HEADER,
     Signer,
-    seed_of,
 )
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
 NOW = 1_800_000_000 * NANOSECONDS
-CI, STRANGER = Signer(seed_of(bytes(32))), Signer(seed_of(bytes([1] * 32)))
+CI, STRANGER = (Signer(encode_seed(bytes([n] * 32), PREFIX_BYTE_USER).decode()) for n in (0, 1))
 TRUSTED = TrustedKey(CI.key, "ci", "deployer")
 COMMAND = Command(
     id="command-1",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
+from nkeys import PREFIX_BYTE_USER, encode_seed
 
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Expect
@@ -18,7 +19,6 @@ from wharfside_protocol.signing import (
     TIME_HEADER,
     PublicKey,
     Signer,
-    seed_of,
     signed_bytes,
 )
 from wharfside_protocol.times import from_timestamp
@@ -60,7 +60,7 @@ def test_headers_are_those_that_any_other_ed25519_makes() -> None:
 
 
 def test_seed_and_key_are_nkeys() -> None:
-    assert seed_of(RAW) == SEED
+    assert encode_seed(RAW, PREFIX_BYTE_USER).decode() == SEED
     assert Signer(SEED).key == KEY
 
 
@@ -74,33 +74,29 @@ def test_no_byte_may_be_another(at: int, flip: int) -> None:
     assert not key.signed(bytes(changed), signature)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "A" * 85, "A" * 86, "A" * 86 + "==", "ä" * 86, "A" * 85 + "\n"]
-)
+NO_SIGNATURES = ("", "A" * 85, "A" * 86, "A" * 86 + "==", "ä" * 86, "A" * 85 + "\n")
+
+
+@pytest.mark.parametrize("text", NO_SIGNATURES)
 def test_what_is_no_signature_is_refused(text: str) -> None:
     assert not PublicKey(KEY).signed(BYTES, text)
 
 
-ACCOUNT = "AB" + KEY[2:]
+NO_KEYS = ("", "U", KEY[:-1], KEY + "A", KEY.lower(), KEY[:-1] + "A", f"{KEY}\n", "ä" * 56)
+NO_USERS_KEYS = (KEY[:9] + "Q" + KEY[10:], "AB" + KEY[2:], SEED)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "U", KEY[:-1], KEY + "A", KEY.lower(), KEY[:-1] + "A", KEY[:9] + "Q" + KEY[10:],
-             ACCOUNT, SEED, "ä" * 56, f"{KEY}\n"]
-)  # fmt: skip
+@pytest.mark.parametrize("text", NO_KEYS + NO_USERS_KEYS)
 def test_what_is_no_users_public_key_is_told(text: str) -> None:
     with pytest.raises(Invalid, match="public nkey"):
         PublicKey(text)
 
 
-MISTYPED = [
-    *("", "SU", KEY, SEED[:-1], SEED[:-1] + "A", SEED.lower(), "ä"),
-    SEED[:20] + "Q" + SEED[21:],
-    "SAAAA" + SEED[5:],
-]
+NO_SEEDS = ("", "SU", KEY, SEED[:-1], SEED[:-1] + "A", SEED.lower(), "ä")
+NO_USERS_SEEDS = (SEED[:20] + "Q" + SEED[21:], "SAAAA" + SEED[5:])
 
 
-@pytest.mark.parametrize("text", MISTYPED)
+@pytest.mark.parametrize("text", NO_SEEDS + NO_USERS_SEEDS)
 def test_what_is_no_users_seed_is_told(text: str) -> None:
     with pytest.raises(Invalid, match="seed") as told:
         Signer(text)

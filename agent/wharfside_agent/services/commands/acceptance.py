@@ -133,7 +133,7 @@ class Acceptance:
         if isinstance(each, Refused):
             if each.call is not None and tx.command(each.call.id) is None:
                 failure = self._commands.failure(each.call, each.error.to_body())
-                self._commands.save_done(tx, each.call, failure)
+                self._commands.save_refused(tx, each.call, failure)
             return Verdict.CONFLICT
         known = tx.command(each.call.id)
         if known is None:

@@ -92,10 +92,15 @@ class Commands:
         self._running: dict[str, Call] = {}
         self._going_down = False
         self._admit: Callable[[str], None] = lambda _op: None
+        self._audit: Callable[[Tx, CommandRow], None] = lambda _tx, _row: None
 
     def admit_by(self, admit: Callable[[str], None]) -> None:
         """`admit(op)` is asked before a new command is written down; it raises to refuse."""
         self._admit = admit
+
+    def audit_by(self, audit: Callable[[Tx, CommandRow], None]) -> None:
+        """`audit(tx, row)` is called in the transaction in which a command gets its result."""
+        self._audit = audit
 
     def now(self) -> int:
         return self._clock.now()
@@ -168,6 +173,14 @@ class Commands:
     def save_done(self, tx: Tx, call: Call, result: Result) -> None:
         """The result, and with it the report of a durable command, in one transaction."""
         row = self.row(call, CommandPhase.DONE, result)
+        self._save(tx, row)
+        self._audit(tx, row)
+
+    def save_refused(self, tx: Tx, call: Call, result: Result) -> None:
+        """As `save_done`, of what was no command, or not let in: nobody did anything."""
+        self._save(tx, self.row(call, CommandPhase.DONE, result))
+
+    def _save(self, tx: Tx, row: CommandRow) -> None:
         tx.save_command(row)
         if row.durable:
             tx.report(result_report(row))
@@ -348,9 +361,8 @@ class Commands:
             rows = [row for row in tx.unfinished_commands() if row.id not in adopted]
             for row in rows:
                 done = self._abandoned(row)
-                tx.save_command(done)
-                if done.durable:
-                    tx.report(result_report(done))
+                self._save(tx, done)
+                self._audit(tx, done)
             return len(rows)
 
         return await self._store.transact(change)

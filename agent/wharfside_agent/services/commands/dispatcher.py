@@ -11,6 +11,7 @@ import structlog
 
 from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Request
+from wharfside_agent.services.commands.audit import Audit
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.commands.intake import Checked, Intake
 from wharfside_agent.services.commands.runner import Runner
@@ -25,13 +26,20 @@ log = structlog.get_logger(__name__)
 
 class Dispatcher:
     def __init__(
-        self, name: str, subjects: Subjects, commands: Commands, intake: Intake, runner: Runner
+        self,
+        name: str,
+        subjects: Subjects,
+        commands: Commands,
+        intake: Intake,
+        runner: Runner,
+        audit: Audit,
     ) -> None:
         self._name = name
         self._subjects = subjects
         self._commands = commands
         self._intake = intake
         self._runner = runner
+        self._audit = audit
 
     async def answer(self, request: Request) -> bytes | None:
         """The encoded Result; None where the subject is not this node's own rpc."""
@@ -55,12 +63,15 @@ class Dispatcher:
             _in_time(checked.remaining)
         except WharfsideError as error:
             return self._refusal(op, error.to_body(), command)
-        work = self._changing if checked.op.changes else self._reading
-        return await work(checked)
-
-    async def _reading(self, checked: Checked) -> Result:
         if checked.op.instant:
             return await self._runner.handle(checked.op, checked.call, checked.args)
+        if checked.op.changes:
+            return await self._changing(checked)
+        result = await self._reading(checked)
+        await self._audit.answered(checked.op, checked.call, result)
+        return result
+
+    async def _reading(self, checked: Checked) -> Result:
         try:
             async with asyncio.timeout(checked.remaining):
                 return await self._runner.handle(checked.op, checked.call, checked.args)

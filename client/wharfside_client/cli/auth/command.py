@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from wharfside_client.cli.auth import init, show, users
+from wharfside_client.cli.auth import init, show, sign_key, users
 from wharfside_client.cli.command import command, group
 from wharfside_client.cli.session import Session
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     command(auth_app, "init")(init.init)
     command(auth_app, "add-node")(users.add_node)
     command(auth_app, "add-user")(users.add_user)
+    command(auth_app, "sign-key")(sign_key.sign_key)
     command(auth_app, "show")(show.show)
     app.add_typer(auth_app, name="auth")
 
