@@ -93,16 +93,20 @@ class Operator:
             expires=key.expires,
         )
 
-    def server_config(self, resolver: str) -> str:
-        """What makes a nats-server know the operator; `resolver` is a folder of its own, where
-        it keeps the accounts as they are pushed to it."""
-        preload = "\n".join(f"  {key}: {jwt}" for key, jwt in self.account_jwts().items())
-        return (
-            f"operator: {self._trust.operator}\n"
-            f"system_account: {self._trust.accounts[_SYS]}\n"
-            f'resolver {{\n  type: full\n  dir: "{resolver}"\n  interval: "2m"\n}}\n'
-            "# an account that was pushed later than this file was written stays as it was pushed\n"
-            f"resolver_preload {{\n{preload}\n}}\n"
+    def text(self) -> str:
+        """What makes a nats-server know the operator and the accounts, as they are now. One
+        that was pushed to the server later than this was written stays as it was pushed."""
+        preload = [f"  {public}: {token}" for public, token in self.account_jwts().items()]
+        return "\n".join(
+            [
+                "# Written by `wharfside auth`, anew with every change: edit nothing here.",
+                f"operator: {self._trust.operator}",
+                f"system_account: {self._trust.accounts[_SYS]}",
+                "resolver_preload {",
+                *preload,
+                "}",
+                "",
+            ]
         )
 
     def _account_claims(self) -> Iterator[tuple[str, dict[str, object]]]:
@@ -129,11 +133,13 @@ class Operator:
         )
 
     def _revocations(self, account: str) -> dict[str, int]:
-        users = [user for user in self._state.users if ACCOUNTS[user.role] == account]
-        keys = [key for user in users for key in user.keys]
-        if account == _SYS:
-            keys = self._trust.system
-        return {key.public: key.revoked for key in keys if key.revoked is not None}
+        return {
+            key.public: key.revoked
+            for user in self._state.users
+            if _account_of(user.role) == account
+            for key in user.keys
+            if key.revoked is not None
+        }
 
     def _key(self, name: str, kind: Kind) -> Key:
         return Key.read(self._folder / "keys" / f"{name}.nk", kind)
