@@ -228,6 +228,14 @@ class Connection:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """asyncio warns at the end of every connection that nats-py made TLS: it means nothing."""
+    return "eof_received() has no effect" not in record.msg
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
+
+
 class _Nats(Nats):
     """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
     whoever stands between could have cut that out."""

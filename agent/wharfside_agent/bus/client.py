@@ -6,12 +6,21 @@ stands between can cut that out. This one goes no further then; no credentials w
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from nats.aio.client import Client
 from nats.errors import Error
 
 from wharfside_protocol.refusals import NO_TLS
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """asyncio warns at the end of every connection that nats-py made TLS: it means nothing."""
+    return "eof_received() has no effect" not in record.msg
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
 
 
 class StrictClient(Client):

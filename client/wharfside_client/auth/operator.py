@@ -13,12 +13,9 @@ from pathlib import Path
 
 from wharfside_client.auth import claims, jwts
 from wharfside_client.auth.keys import Key, Kind
-from wharfside_client.auth.state import State, Trust, UserKey
+from wharfside_client.auth.state import SYSTEM, State, Trust, UserKey
 from wharfside_protocol.rights import ACCOUNTS, Account, Role, Share
 from wharfside_protocol.subjects import Subjects
-
-SYSTEM = "system"
-"""The role, and the name of its one user, that tells servers of changed accounts."""
 
 _SYS = "SYS"
 
@@ -36,8 +33,8 @@ class Operator:
         self._subjects = Subjects(state.prefix)
 
     @classmethod
-    def make(cls, folder: Path, state: State) -> Operator:
-        """New keys throughout; `state` is given their public ones."""
+    def make(cls, folder: Path, state: State) -> Trust:
+        """New keys throughout; the public ones, which `state` has to know."""
         keys = folder / "keys"
         identity = Key.make(Kind.OPERATOR).save(keys / "operator.nk")
         signing = Key.make(Kind.OPERATOR).save(keys / "operator-signing.nk")
@@ -56,8 +53,7 @@ class Operator:
         operator = cls(folder, state, trust)
         for role in (SYSTEM, *Role):
             operator.add_signer(role)
-        state.trust = trust
-        return operator
+        return trust
 
     def add_signer(self, role: str) -> None:
         """A new signing key of a role; those before it stay valid."""
@@ -69,6 +65,8 @@ class Operator:
         """Only the newest signing key of a role stays valid; those that are not any more."""
         *old, newest = self._trust.signers[role]
         self._trust.signers[role] = [newest]
+        for public in old:
+            self._signer_file(role, public).unlink(missing_ok=True)
         return old
 
     def account_jwts(self) -> dict[str, str]:
@@ -133,13 +131,11 @@ class Operator:
         )
 
     def _revocations(self, account: str) -> dict[str, int]:
-        return {
-            key.public: key.revoked
-            for user in self._state.users
-            if _account_of(user.role) == account
-            for key in user.keys
-            if key.revoked is not None
-        }
+        users = [user for user in self._state.users if ACCOUNTS[user.role] == account]
+        keys = [key for user in users for key in user.keys]
+        if account == _SYS:
+            keys = self._trust.system
+        return {key.public: key.revoked for key in keys if key.revoked is not None}
 
     def _key(self, name: str, kind: Kind) -> Key:
         return Key.read(self._folder / "keys" / f"{name}.nk", kind)

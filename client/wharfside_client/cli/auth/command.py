@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from wharfside_client.cli.auth import init, show, users
+from wharfside_client.cli.auth import init, push, revoke, rotate, show, tls, users
 from wharfside_client.cli.command import command, group
 from wharfside_client.cli.session import Session
 
@@ -16,6 +16,10 @@ def register(app: typer.Typer) -> None:
     command(auth_app, "add-node")(users.add_node)
     command(auth_app, "add-user")(users.add_user)
     command(auth_app, "show")(show.show)
+    command(auth_app, "rotate")(rotate.rotate)
+    command(auth_app, "revoke")(revoke.revoke)
+    command(auth_app, "push")(push.push)
+    command(auth_app, "tls")(tls.tls)
     app.add_typer(auth_app, name="auth")
 
 
