@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
-import nats
 from nats.aio.client import Client
 from rich.console import Console
 from rich.table import Table
 
+from wharfside_agent.bus.client import StrictClient
 from wharfside_agent.bus.options import location
 from wharfside_agent.composition.bus import bus_options
 from wharfside_agent.core.placement import Places
@@ -24,6 +24,7 @@ from wharfside_agent.runtime.probe import RUNTIMES, Probed, find_program, probe
 from wharfside_agent.settings import Settings
 from wharfside_protocol.assets import EVT
 from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.refusals import refusal
 
 NATS_SECONDS = 5.0
 
@@ -139,8 +140,10 @@ async def _bus(settings: Settings) -> list[Finding]:
             return [there, await _streams(client)]
         finally:
             await client.close()
-    advice = "is the server up, and are nats.servers and the credentials right?"
-    return [Finding(name="nats", ok=False, needed=True, says="; ".join(refused), advice=advice)]
+    says = "; ".join(refused)
+    known = refusal(says)
+    advice = known.advice if known else "is the server up, and are nats.servers right?"
+    return [Finding(name="nats", ok=False, needed=True, says=says, advice=advice)]
 
 
 async def _connected(settings: Settings, server: str) -> Client:
@@ -156,7 +159,9 @@ async def _connected(settings: Settings, server: str) -> Client:
 
     arguments = bus_options(settings).connect_arguments(server) | {"error_cb": hear}
     try:
-        return await asyncio.wait_for(nats.connect(**arguments), NATS_SECONDS)
+        client = StrictClient()
+        await asyncio.wait_for(client.connect(**arguments), NATS_SECONDS)
+        return client
     except Exception as error:
         raise (refused[0] if refused else error) from error
 

@@ -12,7 +12,13 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from wharfside_client.connection import Connection, Sink, Unsubscribe
 from wharfside_client.errors import ClientError, NoResponders, ServerUnreachable, unanswered
@@ -63,6 +69,7 @@ class Bus:
         self._up = asyncio.Event()
         self._ended = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._why: ClientError | None = None
 
     async def open(self) -> None:
         """
@@ -172,7 +179,7 @@ class Bus:
             async with asyncio.timeout(timeout_s):
                 await self._up.wait()
         except TimeoutError as error:
-            raise self._connection.unreachable() from error
+            raise self._why or self._connection.unreachable() from error
 
     async def _connect(self) -> None:
         """A new connection, with all that is subscribed."""
@@ -186,6 +193,7 @@ class Bus:
             await connection.close()
             raise
         self._connection = connection
+        self._why = None
         self._ended.clear()
         self.connected()
 
@@ -197,5 +205,11 @@ class Bus:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(ClientError),
                 wait=wait_exponential(multiplier=0.2, max=15.0) + wait_random(0, 1.0),
+                before_sleep=self._note_failure,
             )
             await retrying(self._connect)
+
+    def _note_failure(self, state: RetryCallState) -> None:
+        """A server that does not let us in any more is there: those who wait are told so."""
+        error = None if state.outcome is None else state.outcome.exception()
+        self._why = error if isinstance(error, ClientError) else None

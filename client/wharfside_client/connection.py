@@ -22,10 +22,11 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
-from wharfside_client.errors import ClientError, Refused, ServerUnreachable
+from wharfside_client.errors import ClientError, Refused, ServerUnreachable, Untrusted
 from wharfside_client.messages import Message
 from wharfside_client.settings import ServerSettings
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.refusals import NO_TLS, Part, refusal
 
 PING_INTERVAL_S = 10
 UNACKED_MS = 15_000
@@ -37,7 +38,9 @@ Sink = Callable[[Message], None]
 Unsubscribe = Callable[[], Awaitable[None]]
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.I)
-_NOT_LET_IN = re.compile(r"authori[sz]ation|authentication|nkey|jwt|expired|revoked", re.I)
+_SSL = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")
+"""OpenSSL's own names and places, around its words."""
+
 _log = logging.getLogger("wharfside.client")
 
 
@@ -56,7 +59,7 @@ class Connection:
     def __init__(self, settings: ServerSettings, ears: Ears) -> None:
         self._settings = settings
         self._ears = ears
-        self._nc = Nats()
+        self._nc = _Nats()
         self._opened = False
         self._failures: list[Exception] = []
         self._hopeless = asyncio.Event()
@@ -71,6 +74,7 @@ class Connection:
         Raises:
             BadSettings, Invalid: the settings cannot be used.
             Refused: a server answers, and does not let us in.
+            Untrusted: a server answers that does not prove to be ours.
             ServerUnreachable: none answers.
         """
         self._settings.check()
@@ -156,13 +160,17 @@ class Connection:
             error = connecting.exception()
             if isinstance(error, Exception):
                 self._failures.append(error)
-        refusal = next((e for e in self._failures if _NOT_LET_IN.search(_words(e))), None)
-        if refusal is None:
-            return self.unreachable()
-        return Refused(
-            f"the NATS server does not let us in ({_words(refusal)}); "
-            "check --creds, --nkey, user and password, or the NATS context"
-        )
+        return next(filter(None, map(self._refusal, self._failures)), None) or self.unreachable()
+
+    def _refusal(self, failure: Exception) -> ClientError | None:
+        words = _words(failure)
+        found = refusal(words)
+        if found is None:
+            return None
+        if found.refused is Part.SERVER:
+            return Untrusted(f"the NATS server is not trusted ({words}); {found.advice}")
+        advice = self._settings.expired() or found.advice
+        return Refused(f"the NATS server does not let us in ({words}); {advice}")
 
     def _options(self) -> dict[str, Any]:
         settings = self._settings
@@ -220,12 +228,32 @@ class Connection:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """asyncio warns at the end of every connection that nats-py made TLS: it means nothing."""
+    return "eof_received() has no effect" not in record.msg
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
+
+
+class _Nats(Nats):
+    """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
+    whoever stands between could have cut that out."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        server = self._current_server
+        wanted = "tls" in self.options or (server is not None and server.uri.scheme == "tls")
+        if initial_connection and wanted and not info.get("tls_required"):
+            raise NatsError(NO_TLS)
+        await super()._process_info(info, initial_connection)
+
+
 def _next_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
     return random.choice(servers), random.uniform(*RECONNECT_S)
 
 
 def _words(error: BaseException) -> str:
-    return str(error).removeprefix("nats: ").strip("'\"") or type(error).__name__
+    return _SSL.sub("", str(error)).removeprefix("nats: ").strip("'\"") or type(error).__name__
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

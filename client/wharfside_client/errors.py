@@ -23,6 +23,12 @@ class ServerUnreachable(ClientError):
     fault = "server-unreachable"
 
 
+class Untrusted(ServerUnreachable):
+    """What answers does not prove to be our NATS server: nothing was told to it."""
+
+    fault = "server-untrusted"
+
+
 class Refused(ClientError):
     """The NATS server does not let this user in, or not do this."""
 

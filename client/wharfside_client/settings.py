@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import ssl
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +115,19 @@ class ServerSettings:
                 "likes, also a command; sign with a key of its own (`wharfside auth sign-key`)"
             )
         return signer
+
+    def expired(self) -> str | None:
+        """What to do where the credentials are past their time: a server does not tell."""
+        from wharfside_client.auth.jwts import expiry_of_creds
+
+        end = None if self.creds is None else expiry_of_creds(Path(self.creds))
+        if end is None or end > time.time():
+            return None
+        at = datetime.fromtimestamp(end, UTC)
+        return (
+            f"{self.creds} expired at {at:%Y-%m-%d %H:%M} UTC: have new ones made "
+            "(`wharfside auth rotate`)"
+        )
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context that the settings ask for; None leaves it to the URLs (`tls://`).

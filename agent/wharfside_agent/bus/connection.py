@@ -37,6 +37,7 @@ from wharfside_agent.ports.bus import (
 )
 from wharfside_agent.turns import Turn
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.refusals import refusal
 from wharfside_protocol.views import BusView
 
 log = structlog.get_logger(__name__)
@@ -190,7 +191,9 @@ class NatsBus:
 
     def _tell_unreachable(self, state: RetryCallState) -> None:
         error = None if state.outcome is None else state.outcome.exception()
-        log.warning("bus-unreachable", error=repr(error), cause=self._last_error)
+        found = refusal(f"{error!r} {self._last_error}")
+        advice = {} if found is None else {"advice": found.advice}
+        log.warning("bus-unreachable", error=repr(error), cause=self._last_error, **advice)
 
     async def publish(
         self,

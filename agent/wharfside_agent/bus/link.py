@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 
 import structlog
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import SlowConsumerError
 
 from wharfside_agent.bus import inside
+from wharfside_agent.bus.client import StrictClient
 from wharfside_agent.bus.options import CONNECT_S, BusOptions, location
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class Link:
         self._heard: tuple[float, tuple[int, int]] = (time.monotonic(), (0, 0))
         self._asked_since: float | None = None
         self.server = ""
-        self.client = Client()
+        self.client = StrictClient()
         self.answered = False
         self.slow_consumers = 0
         self.last_error: Exception | None = None

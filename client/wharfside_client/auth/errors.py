@@ -45,3 +45,21 @@ class UserExists(ClientError):
     """The auth folder has a user of this name already."""
 
     fault = "user-exists"
+
+
+class NoExpiry(ClientError):
+    """Users of this folder cannot be given a time at which they expire."""
+
+    fault = "no-expiry"
+
+
+class NothingToRevoke(ClientError):
+    """No key of this user or role is to be taken back."""
+
+    fault = "nothing-to-revoke"
+
+
+class WrongForm(ClientError):
+    """This is done in a folder of the other form alone."""
+
+    fault = "wrong-form"

@@ -2,9 +2,12 @@
 
 auth.json             names, roles and public keys; all else is made again from it
 users/NAME.nk         a user's seed (0600): goes to where that user runs
+users/NAME.creds      the same in a folder of JWTs: JWT and seed
+keys/                 what makes users and accounts (`operator.py`); stays here
 keys/routes.password  lets the servers of a cluster into each other
 conf/SERVER.conf      goes to that server, with the files beside it
-conf/accounts.conf    the four accounts and their users, by public keys
+conf/accounts.conf    the four accounts, and the users by public keys or the operator
+tls/                  the authority and what it issued (`tls.py`)
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from wharfside_client.auth.operator import Operator
 from wharfside_client.auth.placing import PRIVATE, PUBLIC, place
 from wharfside_client.auth.servers import server_text
 from wharfside_client.auth.state import State
@@ -26,9 +30,13 @@ ACCOUNTS_FILE = "accounts.conf"
 class Folder:
     path: Path
 
-    def seed(self, name: str) -> Path:
-        """Where the seed of a user is."""
-        return self.path / "users" / f"{name}.nk"
+    def credentials(self, state: State, name: str) -> Path:
+        """Where that is by which a user comes in."""
+        return self.path / "users" / f"{name}.{'nk' if state.trust is None else 'creds'}"
+
+    def operator(self, state: State) -> Operator | None:
+        """Who signs, in a folder of JWTs."""
+        return None if state.trust is None else Operator(self.path, state, state.trust)
 
     def conf(self, server: str) -> Path:
         """Where the configuration of a server is."""
@@ -47,12 +55,20 @@ class Folder:
         password = self._route_password() if len(state.servers.servers) > 1 else ""
         wanted = {
             self.conf(server.name): (
-                server_text(state.servers, server, ACCOUNTS_FILE, password),
+                server_text(
+                    state.servers,
+                    server,
+                    ACCOUNTS_FILE,
+                    password,
+                    resolver=state.trust is not None,
+                ),
                 PRIVATE if password else PUBLIC,
             )
             for server in state.servers.servers
         }
-        wanted[self.accounts] = (accounts_text(state), PUBLIC)
+        operator = self.operator(state)
+        text = accounts_text(state) if operator is None else operator.text()
+        wanted[self.accounts] = (text, PUBLIC)
         return [path for path, (text, mode) in wanted.items() if _settle(path, text, mode)]
 
     def _route_password(self) -> str:

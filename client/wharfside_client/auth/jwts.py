@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,6 +35,7 @@ Whoever has this file is this user on the bus.
 
 *************************************************************
 """
+_IN_CREDS = re.compile(r"BEGIN NATS USER JWT-+\s+([\w.-]+)")
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +102,15 @@ def read(token: str) -> Claims:
 def creds(token: str, user: Key) -> str:
     """The text of a credentials file: a user's JWT and the seed that proves it."""
     return _CREDS.format(jwt=token, seed=user.seed)
+
+
+def expiry_of_creds(path: Path) -> int | None:
+    """When the user in a credentials file expires; None for never, or where it does not say."""
+    try:
+        found = _IN_CREDS.search(path.read_text(errors="replace"))
+        return read(found[1]).exp if found else None
+    except (OSError, BadToken):
+        return None
 
 
 def _digest(claims: dict[str, Any]) -> str:

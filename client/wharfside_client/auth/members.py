@@ -7,9 +7,10 @@ from pathlib import Path
 
 from wharfside_client.auth.errors import BadState, UserExists
 from wharfside_client.auth.folder import Folder
-from wharfside_client.auth.keys import Key, Kind
+from wharfside_client.auth.issuing import issue
+from wharfside_client.auth.operator import Operator
 from wharfside_client.auth.servers import Servers
-from wharfside_client.auth.state import FILE, Form, State, User, UserKey, load, save
+from wharfside_client.auth.state import FILE, SYSTEM, Form, State, User, load, save
 from wharfside_protocol.records import Record
 from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
@@ -20,8 +21,8 @@ PROVISIONER = "provisioner"
 class Change(Record, frozen=True, kw_only=True):
     """What was done to a folder: `written` are files that servers read.
 
-    Of a user: `added` is false where it was there; `seed` is its key's file, which may have
-    been taken away since.
+    Of a user: `added` is false where it was there; `credentials` is the file by which it comes
+    in, which may have been taken away since.
     """
 
     folder: str
@@ -29,51 +30,78 @@ class Change(Record, frozen=True, kw_only=True):
     name: str | None = None
     role: Role | None = None
     added: bool = False
-    seed: str | None = None
+    credentials: str | None = None
 
 
-def begin(path: Path, change: Callable[[Servers], Servers], prefix: str | None, now: int) -> Change:
+def begin(
+    path: Path,
+    change: Callable[[Servers], Servers],
+    prefix: str | None,
+    now: int,
+    form: Form | None = None,
+) -> Change:
     """Makes the folder with its provisioner, or brings one that is there up to date.
 
-    `change` is told the servers as they are, or one on loopback. `prefix` None: the one that
-    the folder has, or the usual one.
+    `change` is told the servers as they are, or one on loopback. `prefix` and `form` None: what
+    the folder has, or the usual ones.
 
     Raises:
         Invalid: servers or prefix cannot be so.
-        BadState: the folder is of another prefix, or its state cannot be used.
+        BadState: the folder is of another prefix or form, or its state cannot be used.
         LocalFiles: it cannot be written.
     """
     if (path / FILE).exists():
         state = load(path)
     else:
         fresh = Subjects(prefix or DEFAULT_PREFIX).prefix
-        state = State(form=Form.STATIC, prefix=fresh, created=now, issued=now)
+        state = State(form=form or Form.STATIC, prefix=fresh, created=now, issued=now)
     if prefix not in (None, state.prefix):
         raise BadState(
             f"{path} is for the prefix {state.prefix}, and its users' keys with it: "
             f"make another folder for {prefix}"
         )
+    if form not in (None, state.form):
+        raise BadState(
+            f"{path} is of the form {state.form}, and every user's key with it: "
+            f"make another folder for {form}"
+        )
     state.servers = change(state.servers)
     state.servers.check()
-    return add(path, PROVISIONER, Role.PROVISIONER, now, state)
+    if state.form is Form.JWT and state.trust is None:
+        _begin_trust(path, state, now)
+    return add(path, PROVISIONER, Role.PROVISIONER, now, state=state)
 
 
-def add(path: Path, name: str, role: Role, now: int, state: State | None = None) -> Change:
+def _begin_trust(path: Path, state: State, now: int) -> None:
+    """An operator, its accounts, and who tells servers of them."""
+    state.trust = Operator.make(path, state)
+    state.trust.system.append(issue(Folder(path), state, SYSTEM, SYSTEM, now, None))
+
+
+def add(
+    path: Path,
+    name: str,
+    role: Role,
+    now: int,
+    *,
+    expires: int | None = None,
+    state: State | None = None,
+) -> Change:
     """A user of `role`, with a key of its own; one that is there keeps it.
 
-    The key is on disk before anything that names it: a user without one could never come in.
+    `expires` in seconds since 1970, in a folder of JWTs alone; None is never.
 
     Raises:
         Invalid: no user can be called so.
         UserExists: of another role.
+        NoExpiry: this folder knows of none.
         BadState, LocalFiles: as `begin`.
     """
     check_name(name, "user")
     folder, state = Folder(path), state or load(path)
     found = _found(state, name, role)
     if found is None:
-        key = Key.make(Kind.USER).save(folder.seed(name))
-        state.add(name, role, UserKey(public=key.public, issued=now))
+        state.add(name, role, issue(folder, state, name, role, now, expires))
     save(path, state)
     return Change(
         folder=str(path),
@@ -81,11 +109,13 @@ def add(path: Path, name: str, role: Role, now: int, state: State | None = None)
         name=name,
         role=role,
         added=found is None,
-        seed=str(folder.seed(name)),
+        credentials=str(folder.credentials(state, name)),
     )
 
 
 def _found(state: State, name: str, role: Role) -> User | None:
+    if name == SYSTEM:
+        raise UserExists(f"{SYSTEM} is who tells servers of accounts: choose another name")
     user = next((each for each in state.users if each.name == name), None)
     if user is None or not user.valid:
         return None

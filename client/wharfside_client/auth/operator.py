@@ -13,12 +13,9 @@ from pathlib import Path
 
 from wharfside_client.auth import claims, jwts
 from wharfside_client.auth.keys import Key, Kind
-from wharfside_client.auth.state import State, Trust, UserKey
+from wharfside_client.auth.state import SYSTEM, State, Trust, UserKey
 from wharfside_protocol.rights import ACCOUNTS, Account, Role, Share
 from wharfside_protocol.subjects import Subjects
-
-SYSTEM = "system"
-"""The role, and the name of its one user, that tells servers of changed accounts."""
 
 _SYS = "SYS"
 
@@ -36,8 +33,8 @@ class Operator:
         self._subjects = Subjects(state.prefix)
 
     @classmethod
-    def make(cls, folder: Path, state: State) -> Operator:
-        """New keys throughout; `state` is given their public ones."""
+    def make(cls, folder: Path, state: State) -> Trust:
+        """New keys throughout; the public ones, which `state` has to know."""
         keys = folder / "keys"
         identity = Key.make(Kind.OPERATOR).save(keys / "operator.nk")
         signing = Key.make(Kind.OPERATOR).save(keys / "operator-signing.nk")
@@ -56,8 +53,7 @@ class Operator:
         operator = cls(folder, state, trust)
         for role in (SYSTEM, *Role):
             operator.add_signer(role)
-        state.trust = trust
-        return operator
+        return trust
 
     def add_signer(self, role: str) -> None:
         """A new signing key of a role; those before it stay valid."""
@@ -69,6 +65,8 @@ class Operator:
         """Only the newest signing key of a role stays valid; those that are not any more."""
         *old, newest = self._trust.signers[role]
         self._trust.signers[role] = [newest]
+        for public in old:
+            self._signer_file(role, public).unlink(missing_ok=True)
         return old
 
     def account_jwts(self) -> dict[str, str]:
@@ -93,16 +91,20 @@ class Operator:
             expires=key.expires,
         )
 
-    def server_config(self, resolver: str) -> str:
-        """What makes a nats-server know the operator; `resolver` is a folder of its own, where
-        it keeps the accounts as they are pushed to it."""
-        preload = "\n".join(f"  {key}: {jwt}" for key, jwt in self.account_jwts().items())
-        return (
-            f"operator: {self._trust.operator}\n"
-            f"system_account: {self._trust.accounts[_SYS]}\n"
-            f'resolver {{\n  type: full\n  dir: "{resolver}"\n  interval: "2m"\n}}\n'
-            "# an account that was pushed later than this file was written stays as it was pushed\n"
-            f"resolver_preload {{\n{preload}\n}}\n"
+    def text(self) -> str:
+        """What makes a nats-server know the operator and the accounts, as they are now. One
+        that was pushed to the server later than this was written stays as it was pushed."""
+        preload = [f"  {public}: {token}" for public, token in self.account_jwts().items()]
+        return "\n".join(
+            [
+                "# Written by `wharfside auth`, anew with every change: edit nothing here.",
+                f"operator: {self._trust.operator}",
+                f"system_account: {self._trust.accounts[_SYS]}",
+                "resolver_preload {",
+                *preload,
+                "}",
+                "",
+            ]
         )
 
     def _account_claims(self) -> Iterator[tuple[str, dict[str, object]]]:

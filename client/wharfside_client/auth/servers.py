@@ -73,8 +73,12 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
             raise Invalid(f"servers on one host need a store each: write {SERVER} in its path")
 
 
-def server_text(all_of: Servers, server: Server, include: str, route_password: str) -> str:
+def server_text(
+    all_of: Servers, server: Server, include: str, route_password: str, *, resolver: bool = False
+) -> str:
     """The file of one server. `include` is the file of its users, relative to this one.
+
+    `resolver`: it keeps accounts that are pushed to it, and gives them to the other servers.
 
     `route_password` lets the servers of a cluster into each other: who gets in there is a
     server, and no account stops it.
@@ -88,6 +92,7 @@ def server_text(all_of: Servers, server: Server, include: str, route_password: s
             f"jetstream {{ store_dir: {_path(all_of.store, server)} }}",
             *_tls(all_of.tls, server),
             *(_cluster(all_of, server, route_password) if len(all_of.servers) > 1 else ()),
+            *(_resolver(all_of, server) if resolver else ()),
             f"include {_quoted(include)}",
             "",
         ]
@@ -100,6 +105,12 @@ def _tls(tls: TlsPaths | None, server: Server, *, routes: bool = False) -> Itera
         files = f"cert_file: {_path(tls.cert, server)}, key_file: {_path(tls.key, server)}"
         verify = "true" if routes or tls.verify else "false"
         yield f"tls {{ {files}, ca_file: {_path(tls.ca, server)}, verify: {verify} }}"
+
+
+def _resolver(all_of: Servers, server: Server) -> Iterator[str]:
+    """`full`: every server has all accounts, and changes them while it runs."""
+    folder = _path(f"{all_of.store.rstrip('/')}/accounts", server)
+    yield f'resolver {{ type: full, dir: {folder}, interval: "2m" }}'
 
 
 def _cluster(all_of: Servers, server: Server, password: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wharfside_client.auth.state import State
+from wharfside_client.auth.state import State, User
 from wharfside_protocol.records import Record
 from wharfside_protocol.rights import ACCOUNTS, Role, rights
 from wharfside_protocol.subjects import Subjects
@@ -16,34 +16,36 @@ IN_WORDS = {
 
 
 class ShownUser(Record, frozen=True, kw_only=True):
-    """`keys`: the public ones that servers take."""
+    """`keys`: the public ones that servers take, the newest last; none: it is revoked.
+
+    Attributes:
+        expires: the end of the newest, in seconds since 1970.
+    """
 
     name: str
     role: str
     account: str
     may: str
     keys: list[str]
+    expires: int | None
     publish: list[str]
     subscribe: list[str]
 
 
 def shown(state: State) -> list[ShownUser]:
     """The users of the four accounts."""
-    return [
-        _shown(state, user.name, Role(user.role), [key.public for key in user.valid])
-        for user in state.users
-        if user.role in set(Role)
-    ]
+    return [_shown(user, Subjects(state.prefix)) for user in state.users]
 
 
-def _shown(state: State, name: str, role: Role, keys: list[str]) -> ShownUser:
-    may = rights(role, name, Subjects(state.prefix))
+def _shown(user: User, subjects: Subjects) -> ShownUser:
+    may = rights(user.role, user.name, subjects)
     return ShownUser(
-        name=name,
-        role=role,
-        account=ACCOUNTS[role],
-        may=IN_WORDS[role],
-        keys=keys,
+        name=user.name,
+        role=user.role,
+        account=ACCOUNTS[user.role],
+        may=IN_WORDS[user.role],
+        keys=[key.public for key in user.valid],
+        expires=user.valid[-1].expires if user.valid else None,
         publish=[*may.publish],
         subscribe=[*may.subscribe],
     )

@@ -14,6 +14,9 @@ from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, check_name
 
 FILE = "auth.json"
+SYSTEM = "system"
+"""The role, and the name of its one user, that tells servers of changed accounts (JWT alone)."""
+
 VERSION = 1
 
 
@@ -95,6 +98,23 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
                 return user
         known = ", ".join(user.name for user in self.users) or "none"
         raise NoSuchUser(f"there is no user {name}; there are: {known}")
+
+    def keys(self, name: str) -> list[UserKey]:
+        """Of a user, or of `system`, where there is that one.
+
+        Raises:
+            NoSuchUser: there is none of that name.
+        """
+        if name == SYSTEM and self.trust is not None:
+            return self.trust.system
+        return self.user(name).keys
+
+    def role(self, name: str) -> str:
+        """
+        Raises:
+            NoSuchUser: there is none of that name.
+        """
+        return SYSTEM if name == SYSTEM and self.trust is not None else self.user(name).role
 
     def add(self, name: str, role: Role, key: UserKey) -> User:
         """

@@ -1,7 +1,10 @@
 """The TLS material of a fleet in one folder.
 
-`ca.pem` is what everybody trusts: the authority's certificate, and behind it that of the one
-before for as long as both are in use. `ca.key` is the newest's and stays with the operator.
+ca.pem              what everybody trusts: the authority's certificate, and behind it that of
+                    the one before for as long as both are in use
+ca.key              the newest authority's key: stays here
+servers/NAME.*      a server's certificate (.pem) and its key
+clients/NAME.*      a user's
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ class TlsFolder:
             LocalFiles: it cannot be written.
         """
         pair = self._authority().issue(name, hosts, days)
-        issued = Issued(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+        place_of = self._folder / ("servers" if hosts else "clients")
+        issued = Issued(place_of / f"{name}.pem", place_of / f"{name}.key")
         place(issued.key, pair.key)
         place(issued.certificate, pair.certificate, PUBLIC)
         return issued

@@ -208,6 +208,21 @@ def variable(text: str) -> tuple[str, str]:
     return key, value if equals else os.environ.get(key, "")
 
 
+class ServerHost(NamedTuple):
+    """A host under which a server is reached; of every server, where that is ''."""
+
+    server: str
+    host: str
+
+
+def server_host(text: str) -> ServerHost:
+    """`server=host`, or `host`."""
+    server, equals, host = text.rpartition("=")
+    if not re.fullmatch(r"[0-9A-Za-z:.*-]+", host) or (equals and not server):
+        raise ValueError(f"{text!r}: write a name or address, or SERVER=NAME")
+    return ServerHost(name(server) if equals else "", host)
+
+
 def label(text: str) -> tuple[str, str]:
     """`key=value`, or `key` alone."""
     key, _, value = text.partition("=")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wharfside_client.calls import Options
     from wharfside_client.client import Wharfside
     from wharfside_client.durable import Posted
+    from wharfside_client.settings import ServerSettings
 
 FOLLOWING_S = 15.0
 """So long a durable command's caller waits in silence: a node whose mailbox was just made finds it
@@ -57,6 +58,14 @@ class Session:
             BadSettings, Invalid, ServerUnreachable, Refused: see `wharfside_client.connect`.
         """
         from wharfside_client.client import connect
+
+        return connect(self.settings())
+
+    def settings(self) -> ServerSettings:
+        """
+        Raises:
+            BadSettings: the NATS context is missing or broken.
+        """
         from wharfside_client.contexts import find_settings
 
         flags = self.flags
@@ -73,7 +82,7 @@ class Session:
             "actor": _actor(),
             "name": "wharfside-cli",
         }
-        return connect(find_settings(given, flags.context, os.environ))
+        return find_settings(given, flags.context, os.environ)
 
 
 def run(

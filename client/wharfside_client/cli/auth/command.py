@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from wharfside_client.cli.auth import init, show, sign_key, users
+from wharfside_client.cli.auth import init, push, revoke, rotate, show, sign_key, tls, users
 from wharfside_client.cli.command import command, group
 from wharfside_client.cli.session import Session
 
@@ -17,6 +17,10 @@ def register(app: typer.Typer) -> None:
     command(auth_app, "add-user")(users.add_user)
     command(auth_app, "sign-key")(sign_key.sign_key)
     command(auth_app, "show")(show.show)
+    command(auth_app, "rotate")(rotate.rotate)
+    command(auth_app, "revoke")(revoke.revoke)
+    command(auth_app, "push")(push.push)
+    command(auth_app, "tls")(tls.tls)
     app.add_typer(auth_app, name="auth")
 
 

@@ -10,7 +10,7 @@ import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.auth.place import DEFAULT, VARIABLE, as_user, folder_of, spelled
-from wharfside_client.cli.auth.tell import tell_change, tell_next
+from wharfside_client.cli.auth.tell import tell_change, tell_next, where
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ async def init(
         Path | None,
         typer.Argument(metavar="[DIR]", help=f"[{VARIABLE}, else {DEFAULT}]", show_default=False),
     ] = None,
+    jwt: Annotated[
+        bool,
+        typer.Option(
+            "--jwt", help="Users are known by an operator's signature; else by their public keys"
+        ),
+    ] = False,
     nats: Annotated[
         list[Any] | None,
         _option(
@@ -60,7 +66,7 @@ async def init(
     Run it again to change the servers: what no flag names stays as it is.
     """  # fmt: skip
     from wharfside_client.auth.members import PROVISIONER, begin
-    from wharfside_client.auth.state import load
+    from wharfside_client.auth.state import Form, load
 
     path = folder_of(folder)
     files = (server_cert, server_key, server_ca)
@@ -69,6 +75,7 @@ async def init(
         lambda servers: _changed(servers, nats, store, files, verify_clients),
         session.flags.prefix,
         int(time.time()),
+        Form.JWT if jwt else None,
     )
     if session.output.json:
         session.output.document(change)
@@ -79,12 +86,11 @@ async def init(
     if len(start) > 1:
         start = [f"# on each server, with its own file and accounts.conf of {path}/conf", *start]
     replicas = " --replicas 3" if len(start) > 3 else ""
-    where = "" if str(path) == DEFAULT else f" -d {path}"
     steps = [
         *start,
         f"wharfside bootstrap{replicas} {spelled(as_user(path, state, PROVISIONER))}",
-        f"wharfside auth add-node{where} NODE...",
-        f"wharfside auth add-user{where} NAME --role orchestrator",
+        f"wharfside auth add-node{where(path)} NODE...",
+        f"wharfside auth add-user{where(path)} NAME --role orchestrator",
     ]
     tell_next(session.output, steps)
 

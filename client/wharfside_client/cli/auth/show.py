@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ USERS = (
     Column("NAME", "bold"),
     Column("ROLE", "cyan"),
     Column("MAY", grows=True),
+    Column("EXPIRES"),
     Column("KEY", grows=True),
 )
 RIGHTS = (Column("MAY", "cyan"), Column("SUBJECT", "bold", grows=True))
@@ -44,7 +46,7 @@ async def show(
     if session.output.json:
         session.output.document(found if name is None else found[0])
     elif name is None:
-        session.output.table(USERS, [(u.name, u.role, u.may, ", ".join(u.keys)) for u in found])
+        session.output.table(USERS, [_row(user) for user in found])
     else:
         session.output.table(RIGHTS, _rights(found[0]))
 
@@ -52,3 +54,13 @@ async def show(
 def _rights(user: ShownUser) -> list[tuple[str, str]]:
     told = [("publish", subject) for subject in user.publish]
     return told + [("subscribe", subject) for subject in user.subscribe]
+
+
+def _row(user: ShownUser) -> tuple[str, ...]:
+    if not user.keys:
+        end = "revoked"
+    elif user.expires is None:
+        end = "never"
+    else:
+        end = f"{datetime.fromtimestamp(user.expires, UTC):%Y-%m-%d}"
+    return (user.name, user.role, user.may, end, ", ".join(user.keys))

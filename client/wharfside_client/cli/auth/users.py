@@ -13,13 +13,21 @@ import typer
 
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.assets import tell_assets
-from wharfside_client.cli.auth.place import Dir, as_user, folder_of, spelled
-from wharfside_client.cli.auth.tell import tell_change, tell_next
+from wharfside_client.cli.auth.place import (
+    Dir,
+    Expires,
+    as_user,
+    end_of,
+    folder_of,
+    spelled,
+)
+from wharfside_client.cli.auth.tell import in_force, tell_change, tell_next
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_client.auth.members import Change
     from wharfside_client.auth.state import State
+    from wharfside_client.cli.flags import Flags
     from wharfside_protocol.rights import Role
 
 Names = Annotated[
@@ -35,14 +43,16 @@ class People(StrEnum):
     VIEWER = "viewer"
 
 
-async def add_node(session: Session, names: Names, folder: Dir = None) -> None:
+async def add_node(
+    session: Session, names: Names, expires: Expires = None, folder: Dir = None
+) -> None:
     """Give nodes a key each, and let them in."""
     from wharfside_client.auth.members import PROVISIONER
     from wharfside_client.auth.state import load
     from wharfside_protocol.rights import Role
 
     path = folder_of(folder)
-    changes = [_add(path, name, Role.NODE) for name in names]
+    changes = [_add(path, name, Role.NODE, expires) for name in names]
     if session.output.json:
         session.output.document(changes)
         return
@@ -50,7 +60,8 @@ async def add_node(session: Session, names: Names, folder: Dir = None) -> None:
     for change in changes:
         tell_change(session.output, change)
     flags = spelled(as_user(path, state, PROVISIONER))
-    steps = [*_reload(path, changes), f"wharfside nodes add {' '.join(names)} {flags}"]
+    written = [each for change in changes for each in change.written]
+    steps = [*in_force(path, state, written), f"wharfside nodes add {' '.join(names)} {flags}"]
     tell_next(session.output, [*steps, *_agent_settings(state, names)])
 
 
@@ -64,6 +75,7 @@ async def add_user(
             "--consumer", help="Make its durable consumer of events, by the servers of the folder"
         ),
     ] = False,
+    expires: Expires = None,
     folder: Dir = None,
 ) -> int:
     """Give somebody a key, and let them in: as an orchestrator, or to look only."""
@@ -74,7 +86,7 @@ async def add_user(
     if consumer and role is not People.ORCHESTRATOR:
         raise BadSettings("only an orchestrator has a durable consumer: leave --consumer out")
     path = folder_of(folder)
-    change = _add(path, name, Role(role))
+    change = _add(path, name, Role(role), expires)
     state = load(path)
     if not session.output.json:
         tell_change(session.output, change)
@@ -87,18 +99,19 @@ async def add_user(
     tell_next(
         session.output,
         [
-            *_reload(path, [change]),
-            f"export NATS_URL={flags.server} NATS_NKEY={_quoted(flags.nkey)} WHARFSIDE_PEER={name}",
+            *in_force(path, state, change.written),
+            f"export {_environment(flags)}",
             "wharfside ps",
         ],
     )
     return exitcodes.OK
 
 
-def _add(path: Path, name: str, role: Role) -> Change:
+def _add(path: Path, name: str, role: Role, expires: float | None) -> Change:
     from wharfside_client.auth.members import add
 
-    return add(path, name, role, int(time.time()))
+    now = int(time.time())
+    return add(path, name, role, now, expires=end_of(now, expires))
 
 
 async def _make_consumer(session: Session, path: Path, state: State, name: str) -> int:
@@ -111,16 +124,18 @@ async def _make_consumer(session: Session, path: Path, state: State, name: str) 
     return tell_assets(session, [report])
 
 
-def _quoted(path: str | None) -> str:
-    """Absolute: what is exported is used in any folder."""
-    return shlex.quote(str(Path(path or "").absolute()))
-
-
-def _reload(path: Path, changes: Sequence[Change]) -> list[str]:
-    """Servers read the file again at SIGHUP; the connections of others stay."""
-    if not any(change.written for change in changes):
-        return []
-    return [f"nats-server --signal reload  # on each server, once it has {path}/conf/accounts.conf"]
+def _environment(flags: Flags) -> str:
+    """Paths are absolute: what is exported is used in any folder."""
+    files = {
+        "NATS_NKEY": flags.nkey,
+        "NATS_CREDS": flags.creds,
+        "NATS_CA": flags.tlsca,
+        "NATS_CERT": flags.tlscert,
+        "NATS_KEY": flags.tlskey,
+    }
+    given = [f"NATS_URL={shlex.quote(flags.server or '')}"]
+    given += [f"{key}={shlex.quote(str(Path(f).absolute()))}" for key, f in files.items() if f]
+    return " ".join([*given, f"WHARFSIDE_PEER={flags.peer}"])
 
 
 def _agent_settings(state: State, names: Sequence[str]) -> list[str]:
@@ -135,7 +150,17 @@ def _agent_settings(state: State, names: Sequence[str]) -> list[str]:
         f'name = "{name}"',
         "[nats]",
         f"servers = [{servers}]",
-        f'nkey_seed = "/etc/wharfside/{name}.nk"',
-        *([f'ca = "{tls.ca}"'] if tls is not None else []),
+        f'nkey_seed = "/etc/wharfside/{name}.nk"'
+        if state.trust is None
+        else f'creds = "/etc/wharfside/{name}.creds"',
+        *(['ca = "/etc/wharfside/ca.pem"'] if tls is not None else []),
+        *(_certificate(name) if tls is not None and tls.verify else []),
         *([f'prefix = "{state.prefix}"'] if state.prefix != DEFAULT_PREFIX else []),
+    ]
+
+
+def _certificate(name: str) -> list[str]:
+    return [
+        f'certificate = "/etc/wharfside/{name}.pem"',
+        f'key = "/etc/wharfside/{name}.key"',
     ]
