@@ -82,6 +82,11 @@ class Session:
         self._steers: deque[Resize | SignalFrame] = deque()
         self._steered = asyncio.Event()
 
+    @property
+    def carried_bytes(self) -> tuple[int, int]:
+        """So many bytes the peer has taken, and the sink."""
+        return self._link.out.taken, self._link.into.taken
+
     def received(self, data: bytes) -> None:
         """Takes a message of the peer; whatever is wrong with it ends the session."""
         try:
