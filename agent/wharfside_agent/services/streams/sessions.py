@@ -94,10 +94,10 @@ class Sessions:
     def carried_bytes(self) -> tuple[int, int]:
         """Down to the peers and up from them, of all sessions of this life."""
         open_ = [place.opened for place in self._places.values()]
-        carried = [session.carried_bytes for session in open_ if session is not None]
+        sessions = [session for session in open_ if session is not None]
         return (
-            self._ended_down + sum(down for down, _up in carried),
-            self._ended_up + sum(up for _down, up in carried),
+            self._ended_down + sum(session.down_bytes for session in sessions),
+            self._ended_up + sum(session.up_bytes for session in sessions),
         )
 
     def __len__(self) -> int:
@@ -182,8 +182,8 @@ class Sessions:
             await session.run()
         finally:
             del self._places[key]
-            down, up = session.carried_bytes
-            self._ended_down, self._ended_up = self._ended_down + down, self._ended_up + up
+            self._ended_down += session.down_bytes
+            self._ended_up += session.up_bytes
             session.end(None)
             if (error := session.over.result()) is not None:
                 log.debug("session-ended", peer=key[0], session=key[1], error=error.message)
