@@ -2,7 +2,8 @@
 """Draws what the docs say of the code from the code itself.
 
 `python docs/generate.py` rewrites docs/protocol.md, docs/protocol/ and the drawn parts of
-docs/architecture.md; with `--check` it only says whether they are stale (exit 1).
+docs/architecture.md and docs/operations.md; with `--check` it only says whether they are
+stale (exit 1).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, get_args
 import asyncapi
 import msgspec
 
+from wharfside_agent.composition.measures import METRICS
 from wharfside_agent.core.event_order import ORDER
 from wharfside_agent.core.lifecycle import TABLE
 from wharfside_agent.core.relist import FINDINGS
@@ -36,6 +38,7 @@ from wharfside_protocol.views import ContainerProjection, NodeInfo
 
 DOCS = Path(__file__).parent
 ARCHITECTURE = DOCS / "architecture.md"
+OPERATIONS = DOCS / "operations.md"
 PROTOCOL = DOCS / "protocol.md"
 ASYNCAPI = DOCS / "protocol" / "asyncapi.yaml"
 SCHEMAS = DOCS / "protocol" / "schemas.json"
@@ -301,9 +304,18 @@ frames (below) go both ways, each a map whose `frame` names its kind, of at most
 """
 
 
+def metrics() -> str:
+    rows = [
+        (f"`{each.name}`", each.kind, ", ".join(f"`{label}`" for label in each.labels), each.help)
+        for each in METRICS
+    ]
+    return table(("Metric", "Kind", "Labels", "Meaning"), rows)
+
+
 def drawn(text: str) -> str:
     """`text` with each marked part drawn anew."""
     parts = {"states": states(), "diagram": diagram(), "order": order(), "relist": relist()}
+    parts["metrics"] = metrics()
     for name, part in parts.items():
         pattern = rf"(<!-- drawn: {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: m[1] + part + "\n" + m[2], text, flags=re.S)
@@ -311,12 +323,10 @@ def drawn(text: str) -> str:
 
 
 def main() -> int:
-    wanted = {
-        ARCHITECTURE: drawn(ARCHITECTURE.read_text()),
-        PROTOCOL: protocol(),
-        ASYNCAPI: asyncapi.document(),
-        SCHEMAS: json.dumps(catalogue(), indent=1, ensure_ascii=False) + "\n",
-    }
+    wanted = {path: drawn(path.read_text()) for path in (ARCHITECTURE, OPERATIONS)}
+    wanted[PROTOCOL] = protocol()
+    wanted[ASYNCAPI] = asyncapi.document()
+    wanted[SCHEMAS] = json.dumps(catalogue(), indent=1, ensure_ascii=False) + "\n"
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
-from tests.support.requirements import CRIU_FOLDER, missing, need, skip_or_fail
+from tests.support.requirements import (
+    CRIU_FOLDER,
+    PROMETHEUS_FOLDER,
+    missing,
+    need,
+    skip_or_fail,
+)
 from tests.support.rootfs import build_rootfs
 
 
@@ -19,8 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if CRIU_FOLDER.is_dir():
-        os.environ["PATH"] = os.pathsep.join([str(CRIU_FOLDER), os.environ.get("PATH", "")])
+    for folder in (CRIU_FOLDER, PROMETHEUS_FOLDER):
+        if folder.is_dir():
+            os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", "")])
     config.addinivalue_line(
         "markers", "requires(*names): parts of the machine it cannot do without"
     )

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from wharfside_agent import host
+from wharfside_agent.composition.observing import metrics_socket, open_pages
 from wharfside_agent.composition.parts import Parts
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
@@ -52,6 +53,7 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     places = Places(run_dir=settings.run_dir, state_dir=settings.state_dir)
     lock = host.lock_folder(places.lock)
     host.raise_file_limit()
+    pages = metrics_socket(settings)
     clock = host.SystemClock()
     machine = await make_machine(settings, places)
     store = open_store(
@@ -67,6 +69,8 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
         stack.push_async_callback(store.close)
         parts = Parts(settings, places, clock, store, machine, journal)
         stack.push_async_callback(parts.tasks.close)
+        if pages is not None:
+            stack.callback((await open_pages(parts, pages)).close)
         return await _live(settings, parts, clock)
 
 
@@ -90,6 +94,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.shipping.resume()
     await parts.disconnects.look()
     await parts.drain.go_on()
+    parts.recovered = True
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
     waiting = await parts.mailroom.resume()
     log.info("mailbox-resumed", commands=waiting)
@@ -115,6 +120,7 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(parts.snapshots.run(), "snapshots"),
         parts.tasks.start(parts.audit.run(), "audit"),
         parts.tasks.start(keep_room(parts.store), "disk room"),
+        parts.tasks.start(parts.loop_watch.run(), "loop watch"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
     notify("READY=1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,11 @@ from wharfside_agent.watchers.exits import PidfdExits
 from wharfside_agent.watchers.growth import OPENINGS, FileGrowth
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_agent.watchers.ooms import CgroupOoms
+from wharfside_agent.watchers.pressure import read_pressure
 from wharfside_agent.watchers.stats import CgroupStats, read_machine
 from wharfside_agent.watchers.subreaper import become_subreaper
 from wharfside_protocol.errors import WharfsideError
-from wharfside_protocol.stats import Usage
+from wharfside_protocol.stats import Pressure, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,8 @@ log = structlog.get_logger(__name__)
 class Machine:
     """`delegated` is the cgroup path below which everything of this node lies.
 
-    `usage` reads the figures of the machine as a whole.
+    `usage` reads the figures of the machine as a whole, `pressure` the stalls of the host
+    and of all containers together.
     """
 
     runtime: Runtime
@@ -50,6 +52,7 @@ class Machine:
     logs: Logs
     delegated: str
     usage: Callable[[], Usage]
+    pressure: Callable[[], Mapping[tuple[str, str], Pressure]]
 
 
 def delegated_here(settings: Settings) -> tuple[CgroupMounts, str]:
@@ -98,4 +101,12 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         openings=Openings(FileGrowth(OPENINGS)),
     )
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
-    return Machine(Driver(kit, probed), ground, logs, delegated, read_machine)
+    together = mounts.at(f"{delegated}/ctr")
+    return Machine(
+        Driver(kit, probed),
+        ground,
+        logs,
+        delegated,
+        read_machine,
+        lambda: read_pressure(together),
+    )

@@ -173,6 +173,15 @@ class CheckpointSettings(Group, frozen=True, kw_only=True):
     max_mib: Annotated[int, msgspec.Meta(ge=1, le=1024 * 1024 * 1024)] = 20 * 1024
 
 
+class MetricsSettings(Group, frozen=True, kw_only=True):
+    """`listen`: host and port (`127.0.0.1:9464`, `[::1]:9464`) of an HTTP listener with
+    `/metrics` for Prometheus, `/healthz` and `/readyz`. Off where left out, as containerd's:
+    whoever reaches it reads it, so it is for loopback or a network of one's own.
+    """
+
+    listen: str | None = None
+
+
 class SnapshotSettings(Group, frozen=True, kw_only=True):
     """`every_s`: seconds between two `snapshot` events of the node."""
 
@@ -211,6 +220,7 @@ class Settings(Group, frozen=True, kw_only=True):
     disk: DiskSettings = DiskSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     logs: ProcessLogSettings = ProcessLogSettings()
     trust: TrustSettings = TrustSettings()

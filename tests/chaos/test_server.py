@@ -104,7 +104,7 @@ async def test_the_agent_may_be_first(world: World, own_server: NatsServer) -> N
             await node.delete("c")
 
             async def says_so() -> bool:
-                return (await node.info()).ready == {"bus": "no-stream"}
+                return (await node.info()).ready == {"streams": "no-stream"}
 
             await eventually(says_so, "no-stream in info", within_s=20)
             await fleet.setup.bootstrap()

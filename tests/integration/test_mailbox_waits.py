@@ -72,7 +72,7 @@ async def test_results_wait_for_their_stream(with_mailbox: Site) -> None:
     posted = await site.node.post("pause", ContainerArgs(container=name))
 
     async def not_told() -> bool:
-        return (await site.node.info()).ready == {"bus": "no-stream"}
+        return (await site.node.info()).ready == {"streams": "no-stream"}
 
     await eventually(not_told, "no stream takes it", within_s=WAIT_S)
     await site.told.event(name, "paused")

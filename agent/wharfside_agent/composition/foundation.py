@@ -15,10 +15,12 @@ from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.admission import Admission
 from wharfside_agent.services.commands.audit import Audit
 from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.figures import CommandFigures
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.loop_watch import LoopWatch
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.settings import Settings
 from wharfside_protocol.subjects import Subjects
@@ -48,6 +50,12 @@ class Foundation:
         self.name = settings.node.name
         self.subjects = Subjects(settings.nats.prefix)
         self.tasks = Tasks()
+        self.loop_watch = LoopWatch()
+        self.command_figures = CommandFigures()
+        self.recovered = False
+        """What ran before is found again: commands are taken from then on."""
+        self.expiries: dict[str, float] = {}
+        """When each credential in use expires (Unix seconds), by its name in the settings."""
         self.going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def bundle_of(self, incarnation: str, run: int) -> str:

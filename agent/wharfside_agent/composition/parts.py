@@ -139,13 +139,23 @@ class Parts(Moves):
     @cached_property
     def dispatcher(self) -> Dispatcher:
         return Dispatcher(
-            self.name, self.subjects, self.commands, self.intake, self.runner, self.audit
+            self.name,
+            self.subjects,
+            self.commands,
+            self.intake,
+            self.runner,
+            self.audit,
+            self.command_figures,
         )
+
+    @cached_property
+    def mailbox(self) -> NatsMailbox:
+        return NatsMailbox(self.bus, self.name)
 
     @cached_property
     def mailroom(self) -> Mailroom:
         return Mailroom(
-            NatsMailbox(self.bus, self.name),
+            self.mailbox,
             Acceptance(self.name, self.subjects, self.store, self.commands, self.intake),
             self.intake,
             self.commands,
@@ -156,4 +166,5 @@ class Parts(Moves):
             self.settings.limits.mailbox,
             self.admission.shortage,
             self.presence.changed,
+            self.command_figures,
         )

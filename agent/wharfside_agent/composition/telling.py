@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ulid import ULID
@@ -17,6 +18,7 @@ from wharfside_agent.services.streams.shipping import Shipping
 from wharfside_agent.services.telling.presence import Presence
 from wharfside_agent.services.telling.projections import Projections
 from wharfside_agent.services.telling.publisher import Publisher
+from wharfside_agent.services.telling.readiness import Readiness
 from wharfside_agent.services.telling.snapshots import Snapshots
 from wharfside_agent.settings import Settings
 from wharfside_protocol import __version__
@@ -69,10 +71,32 @@ class Telling(Lives):
             lambda: self.drain.draining,
         )
 
+    @cached_property
+    def readiness(self) -> Readiness:
+        def unheard() -> bool:
+            return self.publisher.no_stream or self.reporter.no_stream
+
+        return Readiness(
+            {
+                "recovery": lambda: None if self.recovered else "under-way",
+                "bus": lambda: None if self.bus.connected else "offline",
+                "streams": lambda: "no-stream" if unheard() else None,
+                "runtime": self._missing_programs,
+                "loop": lambda: "late" if self.loop_watch.late else None,
+                "disk": lambda: "full" if self.store.disk_full else None,
+                "outbox": lambda: "full" if self.store.room.dropping else None,
+            }
+        )
+
+    def _missing_programs(self) -> str | None:
+        """They were there when the agent started; an upgrade may have taken them away."""
+        programs = [Path(each.path) for each in self.machine.runtime.available]
+        gone = [path.name for path in programs if not path.exists()]
+        return f"gone: {' '.join(gone)}" if gone else None
+
     def _health(self) -> dict[str, Any]:
-        unheard = self.publisher.no_stream or self.reporter.no_stream
         return {
-            "ready": ({"bus": "no-stream"} if unheard else {}) | self.admission.ready,
+            "ready": self.readiness.wanting(),
             "events_missed": self.relist.missed,
             "orphans": self.relist.orphans,
         }

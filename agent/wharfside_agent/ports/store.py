@@ -7,13 +7,14 @@ the state change that it tells are one such function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from wharfside_agent.core.actors import Actor
+from wharfside_agent.core.figures import Histogram
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.migration import Source, Target
 from wharfside_protocol.checkpoints import CheckpointFlags
@@ -471,6 +472,16 @@ class OutboxRoom(Protocol):
         ...
 
 
+class DiskReserve(Protocol):
+    """Bytes kept back on the disk, for ends to come: `left` of `size`."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def left(self) -> int: ...
+
+
 class Store(Protocol):
     @property
     def identity(self) -> Identity: ...
@@ -489,6 +500,14 @@ class Store(Protocol):
 
     @property
     def room(self) -> OutboxRoom: ...
+
+    @property
+    def reserve(self) -> DiskReserve: ...
+
+    @property
+    def commit_seconds(self) -> Mapping[str, Histogram]:
+        """How long commits took, on the `loop`, and in the writer's `thread` (with fsync)."""
+        ...
 
     @property
     def disk_full(self) -> bool:

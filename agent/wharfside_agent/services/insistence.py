@@ -19,11 +19,17 @@ _WAIT = wait_random_exponential(multiplier=0.1, max=5)
 
 
 class Insistence:
-    """Tries again for ever, with a spread; at once when the bus is back."""
+    """Tries again for ever, with a spread; at once when the bus is back.
+
+    Attributes:
+        no_stream: what was sent last found no stream that takes it.
+        retries: so often something had to be sent once more.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.no_stream = False
+        self.retries = 0
         bus.on_connected(self._wake)
 
     async def until_taken(self, lane: str, send: Send) -> int:
@@ -50,6 +56,7 @@ class Insistence:
 
     def _tell(self, lane: str, error: BaseException | None) -> None:
         self.no_stream = isinstance(error, NoStream)
+        self.retries += 1
         say = log.debug if isinstance(error, Offline) else log.warning
         say("event-not-published", lane=lane, error=repr(error))
 

@@ -20,23 +20,23 @@ _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 
 class Reserve:
-    """`whole`: the file is there in its full size."""
+    """`size` bytes are wanted, `left` are there; `whole`: all of them."""
 
     def __init__(self, path: Path, size: int = DEFAULT_BYTES) -> None:
         self._path = path
-        self._size = size
-        self._left = path.stat().st_size if path.exists() else 0
+        self.size = size
+        self.left = path.stat().st_size if path.exists() else 0
 
     @property
     def whole(self) -> bool:
-        return self._left >= self._size
+        return self.left >= self.size
 
     def give(self) -> bool:
         """Frees a piece; False: there is none left."""
-        if self._left == 0:
+        if self.left == 0:
             return False
-        self._left = max(0, self._left - PIECE_BYTES)
-        os.truncate(self._path, self._left)
+        self.left = max(0, self.left - PIECE_BYTES)
+        os.truncate(self._path, self.left)
         return True
 
     def rebuild(self) -> bool:
@@ -47,14 +47,14 @@ class Reserve:
         if self.whole:
             return True
         disk = os.statvfs(self._path.parent)
-        if disk.f_bavail * disk.f_frsize < 2 * self._size - self._left:
+        if disk.f_bavail * disk.f_frsize < 2 * self.size - self.left:
             return False
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(fd, 0, self._size)
-            self._left = self._size
+            os.posix_fallocate(fd, 0, self.size)
+            self.left = self.size
         except OSError as error:
-            os.ftruncate(fd, self._left)
+            os.ftruncate(fd, self.left)
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
         finally:

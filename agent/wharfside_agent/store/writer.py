@@ -19,12 +19,13 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wharfside_agent.core.figures import COMMIT_S, Histogram
 from wharfside_agent.errors import DiskFull, StartError
 from wharfside_agent.ports.store import Identity, OutboxRow, Tx
 from wharfside_agent.store.identity import claim
@@ -80,6 +81,7 @@ class SqliteStore:
         self._handed_over = 0
         self._commits = 0
         self._slow_until = 0.0
+        self._commit_seconds = {"loop": Histogram(COMMIT_S), "thread": Histogram(COMMIT_S)}
         self._thread.start()
 
     @property
@@ -89,6 +91,14 @@ class SqliteStore:
     @property
     def room(self) -> Room:
         return self._room
+
+    @property
+    def commit_seconds(self) -> Mapping[str, Histogram]:
+        return self._commit_seconds
+
+    @property
+    def reserve(self) -> Reserve:
+        return self._reserve
 
     @property
     def disk_full(self) -> bool:
@@ -154,6 +164,7 @@ class SqliteStore:
         ended = time.monotonic()
         self._room = tx.room
         self._commits += 1
+        self._commit_seconds["loop"].observe(ended - began)
         if ended - began > SLOW_COMMIT_S:
             self._slow_until = ended + SLOW_FOR_S
         if tx.appended:
@@ -214,6 +225,7 @@ class SqliteStore:
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _commit(self, batch: list[_Job], tx: SqliteTx) -> None:
+        began = time.monotonic()
         durable = any(job.durable for job in batch)
         if durable:
             self._db.execute("PRAGMA synchronous=FULL")
@@ -228,6 +240,7 @@ class SqliteStore:
             raise
         finally:
             self._commits += 1
+            self._commit_seconds["thread"].observe(time.monotonic() - began)
             if durable:
                 self._db.execute("PRAGMA synchronous=NORMAL")
 

@@ -104,6 +104,7 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
     return (
         ("node", f"{info.node} ({info.node_id})"),
         ("state", info.state),
+        ("ready", " ".join(f"{part}={why}" for part, why in info.ready.items()) or "yes"),
         ("version", info.version),
         ("up since", info.started_at),
         ("boot", info.boot_id),
@@ -121,7 +122,6 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
         ("bus", _bus(info.bus)),
         ("mailbox", info.mailbox or "-"),
         ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
-        *((f"ready {what}", how) for what, how in info.ready.items()),
     )
 
 

@@ -88,9 +88,12 @@ def _row(status: NodeStatus) -> Sequence[str]:
 
 
 def _state(status: NodeStatus) -> str:
-    """With how far its clock is off, where deadlines would suffer."""
+    """With what it is not ready in, and how far its clock is off, where deadlines would suffer."""
     from wharfside_client.fleet import SKEW_S
 
-    state = "silent" if status.silent else status.info.state
-    off = abs(status.skew_s) > SKEW_S
-    return f"{state} (clock {status.skew_s:+.0f}s)" if off else state
+    if status.silent:
+        return "silent"
+    flaws = [f"{part}: {why}" for part, why in status.info.ready.items()]
+    if abs(status.skew_s) > SKEW_S:
+        flaws.append(f"clock {status.skew_s:+.0f}s")
+    return f"{status.info.state} ({', '.join(flaws)})" if flaws else status.info.state

@@ -46,12 +46,6 @@ class Admission:
             )
         return None if descriptors_free(DESCRIPTORS_KEPT) else OutOfDescriptors()
 
-    @property
-    def ready(self) -> dict[str, str]:
-        """What is wanting, for presence."""
-        wanting = {"disk": self._store.disk_full, "outbox": self._store.room.dropping}
-        return {what: "full" for what, short in wanting.items() if short}
-
 
 def descriptors_free(count: int) -> bool:
     """Tried out, since nothing tells it; some 20 us."""

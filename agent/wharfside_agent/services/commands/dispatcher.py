@@ -6,6 +6,7 @@ Nothing that comes in can make it raise or stop: every answer is a Result.
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
@@ -13,6 +14,7 @@ from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.services.commands.audit import Audit
 from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.figures import RPC, CommandFigures
 from wharfside_agent.services.commands.intake import Checked, Intake
 from wharfside_agent.services.commands.runner import Runner
 from wharfside_agent.services.trace import enter_trace
@@ -33,6 +35,7 @@ class Dispatcher:
         intake: Intake,
         runner: Runner,
         audit: Audit,
+        figures: CommandFigures,
     ) -> None:
         self._name = name
         self._subjects = subjects
@@ -40,6 +43,7 @@ class Dispatcher:
         self._intake = intake
         self._runner = runner
         self._audit = audit
+        self._figures = figures
 
     async def answer(self, request: Request) -> bytes | None:
         """The encoded Result; None where the subject is not this node's own rpc."""
@@ -49,11 +53,14 @@ class Dispatcher:
             log.warning("foreign-subject", subject=request.subject, error=error.message)
             return None
         enter_trace(request.headers)
+        began = time.monotonic()
         try:
-            return self._encoded(await self._answer(op, request))
+            result = await self._answer(op, request)
         except Exception as error:
             log.error("request-failed", op=op, exc_info=error)
-            return self._encoded(self._refusal(op, told(error).to_body()))
+            result = self._refusal(op, told(error).to_body())
+        self._figures.note(RPC, result, time.monotonic() - began)
+        return self._encoded(result)
 
     async def _answer(self, op: str, request: Request) -> Result:
         command: Command | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
+from wharfside_agent.core.figures import COMMAND_S, Histogram
 from wharfside_protocol.errors import Busy
 
 
@@ -29,12 +31,24 @@ class Ticket:
 
 
 class Lanes:
-    """`width`: lanes that run at once. `depth`: commands that wait in one lane."""
+    """`width`: lanes that run at once. `depth`: commands that wait in one lane.
+
+    Attributes:
+        busy: so many run now.
+        waits: seconds that those who got in had to wait.
+    """
 
     def __init__(self, width: int = 32, depth: int = 64) -> None:
+        self.busy = 0
+        self.waits = Histogram(COMMAND_S)
         self._lanes: dict[str, _Lane] = {}
         self._slots = asyncio.Semaphore(width)
         self._depth = depth
+
+    @property
+    def waiting(self) -> int:
+        """So many wait to get in, in all lanes."""
+        return sum(lane.waiting for lane in self._lanes.values()) - self.busy
 
     async def enter(self, key: str, *, patient: bool = False) -> Ticket:
         """Waits for the lane of `key`; the caller bounds the wait.
@@ -48,6 +62,7 @@ class Lanes:
         if lane.waiting >= self._depth and not patient:
             raise Busy(f"{self._depth} commands wait for {key}: try again later")
         lane.waiting += 1
+        began = time.monotonic()
         try:
             await lane.lock.acquire()
         except BaseException:
@@ -59,9 +74,12 @@ class Lanes:
             lane.lock.release()
             self._forget(key, lane)
             raise
+        self.busy += 1
+        self.waits.observe(time.monotonic() - began)
         return Ticket(self, key, lane)
 
     def _leave(self, key: str, lane: _Lane) -> None:
+        self.busy -= 1
         self._slots.release()
         lane.lock.release()
         self._forget(key, lane)

@@ -17,15 +17,17 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.ports.bus import BusError, Letter, Mailbox, NoMailbox
 from wharfside_agent.ports.store import CommandRow, Store
 from wharfside_agent.services.commands.acceptance import Acceptance, Judged, Refused, Verdict
-from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.figures import MAILBOX, CommandFigures
 from wharfside_agent.services.commands.intake import Checked, Intake
 from wharfside_agent.services.commands.runner import Runner
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.trace import HEADER, enter_trace
 from wharfside_protocol.codec import decode
-from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, Command
+from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, Command, Result
 from wharfside_protocol.errors import Busy, Conflict, WharfsideError
+from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class Mailroom:
         limit: int,
         shortage: Callable[[], Busy | None],
         changed: Callable[[], None],
+        figures: CommandFigures,
     ) -> None:
         self._mailbox = mailbox
         self._acceptance = acceptance
@@ -74,6 +77,8 @@ class Mailroom:
         self._store = store
         self._insistence = insistence
         self._journal = journal
+        self._figures = figures
+        self._limit = limit
         self._room = limit
         self._freed = asyncio.Event()
         self._shortage = shortage
@@ -82,6 +87,11 @@ class Mailroom:
         self._known = False
         self._leaving = False
         self.state = "missing"
+
+    @property
+    def accepted(self) -> int:
+        """Durable commands in the store that are not done."""
+        return self._limit - self._room
 
     async def resume(self) -> int:
         """Takes up what former lives accepted and did not begin; how many."""
@@ -184,14 +194,18 @@ class Mailroom:
         call = checked.call
         assert call.outcome is not None  # in the book
         self._room -= 1
-        call.outcome.add_done_callback(self._done)
+        call.outcome.add_done_callback(lambda outcome: self._done(call, outcome))
         enter_trace({HEADER: call.trace} if call.trace else {})
         self._runner.start(checked.op, call, checked.args, checked.remaining)
         enter_trace({})
 
-    def _done(self, _outcome: object) -> None:
+    def _done(self, call: Call, outcome: asyncio.Future[Result]) -> None:
         self._room += 1
         self._freed.set()
+        if not outcome.cancelled():
+            # By the clock on the wall, since a former life may have taken it in.
+            took_s = (self._commands.now() - call.received_at) / NANOSECONDS
+            self._figures.note(MAILBOX, outcome.result(), max(took_s, 0.0))
 
 
 def _facts(short: Busy | None) -> dict[str, object]:

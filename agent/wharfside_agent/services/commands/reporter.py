@@ -50,6 +50,10 @@ class Reporter:
         """Reports wait because no stream takes them."""
         return self._insistence.no_stream
 
+    @property
+    def retries(self) -> int:
+        return self._insistence.retries
+
     def _ring(self) -> None:
         self._idle.clear()
         self._bell.set()

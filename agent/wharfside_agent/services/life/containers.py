@@ -19,6 +19,7 @@ from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.runtime import Container, Process, RunPlan
 from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
+from wharfside_agent.services.life.figures import LifeFigures
 from wharfside_agent.services.trace import current_trace
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import AlreadyExists, NotFound
@@ -105,6 +106,7 @@ class Containers:
     """All that are not deleted, by name."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
+        self.figures = LifeFigures()
         self._store = store
         self._clock = clock
         self._by_name: dict[str, Live] = {}
@@ -261,6 +263,7 @@ class Containers:
                 also(tx, row)
 
         await self._store.transact(change)
+        self.figures.note(drafts)
         live.row = row
         live.tell_changed()
         for tell in self._tell:

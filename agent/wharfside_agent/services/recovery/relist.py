@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from wharfside_agent.core.figures import RELIST_S, Histogram
 from wharfside_agent.core.lifecycle import OVER, Input
 from wharfside_agent.core.relist import Doubts, Finding, Kind, Known, Watched, compare
 from wharfside_agent.ports.ground import Ground
@@ -40,7 +41,10 @@ class _NoLonger(Exception):
 
 
 class Relist:
-    """`orphans` are those that live; `missed` counts what should have been told."""
+    """`orphans` are those that live; `missed` counts what should have been told.
+
+    `looks`: seconds that each look took, with what was to be done about it.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Relist:
         self._every_s = every_s
         self._doubts = Doubts(patience_s)
         self.missed = 0
+        self.looks = Histogram(RELIST_S)
         self.orphans: list[str] = []
         self._actions: Mapping[Kind, Callable[[Finding], Awaitable[None]]] = {
             Kind.EXIT_UNSEEN: self._exit_unseen,
@@ -77,10 +82,12 @@ class Relist:
         self.missed = int(await self._store.transact(lambda tx: tx.meta(MISSED_KEY)) or 0)
         while True:
             await asyncio.sleep(self._every_s)
+            began = time.monotonic()
             try:
                 await self.look()
             except Exception as error:
                 log.error("relist-failed", exc_info=error)
+            self.looks.observe(time.monotonic() - began)
 
     async def look(self) -> None:
         """One look, and what is to be done about what it believes."""

@@ -54,6 +54,8 @@ class Session:
     Attributes:
         view: what the peer is answered.
         carried: what its op may answer more of.
+        down_bytes: so much data was given to the peer, what was sent again counted once.
+        up_bytes: so much was taken from it.
         over: done at the end, with what the peer is told of it: None where all went well.
     """
 
@@ -73,6 +75,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.over: asyncio.Future[WharfsideError | None] = self._loop.create_future()
         self.carried = carried
+        self.down_bytes, self.up_bytes = 0, 0
         self._tell = tell
         times = Times(idle_s=idle_s, ping_s=idle_s / 2)
         self._link = Link(Outgoing(keeps, keeps), Incoming(takes), times, self._loop.time())
@@ -172,7 +175,8 @@ class Session:
                 self._acked.clear()
                 await self._acked.wait()
             item = await self.carried.source.read(min(out.room, CHUNK_BYTES))
-            out.add(_frame_of(item, out.end))
+            out.add(frame := _frame_of(item, out.end))
+            self.down_bytes += _data_bytes(frame)
             self._to_send.set()
             if item is None:
                 return
@@ -186,6 +190,7 @@ class Session:
                 await self._came.wait()
             if not dropped:
                 dropped = not await _passed_on(frame, sink)
+            self.up_bytes += _data_bytes(frame)
             self._link.took(self._loop.time())
             self._to_send.set()
 
@@ -235,6 +240,10 @@ def _frame_of(item: Piece | Missing | Over | None, at: int) -> Sequenced:
             )
         case None:
             return Eof(at=at)
+
+
+def _data_bytes(frame: Sequenced) -> int:
+    return frame.size if isinstance(frame, Data) else 0
 
 
 async def _passed_on(frame: Sequenced, sink: Sink) -> bool:

@@ -82,6 +82,23 @@ class Sessions:
         self._resets: asyncio.Queue[tuple[Key, ErrorBody]] = asyncio.Queue(MAX_RESETS)
         self._lives: set[asyncio.Task[None]] = set()
         self._going_down = False
+        self._opened = 0
+        self._ended_down, self._ended_up = 0, 0
+
+    @property
+    def opened(self) -> int:
+        """So many were opened in this life."""
+        return self._opened
+
+    @property
+    def carried_bytes(self) -> tuple[int, int]:
+        """Down to the peers and up from them, of all sessions of this life."""
+        open_ = [place.opened for place in self._places.values()]
+        sessions = [session for session in open_ if session is not None]
+        return (
+            self._ended_down + sum(session.down_bytes for session in sessions),
+            self._ended_up + sum(session.up_bytes for session in sessions),
+        )
 
     def __len__(self) -> int:
         return len(self._places)
@@ -153,6 +170,7 @@ class Sessions:
 
         session = Session(opening, carried, tell, self._idle_s, self._window)
         self._reasons.pop(key, None)
+        self._opened += 1
         place.session.set_result(session)
         life = self._tasks.start(self._life(key, session), f"session {opening.session}")
         self._lives.add(life)
@@ -164,6 +182,8 @@ class Sessions:
             await session.run()
         finally:
             del self._places[key]
+            self._ended_down += session.down_bytes
+            self._ended_up += session.up_bytes
             session.end(None)
             if (error := session.over.result()) is not None:
                 log.debug("session-ended", peer=key[0], session=key[1], error=error.message)

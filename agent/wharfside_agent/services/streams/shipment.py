@@ -44,6 +44,7 @@ class Shipment:
         lost: Lost,
     ) -> None:
         self.row = row
+        self.shipped_bytes = 0
         self.name = LogName(row.incarnation, row.run, row.process)
         self._node = node
         self._container = container
@@ -117,6 +118,7 @@ class Shipment:
                 return await self._publish(payload, message_id)
 
         stored = await self._insistence.until_taken(self._subject, send)
+        self.shipped_bytes += piece.end - piece.offset
         self.row = msgspec.structs.replace(
             self.row, offset=piece.end, sending=None, last_acked=stored
         )

@@ -50,7 +50,17 @@ class Shipping:
         self._insistence = Insistence(bus)
         self._under_way: dict[LogName, asyncio.Task[None]] = {}
         self._shipments: dict[LogName, Shipment] = {}
+        self._shipped_before = 0
         containers.on_commit(self._look)
+
+    @property
+    def retries(self) -> int:
+        return self._insistence.retries
+
+    @property
+    def shipped_bytes(self) -> int:
+        """Of all logs, in this life."""
+        return self._shipped_before + sum(each.shipped_bytes for each in self._shipments.values())
 
     async def resume(self) -> None:
         """After recovery: what lives, and what ended without having been shipped whole."""
@@ -117,6 +127,7 @@ class Shipping:
         try:
             await shipment.run()
         finally:
+            self._shipped_before += shipment.shipped_bytes
             del self._shipments[name]
 
     async def _tell_lost(self, live: Live, shipment: Shipment, offset: int, count: int) -> None:

@@ -67,6 +67,9 @@ class Publisher:
         self._insistence = Insistence(bus)
         self._starts = LaneStarts(store, bus, subjects, self._insistence)
         self._recognized_ns = recognized_ns
+        self.published = 0
+        self.found_stored = 0
+        """So many had been stored by a try whose PubAck never came."""
         self._held = 0
         self._last_held = 0
         self._spilled = False
@@ -80,6 +83,18 @@ class Publisher:
     def no_stream(self) -> bool:
         """Events wait because no stream takes them: nobody has run `wharfside bootstrap`."""
         return self._insistence.no_stream
+
+    @property
+    def retries(self) -> int:
+        return self._insistence.retries
+
+    def oldest(self) -> int | None:
+        """When the event that waits longest was observed (Unix, ns); None: none waits."""
+        heads = [lane[0] for lane in self._lanes.values() if lane]
+        if not heads:
+            return None
+        row = min(heads, key=lambda each: each.place)
+        return from_timestamp(_stored_event(row.event).observed_at)
 
     def hold(self) -> None:
         """Nothing is published until `release`: a copied store must not speak for its original."""
@@ -134,6 +149,7 @@ class Publisher:
             async with self._slots:
                 sequence = await self._publish(lane[0], name, expected)
             row = lane.popleft()
+            self.published += 1
             self._held -= 1
             expected = sequence
             self._starts.remember(name, sequence)
@@ -175,6 +191,7 @@ class Publisher:
                     recognized_ns=self._recognized_ns,
                 ):
                     case Stored(sequence):
+                        self.found_stored += 1
                         return sequence
                     case SendAgain(expected):
                         continue
