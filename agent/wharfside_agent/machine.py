@@ -25,6 +25,7 @@ from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
+from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
 from wharfside_agent.watchers.growth import OPENINGS, FileGrowth
@@ -42,13 +43,14 @@ log = structlog.get_logger(__name__)
 class Machine:
     """`delegated` is the cgroup path below which everything of this node lies.
 
-    `usage` reads the figures of the machine as a whole.
+    `rules` is the policy in force. `usage` reads the figures of the machine as a whole.
     """
 
     runtime: Runtime
     ground: Ground
     logs: Logs
     delegated: str
+    rules: Rulebook
     usage: Callable[[], Usage]
 
 
@@ -79,6 +81,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     limits = LogLimits(settings.logs.max_bytes, settings.logs.max_files)
     keeping = Keeping(settings.logs.max_runs, settings.logs.max_execs)
     logs = DiskLogs(places, FileGrowth(), limits, keeping)
+    rules = Rulebook(settings.policy)
     kit = Kit(
         places=places,
         conmon=probed.conmon,
@@ -89,6 +92,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
             [Path(root) for root in settings.runtime.bundle_roots],
             [Path(root) for root in settings.runtime.mount_roots],
             probe_machine(mounts.version),
+            rules.named,
         ),
         exits=PidfdExits(),
         ooms=CgroupOoms(),
@@ -98,4 +102,4 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         openings=Openings(FileGrowth(OPENINGS)),
     )
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
-    return Machine(Driver(kit, probed), ground, logs, delegated, read_machine)
+    return Machine(Driver(kit, probed), ground, logs, delegated, rules, read_machine)

@@ -75,6 +75,7 @@ class Telling(Lives):
             "ready": ({"bus": "no-stream"} if unheard else {}) | self.admission.ready,
             "events_missed": self.relist.missed,
             "orphans": self.relist.orphans,
+            "capacity": self.capacity.view(),
         }
 
 

@@ -21,6 +21,7 @@ from wharfside_client.cli import (
     look,
     migrate,
     nodes,
+    policycheck,
     ps,
     resync,
     run,
@@ -47,7 +48,8 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    for module in (*modules, events, commands, nodes, drain, resync, assets, auth, deadletters):
+    others = (events, commands, nodes, policycheck, drain, resync, assets, auth, deadletters)
+    for module in (*modules, *others):
         module.register(app)
     return app
 
