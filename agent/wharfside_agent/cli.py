@@ -61,12 +61,19 @@ def run(
 @app.command("check-config")
 def check_config(config: Config = DEFAULT_CONFIG) -> None:
     """Reads the configuration and says what it means, or what is wrong with it."""
+    from wharfside_agent.core.policy.words import capacity_in_words, policy_in_words
+
     settings = _load(config)
     if settings.nats.password is not None:
         hidden = msgspec.structs.replace(settings.nats, password="(hidden)")
         settings = msgspec.structs.replace(settings, nats=hidden)
     typer.echo(f"{config}: good")
-    typer.echo(msgspec.json.format(msgspec.json.encode(settings), indent=2).decode())
+    plain = msgspec.to_builtins(settings)
+    del plain["policy"]
+    typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+    typer.echo("\npolicy, in words:")
+    for line in [*policy_in_words(settings.policy), *capacity_in_words(settings.capacity)]:
+        typer.echo(line)
 
 
 @app.command()

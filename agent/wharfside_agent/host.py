@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from wharfside_agent.errors import AlreadyRunning, StartError
+from wharfside_protocol.views import Resources
 
 CPU_INFO = Path("/proc/cpuinfo")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -62,6 +63,13 @@ def raise_file_limit() -> None:
 
 def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def resources() -> Resources:
+    """What the machine has: memory, CPUs, and as many processes as the kernel takes (proc(5))."""
+    most = (int(Path("/proc/sys/kernel", name).read_text()) for name in ("pid_max", "threads-max"))
+    cpus = os.cpu_count() or 1
+    return Resources(memory_bytes=memory_bytes(), cpu_percent=100 * cpus, pids=min(most))
 
 
 def kernel() -> str:

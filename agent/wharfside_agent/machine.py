@@ -25,6 +25,7 @@ from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
+from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
 from wharfside_agent.watchers.growth import OPENINGS, FileGrowth
@@ -43,14 +44,15 @@ log = structlog.get_logger(__name__)
 class Machine:
     """`delegated` is the cgroup path below which everything of this node lies.
 
-    `usage` reads the figures of the machine as a whole, `pressure` the stalls of the host
-    and of all containers together.
+    `rules` is the policy in force. `usage` reads the figures of the machine as a whole,
+    `pressure` the stalls of the host and of all containers together.
     """
 
     runtime: Runtime
     ground: Ground
     logs: Logs
     delegated: str
+    rules: Rulebook
     usage: Callable[[], Usage]
     pressure: Callable[[], Mapping[tuple[str, str], Pressure]]
 
@@ -82,6 +84,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     limits = LogLimits(settings.logs.max_bytes, settings.logs.max_files)
     keeping = Keeping(settings.logs.max_runs, settings.logs.max_execs)
     logs = DiskLogs(places, FileGrowth(), limits, keeping)
+    rules = Rulebook(settings.policy)
     kit = Kit(
         places=places,
         conmon=probed.conmon,
@@ -92,6 +95,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
             [Path(root) for root in settings.runtime.bundle_roots],
             [Path(root) for root in settings.runtime.mount_roots],
             probe_machine(mounts.version),
+            rules.named,
         ),
         exits=PidfdExits(),
         ooms=CgroupOoms(),
@@ -107,6 +111,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         ground,
         logs,
         delegated,
+        rules,
         read_machine,
         lambda: read_pressure(together),
     )

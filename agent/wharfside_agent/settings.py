@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from wharfside_agent.core.capacity import Capacity
+from wharfside_agent.core.policy.rules import Policy, policy_of
 from wharfside_agent.core.trust import Require, Trust, TrustedKey
 from wharfside_agent.errors import SettingsError
 from wharfside_protocol.errors import Invalid
@@ -213,6 +215,8 @@ class Settings(Group, frozen=True, kw_only=True):
     nats: NatsSettings = NatsSettings()
     paths: PathSettings = PathSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    policy: Policy = Policy()
+    capacity: Capacity = Capacity()
     limits: LimitSettings = LimitSettings()
     sessions: SessionSettings = SessionSettings()
     relist: RelistSettings = RelistSettings()
@@ -262,14 +266,11 @@ def load_settings(path: Path) -> Settings:
     Raises:
         SettingsError: the file is missing, broken, or says what cannot be; it names the place.
     """
+    raw = _read_toml(path)
     try:
-        raw = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
-    try:
+        policy = policy_of(_policy_table(raw.pop("policy", {}), path))
         settings = msgspec.convert(raw, Settings)
+        settings = msgspec.structs.replace(settings, policy=policy)
         check_name(settings.node.name, "node.name")
         Subjects(settings.nats.prefix)
         settings.make_trust()
@@ -277,6 +278,30 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: {error}") from error
     _check_paths(settings, path)
     return settings
+
+
+def _policy_table(table: Any, path: Path) -> dict[str, Any]:
+    """The `[policy]` of the file, or what stands in the file that it names, beside it.
+
+    Raises:
+        Invalid, SettingsError: it is no table, or names a file and has rules of its own.
+    """
+    if not isinstance(table, dict):
+        raise Invalid("policy must be a table of rules")
+    if "file" not in table:
+        return table
+    if len(table) > 1 or not isinstance(table["file"], str):
+        raise Invalid("policy.file names the file of all the rules: it stands alone")
+    return _read_toml(path.parent / table["file"])
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
 
 
 def _check_paths(settings: Settings, path: Path) -> None:

@@ -33,6 +33,8 @@ from wharfside_protocol.commands import (
     DrainValue,
     ListArgs,
     ListValue,
+    PolicyCheckArgs,
+    PolicyCheckValue,
     Pong,
     UndrainValue,
     UsageArgs,
@@ -280,6 +282,14 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
 
     async def cancel(self, command: str, **options: Unpack[Options]) -> CancelValue:
         return await self._call("cancel", CommandArgs(command=command), CancelValue, options)
+
+    async def policy_check(
+        self, op: str, args: Mapping[str, Any] | Record, **options: Unpack[Options]
+    ) -> PolicyCheckValue:
+        """Whether the node would let `op` in, for us and now; nothing is run."""
+        plain = to_plain(args) if isinstance(args, Record) else dict(args)
+        asked = PolicyCheckArgs(op=op, args=plain)
+        return await self._call("policy-check", asked, PolicyCheckValue, options)
 
     async def drain(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,6 +22,7 @@ from wharfside_protocol.checkpoints import (
 )
 from wharfside_protocol.command_base import ContainerArgs, InspectArgs, NoArgs
 from wharfside_protocol.envelope import Result
+from wharfside_protocol.errors import ErrorBody
 from wharfside_protocol.events import Snapshot
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.io_commands import (
@@ -336,6 +337,26 @@ class Progress(Record, frozen=True, kw_only=True):
     phase: Phase | None = None
 
 
+class PolicyCheckArgs(Record, frozen=True, kw_only=True):
+    """Would the asker's `op` with `args` be let in, now? It is not run, and nothing is kept."""
+
+    op: str
+    args: dict[str, Any] = {}
+
+
+class PolicyCheckValue(Record, frozen=True, kw_only=True):
+    """Where not `allowed`, `error` is what the command would be answered.
+
+    `rules` names the rules of the node's policy that are the asker's. What is found out only by
+    doing it (a runtime that refuses, a full disk) is not foretold.
+    """
+
+    op: str
+    allowed: bool
+    rules: str
+    error: ErrorBody | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Op:
     """How an op is treated.
@@ -396,6 +417,7 @@ OPS: Mapping[str, Op] = _table(
     Op("result", CommandArgs, CommandState, changes=False, lane=False, viewers=True),
     Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False, viewers=True),
     Op("cancel", CommandArgs, CancelValue, changes=False, lane=False, reaches_in=True),
+    Op("policy-check", PolicyCheckArgs, PolicyCheckValue, changes=False, lane=False),
     Op("create", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),
     Op("start", ContainerArgs, StateValue, changes=True, lane=True, new_work=True),
     Op("run", CreateArgs, CreateValue, changes=True, lane=True, new_work=True),

@@ -130,6 +130,30 @@ class BusView(Record, frozen=True, kw_only=True):
     last_error: str | None = None
 
 
+class Resources(Record, frozen=True, kw_only=True):
+    """Bytes, hundredths of a CPU, processes."""
+
+    memory_bytes: Counter = 0
+    cpu_percent: Counter = 0
+    pids: Counter = 0
+
+
+class CapacityView(Record, frozen=True, kw_only=True):
+    """What a node may promise its containers, and has: limits, not what they use.
+
+    `total` is what may be promised in all: the host's reserve is off it, and it may be more than
+    the machine has. Of the `enforced` resources (memory, cpu, pids) no more is promised than is
+    `free`; the others are told. `unlimited` counts containers without one of the limits.
+    """
+
+    total: Resources
+    promised: Resources
+    free: Resources
+    enforced: list[str] = []
+    unlimited: Counter = 0
+    containers_at_most: Counter | None = None
+
+
 class NodeInfo(Record, frozen=True, kw_only=True):
     """A node: the value under its key in WHARFSIDE_NODES, and the answer to `info`.
 
@@ -161,6 +185,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     cpus: Counter | None = None
     memory_bytes: Counter | None = None
     containers: ContainerCounts = ContainerCounts()
+    capacity: CapacityView | None = None
     published_through: Counter | None = None
     mailbox: str | None = None
     ready: dict[str, str] = {}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
+from wharfside_agent import host
 from wharfside_agent.composition.foundation import Foundation
+from wharfside_agent.ports.store import Arrival
+from wharfside_agent.services.life.capacity import Capacity
 from wharfside_agent.services.life.disconnects import Disconnects
 from wharfside_agent.services.life.drain import Drain
 from wharfside_agent.services.life.endings import Endings
@@ -16,6 +20,20 @@ from wharfside_agent.services.recovery.relist import Relist
 
 class Lives(Foundation):
     """Containers from their start to their end."""
+
+    @cached_property
+    def capacity(self) -> Capacity:
+        return Capacity(
+            self.settings.capacity,
+            host.resources(),
+            self.machine.rules,
+            self.containers,
+            self._coming,
+        )
+
+    def _coming(self) -> Iterable[Arrival]:
+        """Containers on their way here: the floor above knows them."""
+        return ()
 
     @cached_property
     def exits(self) -> ExitTeller:

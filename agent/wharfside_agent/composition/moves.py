@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from wharfside_agent import host
@@ -10,6 +11,7 @@ from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.composition.telling import Telling
 from wharfside_agent.core.journal import Step
 from wharfside_agent.images.disk import DiskImages
+from wharfside_agent.ports.store import Arrival
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here
 from wharfside_agent.services.checkpoints.phases import Phases
@@ -84,6 +86,7 @@ class Moves(Telling):
             self.shelf,
             self.layers,
             self.starts,
+            self.capacity,
             self.exits,
             self.phases,
             self.clock,
@@ -165,6 +168,9 @@ class Moves(Telling):
             self.tasks,
             lambda state: self.journal.reached(Step(f"target.{state}")),
         )
+
+    def _coming(self) -> Iterable[Arrival]:
+        return self.arrivals.under_way
 
     @cached_property
     def recovery(self) -> Recovery:

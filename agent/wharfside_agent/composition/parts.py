@@ -87,6 +87,8 @@ class Parts(Moves):
     def node(self) -> Node:
         return Node(
             store=self.store,
+            rules=self.machine.rules,
+            capacity=self.capacity,
             clock=self.clock,
             runtime=self.machine.runtime,
             containers=self.containers,
@@ -134,7 +136,8 @@ class Parts(Moves):
     @cached_property
     def intake(self) -> Intake:
         since = self.store.identity.remembers_since
-        return Intake(self.name, self.commands, HANDLERS, self.settings.make_trust(since))
+        trust = self.settings.make_trust(since)
+        return Intake(self.name, self.commands, HANDLERS, self.machine.rules, trust)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

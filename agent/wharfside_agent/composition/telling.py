@@ -99,6 +99,7 @@ class Telling(Lives):
             "ready": self.readiness.wanting(),
             "events_missed": self.relist.missed,
             "orphans": self.relist.orphans,
+            "capacity": self.capacity.view(),
         }
 
 

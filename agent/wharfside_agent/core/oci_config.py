@@ -76,8 +76,8 @@ def from_rootfs(spec: ContainerSpec, facts: RunFacts) -> Config:
 def from_bundle(config: Mapping[str, Any], spec: ContainerSpec, facts: RunFacts) -> Config:
     """The caller's config with what differs here; what the spec leaves out stays theirs.
 
-    Their hooks, mounts and namespaces are kept: a bundle root is trusted as its
-    owner is, by the node's settings. The two configs share parts: change neither.
+    Their hooks, mounts and namespaces are kept: the node's policy judges what comes out. The two
+    configs share parts: change neither.
 
     Raises:
         Invalid: neither the bundle nor the spec has a process, or limits cannot be.
@@ -187,12 +187,16 @@ def _bind(mount: Mount) -> Config:
     }
 
 
+def binds(mount: Config) -> bool:
+    """mount(8): the type alone says it, or an option."""
+    options = mount.get("options") or []
+    return mount.get("type") == "bind" or "bind" in options or "rbind" in options
+
+
 def _anchored(mount: Config, bundle: str) -> Config:
     """A relative source of a bind is relative to the caller's bundle, not to our copy."""
-    options = mount.get("options") or []
     source = mount.get("source") or ""
-    binds = mount.get("type") == "bind" or "bind" in options or "rbind" in options
-    if not binds or not source or source.startswith("/"):
+    if not binds(mount) or not source or source.startswith("/"):
         return mount
     return {**mount, "source": posixpath.join(bundle, source)}
 

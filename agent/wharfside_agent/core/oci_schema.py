@@ -39,6 +39,10 @@ class _User(msgspec.Struct):
     additionalGids: list[_Id] = []  # noqa: N815 - the specification's spelling
 
 
+class _Rlimit(msgspec.Struct):
+    type: str
+
+
 class _Process(msgspec.Struct):
     cwd: _AbsolutePath
     args: Annotated[list[_Text], msgspec.Meta(min_length=1)]
@@ -46,6 +50,11 @@ class _Process(msgspec.Struct):
     user: _User | None = None
     terminal: bool = False
     capabilities: dict[str, list[str] | None] | None = None
+    rlimits: list[_Rlimit] | None = None
+    noNewPrivileges: bool = False  # noqa: N815
+    apparmorProfile: str = ""  # noqa: N815
+    selinuxLabel: str = ""  # noqa: N815
+    oomScoreAdj: int | None = None  # noqa: N815
 
 
 class _Mount(msgspec.Struct):
@@ -60,16 +69,44 @@ class _Namespace(msgspec.Struct):
     path: _Text = ""
 
 
+class _Device(msgspec.Struct):
+    """Of `linux.devices`, and a rule of `linux.resources.devices`."""
+
+    type: str | None = None
+    major: int | None = None
+    minor: int | None = None
+    allow: bool | None = None
+    access: str | None = None
+
+
+class _Syscall(msgspec.Struct):
+    action: str
+
+
+class _Seccomp(msgspec.Struct):
+    defaultAction: str  # noqa: N815
+    syscalls: list[_Syscall] | None = None
+    listenerPath: str = ""  # noqa: N815
+
+
 class _Resources(msgspec.Struct):
     memory: dict[str, Any] | None = None
     cpu: dict[str, Any] | None = None
     pids: dict[str, Any] | None = None
     unified: dict[str, str] | None = None
+    devices: list[_Device] | None = None
 
 
 class _Linux(msgspec.Struct):
     namespaces: list[_Namespace] | None = None
     resources: _Resources | None = None
+    devices: list[_Device] | None = None
+    seccomp: _Seccomp | None = None
+    sysctl: dict[str, str] | None = None
+    maskedPaths: list[_Text] | None = None  # noqa: N815
+    readonlyPaths: list[_Text] | None = None  # noqa: N815
+    rootfsPropagation: str = ""  # noqa: N815
+    mountLabel: str = ""  # noqa: N815
 
 
 class _Config(msgspec.Struct):
@@ -80,6 +117,29 @@ class _Config(msgspec.Struct):
     mounts: list[_Mount] | None = None
     hostname: str = ""
     annotations: dict[str, str] | None = None
+    hooks: dict[str, list[dict[str, Any]] | None] | None = None
+
+
+_FREE = ("annotations", "sysctl", "unified")
+"""Maps whose keys are the caller's."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NAMES = _words(
+    "ociVersion root mounts process hostname domainname hooks annotations linux readonly path "
+    "terminal consoleSize user uid gid umask additionalGids env args cwd capabilities bounding "
+    "effective inheritable permitted ambient rlimits noNewPrivileges apparmorProfile "
+    "selinuxLabel oomScoreAdj ioPriority scheduler destination type source options uidMappings "
+    "gidMappings namespaces devices cgroupsPath rootfsPropagation seccomp maskedPaths "
+    "readonlyPaths sysctl resources mountLabel personality timeOffsets major minor allow access "
+    "defaultAction action syscalls listenerPath names memory cpu pids unified limit swap quota "
+    "period shares prestart createRuntime createContainer startContainer poststart poststop"
+)
+_FOLDED = {name.casefold(): name for name in _NAMES}
+"""What the rules of the node read, so that nothing else is read by the runtime."""
 
 
 @lru_cache(maxsize=4)
@@ -94,6 +154,25 @@ def parse_config(data: bytes) -> dict[str, Any]:
             `details.at` name the place.
         Unsupported: it is for another platform, or asks for a terminal.
     """
+    config = _parsed(data)
+    if (config.get("process") or {}).get("terminal"):
+        raise Unsupported(
+            "config.json asks for a terminal: those come with attach; set process.terminal false",
+            field="process.terminal",
+        )
+    return config
+
+
+def parse_carried(data: bytes) -> dict[str, Any]:
+    """The config in a checkpoint: as one of a bundle, but that its process may have a terminal.
+
+    Raises:
+        Invalid, Unsupported: as `parse_config`.
+    """
+    return _parsed(data)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_CONFIG_BYTES:
         raise Invalid("config.json is larger than 1 MiB", at="$", limit=MAX_CONFIG_BYTES)
     try:
@@ -101,6 +180,7 @@ def parse_config(data: bytes) -> dict[str, Any]:
         _check_depth(config)
         _check_platform(config)
         _check_types(config)
+        _check_spelling(config)
     except RecursionError as error:
         raise _too_deep() from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -131,12 +211,23 @@ def _check_platform(config: dict[str, Any]) -> None:
 
 
 def _check_types(config: dict[str, Any]) -> None:
-    typed = msgspec.convert(config, _Config)
-    if typed.process is not None and typed.process.terminal:
-        raise Unsupported(
-            "config.json asks for a terminal: those come with attach; set process.terminal false",
-            field="process.terminal",
-        )
+    msgspec.convert(config, _Config)
+
+
+def _check_spelling(config: dict[str, Any]) -> None:
+    """runc takes `Hooks` for `hooks` (Go's encoding/json), the last of both winning; we do not."""
+    level: list[tuple[str, Any]] = [("$", config)]
+    while level:
+        place, found = level.pop()
+        if isinstance(found, list):
+            level += [(f"{place}[{n}]", each) for n, each in enumerate(found)]
+        elif isinstance(found, dict):
+            for name, value in found.items():
+                if name not in _NAMES and name.casefold() in _FOLDED:
+                    said = f"config.json: {place}.{name} is spelled {_FOLDED[name.casefold()]!r}"
+                    raise Invalid(said, at=f"{place}.{name}")
+                if name not in _FREE:
+                    level.append((f"{place}.{name}", value))
 
 
 def _place(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from wharfside_agent.handlers.judged import incarnation_of
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.archive import Archive
 from wharfside_agent.ports.images import Image
@@ -21,7 +22,6 @@ from wharfside_protocol.checkpoints import (
     RestoreArgs,
 )
 from wharfside_protocol.commands import StateValue
-from wharfside_protocol.errors import NotFound
 from wharfside_protocol.io_commands import (
     CheckpointFileValue,
     LoadCheckpointArgs,
@@ -35,21 +35,21 @@ async def checkpoint(node: Node, call: Call, args: CheckpointArgs) -> Checkpoint
 
 
 async def checkpoints(node: Node, _call: Call, args: CheckpointsArgs) -> CheckpointsValue:
-    incarnation = await _incarnation(node, args.container, args.incarnation)
+    incarnation = await incarnation_of(node, args.container, args.incarnation)
     return await node.shelf.listed(incarnation, args.after)
 
 
 async def delete_checkpoint(
     node: Node, _call: Call, args: DeleteCheckpointArgs
 ) -> DeleteCheckpointValue:
-    incarnation = await _incarnation(node, args.container, args.incarnation)
+    incarnation = await incarnation_of(node, args.container, args.incarnation)
     assert incarnation is not None  # a container is given
     deleted = await node.shelf.delete(incarnation, args.checkpoint)
     return DeleteCheckpointValue(checkpoint=args.checkpoint, deleted=deleted)
 
 
 async def save_checkpoint(node: Node, call: Call, args: SaveCheckpointArgs) -> CheckpointFileValue:
-    incarnation = await _incarnation(node, args.container, args.incarnation)
+    incarnation = await incarnation_of(node, args.container, args.incarnation)
     assert incarnation is not None
     saved: list[Image] = []
 
@@ -79,21 +79,7 @@ async def restore(node: Node, call: Call, args: RestoreArgs) -> StateValue:
     if args.in_place:
         live = node.containers.find(args.container, call.command.expect)
         return state_value(await node.restores.in_place(live, call, name, also))
-    incarnation = await _incarnation(node, args.source, args.incarnation)
+    incarnation = await incarnation_of(node, args.source, args.incarnation)
     assert incarnation is not None
     row = await node.restores.as_new(args.container, incarnation, call, name, also)
     return state_value(row)
-
-
-async def _incarnation(node: Node, container: str | None, incarnation: str | None) -> str | None:
-    """The one that is given; else of a name the living one's, or that of the last that bore it.
-
-    Raises:
-        NotFound: nobody here bears the name, or did so in the last 24 h.
-    """
-    if incarnation is not None or container is None:
-        return incarnation
-    row = await node.store.transact(lambda tx: tx.last_of_name(container))
-    if row is None:
-        raise NotFound(f"no container {container} on this node: give an incarnation")
-    return row.incarnation

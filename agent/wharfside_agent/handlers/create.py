@@ -6,8 +6,8 @@ from ulid import ULID
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
-from wharfside_agent.core.signals import signal_number
 from wharfside_agent.errors import told
+from wharfside_agent.handlers.judged import for_create
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Tx
 from wharfside_agent.services.commands.book import Call
@@ -16,10 +16,7 @@ from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.events import Created, Failed
-from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
-
-_SPEC_FIELDS = ContainerSpec.__struct_fields__
 
 
 async def create(node: Node, call: Call, args: CreateArgs) -> CreateValue:
@@ -34,7 +31,7 @@ async def make(node: Node, call: Call, args: CreateArgs, also: Also) -> Live:
         AlreadyExists, Invalid, Denied, Unsupported, NotFound: nothing was changed.
         RuntimeFailed: told as `create-failed`; nothing is left.
     """
-    live = _intended(node, args)
+    live = _intended(node, call, args)
     node.containers.add(live)
     try:
         if args.stop_on_disconnect_s is not None:
@@ -64,10 +61,8 @@ async def make(node: Node, call: Call, args: CreateArgs, also: Also) -> Live:
     return live
 
 
-def _intended(node: Node, args: CreateArgs) -> Live:
-    spec = ContainerSpec(**{name: getattr(args, name) for name in _SPEC_FIELDS})
-    signal_number(spec.stop_signal)
-    runtime = node.runtime.check(spec)
+def _intended(node: Node, call: Call, args: CreateArgs) -> Live:
+    spec, planned = for_create(node, call, args)
     incarnation = str(ULID())
     row = ContainerRow(
         name=args.container,
@@ -76,10 +71,12 @@ def _intended(node: Node, args: CreateArgs) -> Live:
         revision=1,
         state=ContainerState.CREATING,
         spec=spec,
-        runtime=runtime,
+        runtime=planned.runtime,
         bundle=node.bundle_of(incarnation, 1),
         cgroup=node.cgroup_of(incarnation),
         created_at=node.clock.now(),
+        rules=call.rules,
+        limits=planned.limits,
     )
     init = ProcessRow(
         incarnation=incarnation, run=1, process=INIT, state=ProcessState.ADDED, spec=spec.process

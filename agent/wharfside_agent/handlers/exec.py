@@ -10,6 +10,7 @@ from ulid import ULID
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
+from wharfside_agent.handlers.judged import for_exec
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
 from wharfside_agent.ports.store import Intent, ProcessRow, Tx
@@ -19,7 +20,7 @@ from wharfside_agent.services.streams.attachments import Wish
 from wharfside_agent.services.streams.process_io import Target
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Output
-from wharfside_protocol.errors import AlreadyExists, Invalid, WharfsideError
+from wharfside_protocol.errors import AlreadyExists, WharfsideError
 from wharfside_protocol.events import EventType, ExecAdded, Failed, Started
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.io_commands import Opening
@@ -27,8 +28,7 @@ from wharfside_protocol.states import ProcessState
 
 
 async def exec_process(node: Node, call: Call, args: ExecArgs) -> ExecValue:
-    live = node.containers.find(args.container, call.command.expect)
-    advance(live.row.state, Input.EXEC, live.row.name)
+    live = for_exec(node, call, args)
     if args.open is not None:
         return await _opened(node, live, call, args, args.open)
     process = await _added(node, live, call, args)
@@ -45,8 +45,6 @@ async def _opened(
     node: Node, live: Live, call: Call, args: ExecArgs, opening: Opening
 ) -> ExecValue:
     """There is room for the session, or nothing is begun."""
-    if call.durable:
-        raise Invalid("`open` goes with rpc: whoever reads the session must listen already")
     stdin = args.io.stdin and not args.io.fifo
     wish = Wish(opening, call.id, actor=call.actor.name or None, stdin=stdin, whole=True)
     begun: list[LiveProcess] = []

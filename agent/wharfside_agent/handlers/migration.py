@@ -8,11 +8,12 @@ from typing import Any
 
 from wharfside_agent.core.compatibility import unfit
 from wharfside_agent.core.migration import OVER, Source, Target
+from wharfside_agent.handlers.judged import check_fit, for_receive
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Arrival, ContainerRow, Departure, Tx
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.commands.intake import remaining
-from wharfside_agent.services.migration.arrivals import MOST, expiry
+from wharfside_agent.services.migration.arrivals import expiry
 from wharfside_agent.services.migration.departures import failure_of, value_of
 from wharfside_agent.services.views import standing
 from wharfside_protocol.checkpoints import CheckpointFlags
@@ -20,10 +21,8 @@ from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, DEFAULT_RPC_SECONDS
 from wharfside_protocol.errors import (
     AlreadyExists,
-    Busy,
     Invalid,
     NotFound,
-    Unsupported,
     WrongState,
 )
 from wharfside_protocol.migration import (
@@ -39,8 +38,6 @@ from wharfside_protocol.migration import (
 )
 from wharfside_protocol.times import to_timestamp
 
-CHECKPOINTING_RUNTIME = "runc"
-
 
 async def facts(node: Node, _call: Call, args: FactsArgs) -> NodeFacts:
     spec = None if args.container is None else node.containers.find(args.container).row.spec
@@ -48,17 +45,7 @@ async def facts(node: Node, _call: Call, args: FactsArgs) -> NodeFacts:
 
 
 async def receive(node: Node, call: Call, args: ReceiveArgs) -> ReceiveValue:
-    node.runtime.check(args.spec)
-    taken = node.containers.get(args.container)
-    if taken is not None:
-        raise AlreadyExists(
-            f"{args.container} exists on this node ({taken.row.state}): delete it, or give the "
-            "container another name here"
-        )
-    if node.arrivals.under_way >= MOST:
-        raise Busy(f"{MOST} containers are on their way to this node: try again later")
-    ours = await node.facts.of(args.spec)
-    _check_fit(args.facts, ours, unfit(args.facts, ours, args.spec, CHECKPOINTING_RUNTIME))
+    planned, ours = await for_receive(node, call, args)
     now = node.clock.now()
     row = Arrival(
         id=args.migration,
@@ -69,11 +56,14 @@ async def receive(node: Node, call: Call, args: ReceiveArgs) -> ReceiveValue:
         begun_at=now,
         expires_at=expiry(now, args.timeout_s),
         spec=args.spec,
+        rules=call.rules,
+        limits=planned.limits,
     )
     value = ReceiveValue(
         migration=args.migration, facts=ours, expires_at=to_timestamp(row.expires_at)
     )
-    await node.arrivals.expect(row, lambda tx: call.settle(tx, value))
+    with node.capacity.held(row.container, planned.limits):
+        await node.arrivals.expect(row, lambda tx: call.settle(tx, value))
     return value
 
 
@@ -86,7 +76,7 @@ async def migrate(node: Node, call: Call, args: MigrateArgs) -> MigrateValue:
     if args.migration in node.departures:
         raise AlreadyExists(f"migration {args.migration} is known here already: choose another id")
     node.checkpoints.check(live, args)
-    _check_fit(ours, args.facts, unfit(ours, args.facts, live.row.spec, live.row.runtime))
+    check_fit(ours, args.facts, unfit(ours, args.facts, live.row.spec, live.row.runtime))
     row = _departure(node, call, args, live.row)
 
     def journal(tx: Tx, _row: ContainerRow) -> None:
@@ -145,14 +135,6 @@ async def migrations(node: Node, _call: Call, _args: NoArgs) -> MigrationsValue:
     coming = [_of_arrival(node, row) for row in node.arrivals.rows]
     everything = sorted(leaving + coming, key=lambda view: (view.over, view.begun_at))
     return MigrationsValue(migrations=everything[:500])
-
-
-def _check_fit(source: NodeFacts, target: NodeFacts, problems: list[str]) -> None:
-    if problems:
-        raise Unsupported(
-            f"it cannot go from {source.node} to {target.node}: " + "; ".join(problems),
-            problems=problems,
-        )
 
 
 def _departure(node: Node, call: Call, args: MigrateArgs, row: ContainerRow) -> Departure:

@@ -18,6 +18,7 @@ from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.life.capacity import Capacity
 from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.drain import Drain
 from wharfside_agent.services.life.endings import Endings
@@ -27,6 +28,7 @@ from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.migration.arrivals import Arrivals
 from wharfside_agent.services.migration.departures import Departures
 from wharfside_agent.services.migration.node_facts import Facts
+from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.services.streams.attachments import Attachments
 from wharfside_agent.services.streams.sessions import Sessions
 from wharfside_agent.services.telling.projections import Projections
@@ -38,6 +40,8 @@ from wharfside_protocol.views import NodeInfo
 @dataclass(frozen=True, slots=True)
 class Node:
     store: Store
+    rules: Rulebook
+    capacity: Capacity
     clock: Clock
     runtime: Runtime
     containers: Containers

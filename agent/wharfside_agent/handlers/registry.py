@@ -26,6 +26,7 @@ from wharfside_agent.handlers.logs import logs
 from wharfside_agent.handlers.migration import abort, facts, migrate, migrations, receive
 from wharfside_agent.handlers.pausing import pause, resume
 from wharfside_agent.handlers.ping import ping
+from wharfside_agent.handlers.policy import policy_check
 from wharfside_agent.handlers.reads import (
     inspect,
     list_containers,
@@ -61,6 +62,7 @@ HANDLERS: Mapping[str, HandlerFunction] = MappingProxyType(
         "commands": commands,
         "resync": resync,
         "cancel": cancel,
+        "policy-check": policy_check,
         "create": create,
         "start": start,
         "run": run,

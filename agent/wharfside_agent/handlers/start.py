@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.handlers.judged import for_start
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import ContainerRow, Tx
 from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.life.capacity import limits_of
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.commands import StateValue
@@ -13,8 +14,7 @@ from wharfside_protocol.states import ContainerState
 
 
 async def start(node: Node, call: Call, args: ContainerArgs) -> StateValue:
-    live = node.containers.find(args.container, call.command.expect)
-    advance(live.row.state, Input.START, live.row.name)
+    live = for_start(node, call, args)
 
     def also(tx: Tx, row: ContainerRow) -> None:
         call.settle(tx, state_value(row))
@@ -22,5 +22,6 @@ async def start(node: Node, call: Call, args: ContainerArgs) -> StateValue:
     if live.row.state is ContainerState.STOPPED:
         # Whatever a policy had counted, or was told, begins anew.
         anew = {"held": None, "restart": None}
-        return state_value(await node.starts.again(live, call.id, also, raising=anew))
+        with node.capacity.held(live.row.name, limits_of(live.row)):
+            return state_value(await node.starts.again(live, call.id, also, raising=anew))
     return state_value(await node.starts.first(live, call.id, also))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from wharfside_agent.core.journal import Step
-from wharfside_agent.core.lifecycle import Input, advance
+from wharfside_agent.handlers.judged import for_update
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.store import Intent
 from wharfside_agent.services.commands.book import Call
-from wharfside_agent.services.life.updates import tell_updated, with_limits
+from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.updates import in_force, tell_updated
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import StateValue, UpdateArgs
-from wharfside_protocol.errors import Invalid
 from wharfside_protocol.specs import Limits
 
 
 async def update(node: Node, call: Call, args: UpdateArgs) -> StateValue:
-    live = node.containers.find(args.container, call.command.expect)
-    advance(live.row.state, Input.UPDATE, live.row.name)
-    limits = merged(live.row.spec.limits, args.limits)
+    live, limits = for_update(node, call, args)
+    with node.capacity.held(live.row.name, in_force(live, args.limits)):
+        return await _updated(node, live, limits, call, args)
+
+
+async def _updated(
+    node: Node, live: Live, limits: Limits, call: Call, args: UpdateArgs
+) -> StateValue:
     intent = Intent(
         incarnation=live.row.incarnation,
         op="update",
@@ -46,14 +49,3 @@ async def update(node: Node, call: Call, args: UpdateArgs) -> StateValue:
         )
     node.journal.reached(Step.UPDATE_COMMITTED)
     return state_value(row)
-
-
-def merged(now: Limits | None, wanted: Limits) -> Limits:
-    """`now` with the limits that `wanted` gives.
-
-    Raises:
-        Invalid: it gives none.
-    """
-    if not any(msgspec.structs.asdict(wanted).values()):
-        raise Invalid("update without a limit: give at least one of memory_bytes, pids, cpu_*")
-    return with_limits(now, wanted)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from wharfside_agent.core.policy.limits import UNLIMITED, Amounts
+from wharfside_agent.core.policy.rules import EVERYBODY
 from wharfside_agent.ports.io import LiveSource
 from wharfside_agent.ports.watcher import Ended, ExitWatch, OomCounters, ProcessIdentity
 from wharfside_protocol.checkpoints import CheckpointFlags
@@ -22,13 +24,25 @@ from wharfside_protocol.views import CriuInfo, Fifos, RuntimeInfo
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """One run of one incarnation: all that the driver needs, nothing that it decides."""
+    """One run of one incarnation: all that the driver needs, nothing that it decides.
+
+    `rules` names the rule set of the node's policy that let it in: each run is judged by it again.
+    """
 
     container: str
     incarnation: str
     run: int
     spec: ContainerSpec
     runtime: str
+    rules: str = EVERYBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would run: by which runtime, and with which limits, a bundle's own included."""
+
+    runtime: str
+    limits: Amounts = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,8 +399,8 @@ class Runtime(Protocol):
         """What was probed at start, the default first."""
         ...
 
-    def check(self, spec: ContainerSpec) -> str:
-        """The name of the runtime that will run `spec`; called before anything is journalled.
+    def check(self, spec: ContainerSpec, rules: str = EVERYBODY) -> Planned:
+        """How `spec` will run, by the named rules; called before anything is journalled.
 
         Raises:
             Invalid, Denied, Unsupported, NotFound: what in the spec, the bundle or the
@@ -417,6 +431,17 @@ class Runtime(Protocol):
     @property
     def criu(self) -> CriuInfo:
         """Whether checkpoints can be taken and restored here, as probed at start."""
+        ...
+
+    async def check_image(self, folder: Path, spec: ContainerSpec, rules: str) -> None:
+        """Whether what a checkpoint brings with it is allowed by the named rules.
+
+        Its config, and the rights of its processes: a restore gives them back whatever the new
+        config.json says (criu(8)).
+
+        Raises:
+            Denied, Invalid: it is not, or cannot be read. Nothing was changed.
+        """
         ...
 
     async def restore(self, plan: RunPlan, folder: Path, flags: CheckpointFlags) -> Container:

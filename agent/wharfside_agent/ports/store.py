@@ -17,6 +17,8 @@ from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.figures import Histogram
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.migration import Source, Target
+from wharfside_agent.core.policy.limits import Amounts
+from wharfside_agent.core.policy.rules import EVERYBODY
 from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import ErrorBody
@@ -53,7 +55,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     `end_asked` is why its end was asked for (`stop`, `kill`); `held` why no policy starts
     it again until somebody does; `forgotten_run` is the run of which it was told that the
     runtime forgot it. `restored_from`: the checkpoint that the incarnation began as. `moving`:
-    the migration that takes it to another node.
+    the migration that takes it to another node. `rules` names those of the node's policy that let
+    it in; `limits` are those in force, a bundle's own included (None: an older agent wrote it).
     """
 
     name: str
@@ -77,6 +80,8 @@ class ContainerRow(Row, frozen=True, kw_only=True):
     forgotten_run: int | None = None
     restored_from: RestoredFrom | None = None
     moving: str | None = None
+    rules: str = EVERYBODY
+    limits: Amounts | None = None
 
 
 class ProcessRow(Row, frozen=True, kw_only=True):
@@ -159,7 +164,8 @@ class Departure(Row, frozen=True, kw_only=True):
 class Arrival(Row, frozen=True, kw_only=True):
     """A migration on its target; `state` is core.migration.Target.
 
-    `image`: incarnation and name of the checkpoint, once it is whole.
+    `image`: incarnation and name of the checkpoint, once it is whole. `rules` and `limits`: as in
+    ContainerRow, of whoever announced it.
     """
 
     id: str
@@ -170,6 +176,8 @@ class Arrival(Row, frozen=True, kw_only=True):
     begun_at: int
     expires_at: int
     spec: ContainerSpec | None = None
+    rules: str = EVERYBODY
+    limits: Amounts | None = None
     digest: str | None = None
     image: tuple[str, str] | None = None
     incarnation: str | None = None

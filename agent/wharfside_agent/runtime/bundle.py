@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import msgspec
 
 from wharfside_agent.core.oci_config import Machine, RunFacts, from_bundle, from_rootfs
 from wharfside_agent.core.placement import Places, RunPlace
+from wharfside_agent.core.policy.asked import Asked, asked_of
+from wharfside_agent.core.policy.gaps import filled
+from wharfside_agent.core.policy.rules import EVERYBODY, RuleSet, named_by_default
+from wharfside_agent.core.policy.verdicts import judge
 from wharfside_agent.core.resources import CgroupVersion
 from wharfside_agent.core.seccomp import profile_for
 from wharfside_agent.ports.runtime import RunPlan
@@ -42,21 +47,25 @@ class Bundles:
         bundle_roots: Sequence[Path],
         mount_roots: Sequence[Path],
         machine: Machine,
+        rules_of: Callable[[str], RuleSet] = named_by_default,
     ) -> None:
+        """`rules_of`: the node's rules by the name of their set, as they are now."""
+        self.rules_of = rules_of
         self._places = places
         self._machine = machine
         self._checks = BundleCheck(bundle_roots, mount_roots)
         self._filter = compile_filter(profile_for(machine.architecture))
 
-    def check(self, spec: ContainerSpec) -> None:
-        """Passes where `prepare` would find nothing to refuse. Changes nothing.
+    def check(self, spec: ContainerSpec, runtime: str, rules: str = EVERYBODY) -> Asked:
+        """What `prepare` would make, where it would find nothing to refuse. Changes nothing.
 
         Raises:
             Invalid, Denied, NotFound, Unsupported: what in the spec, the bundle or
                 the node is at fault.
         """
+        judging = _Judging(runtime, self.rules_of(rules))
         with self._checks.checked(spec) as source:
-            self._config(source, "check", "/rootfs", "/cgroup", {})
+            return self._judged(source, judging, "check", "/rootfs", "/cgroup")[1]
 
     def prepare(self, plan: RunPlan, place: RunPlace, cgroup_path: str) -> dict[str, Any]:
         """Makes the folders, mounts the overlay, writes config.json and returns it.
@@ -80,8 +89,9 @@ class Bundles:
             self._make_bundle(place)
             undo.callback(self._remove_run, place)
             rootfs = self._rootfs(source, place)
-            notes = self._notes(plan, source)
-            config = self._config(source, plan.container, str(rootfs), cgroup_path, notes)
+            judging = _Judging(plan.runtime, self.rules_of(plan.rules))
+            config, _ = self._judged(source, judging, plan.container, str(rootfs), cgroup_path)
+            config["annotations"] = {**config["annotations"], **self._notes(plan, config)}
             _write_config(place.bundle, config)
             undo.pop_all()
             return config
@@ -134,30 +144,46 @@ class Bundles:
         mount_overlay(source.rootfs.fd, upper, work, place.rootfs)
         return place.rootfs
 
-    def _notes(self, plan: RunPlan, source: Source) -> dict[str, str]:
-        """Annotations. The ready filter only where the profile is ours: a bundle has its own."""
+    def _notes(self, plan: RunPlan, config: dict[str, Any]) -> dict[str, str]:
+        """Annotations. The ready filter only where the profile is ours, not a bundle's."""
         notes = {
             "io.wharfside.container": plan.container,
             "io.wharfside.incarnation": plan.incarnation,
             "io.wharfside.run": str(plan.run),
         }
-        if plan.runtime == "crun" and source.config is None and self._filter is not None:
+        ours = config["linux"].get("seccomp") is profile_for(self._machine.architecture)
+        if plan.runtime == "crun" and ours and self._filter is not None:
             notes[ANNOTATION] = self._filter
         return notes
 
-    def _config(
-        self,
-        source: Source,
-        container: str,
-        rootfs: str,
-        cgroup_path: str,
-        annotations: dict[str, str],
-    ) -> dict[str, Any]:
-        bundle = str(source.bundle or "")
-        facts = RunFacts(self._machine, container, rootfs, cgroup_path, bundle, annotations)
+    def _judged(
+        self, source: Source, judging: _Judging, container: str, rootfs: str, cgroup_path: str
+    ) -> tuple[dict[str, Any], Asked]:
+        """The config as it would run, before our own annotations are in it, and what it asks for.
+
+        Raises:
+            Invalid: as `prepare`.
+            Denied: the rules do not allow it.
+        """
+        rules = judging.set.rules
+        facts = RunFacts(self._machine, container, rootfs, cgroup_path, str(source.bundle or ""))
         if source.config is None:
-            return from_rootfs(source.spec, facts)
-        return from_bundle(source.config, source.spec, facts)
+            config = from_rootfs(source.spec, facts)
+        else:
+            config = from_bundle(source.config, source.spec, facts)
+            config["linux"] = filled(config["linux"], rules, self._machine.architecture)
+        asked = asked_of(source.spec, judging.runtime, config)
+        if (denial := judge(asked, rules)) is not None:
+            raise denial.error(judging.set)
+        return config, asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """By which rules, and for which runtime."""
+
+    runtime: str
+    set: RuleSet
 
 
 def _make_layer(layer: Path, lower: int) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from wharfside_agent.core.oci_config import binds
 from wharfside_agent.core.oci_schema import MAX_CONFIG_BYTES, parse_config
 from wharfside_agent.runtime.roots import Pinned, Roots, plain_file
 from wharfside_protocol.errors import Denied, Invalid, NotFound
@@ -42,6 +43,7 @@ class BundleCheck:
     def __init__(self, bundle_roots: Sequence[Path], mount_roots: Sequence[Path]) -> None:
         self._bundles = Roots(bundle_roots, "bundle-roots")
         self._mounts = Roots(mount_roots, "mount-roots")
+        self._mount_roots = tuple(mount_roots)
 
     @contextmanager
     def checked(self, spec: ContainerSpec) -> Iterator[Source]:
@@ -76,7 +78,22 @@ class BundleCheck:
         named = posixpath.normpath(posixpath.join(bundle.path, config["root"]["path"]))
         rootfs = stack.enter_context(self._bundles.pinned(named, "root.path"))
         _require_folder(rootfs, "root.path")
-        return Source(spec, rootfs, bundle.path, config)
+        return Source(spec, rootfs, bundle.path, self._bound(config, bundle.path))
+
+    def _bound(self, config: dict[str, Any], bundle: Path) -> dict[str, Any]:
+        """The config with real paths for what it binds: of its own bundle, or as any mount's."""
+        if not config.get("mounts"):
+            return config
+        roots = Roots([*self._mount_roots, bundle], "mount-roots")
+
+        def real(mount: dict[str, Any]) -> dict[str, Any]:
+            if not binds(mount) or not mount.get("source"):
+                return mount
+            named = posixpath.normpath(posixpath.join(bundle, mount["source"]))
+            with roots.pinned(named, "mounts.source") as source:
+                return {**mount, "source": str(source.path)}
+
+        return {**config, "mounts": [real(each) for each in config["mounts"]]}
 
     def _mount(self, mount: Mount) -> Mount:
         target = posixpath.normpath("/" + mount.target.lstrip("/"))  # POSIX keeps `//`

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from wharfside_agent.core.images import CRIU
 from wharfside_agent.core.placement import RunPlace
-from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
+from wharfside_agent.core.policy.rules import EVERYBODY
+from wharfside_agent.ports.runtime import Planned, ProcessTrace, RunPlan
 from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
@@ -21,15 +22,19 @@ from wharfside_agent.runtime.criu import criu_words, environment, log_tail
 from wharfside_agent.runtime.criu_watch import watched
 from wharfside_agent.runtime.fifo_pumps import make_fifos
 from wharfside_agent.runtime.identity import children
+from wharfside_agent.runtime.image_check import check_image
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.leftovers import end_naming, find_process
 from wharfside_agent.runtime.mounts import unmount_below
 from wharfside_agent.runtime.probe import Probed
 from wharfside_protocol.checkpoints import CheckpointFlags
-from wharfside_protocol.errors import NotFound, RuntimeFailed
+from wharfside_protocol.errors import Invalid, NotFound, RuntimeFailed
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.views import CriuInfo, RuntimeInfo
+
+RESTORING = "runc"
+"""The one that restores, where the spec names none."""
 
 RESTORE_SECONDS = 600.0
 """Gigabytes of memory have to be read."""
@@ -46,10 +51,9 @@ class Driver:
     def available(self) -> Sequence[RuntimeInfo]:
         return [found.info for found in self._probed.usable]
 
-    def check(self, spec: ContainerSpec) -> str:
+    def check(self, spec: ContainerSpec, rules: str = EVERYBODY) -> Planned:
         name = self._probed.choose(spec.runtime, checkpointable=spec.checkpointable)
-        self._kit.bundles.check(spec)
-        return name
+        return Planned(name, self._kit.bundles.check(spec, name, rules).limits)
 
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> RunContainer:
         place = self._place(plan)
@@ -79,6 +83,13 @@ class Driver:
     @property
     def criu(self) -> CriuInfo:
         return self._kit.criu
+
+    async def check_image(self, folder: Path, spec: ContainerSpec, rules: str) -> None:
+        found = self._kit.bundles.rules_of(rules)
+        try:
+            await asyncio.to_thread(check_image, folder, spec, spec.runtime or RESTORING, found)
+        except OSError as error:
+            raise Invalid(f"the image is broken: {error.strerror}: {error.filename}") from error
 
     async def restore(self, plan: RunPlan, folder: Path, flags: CheckpointFlags) -> RunContainer:
         place = self._place(plan)

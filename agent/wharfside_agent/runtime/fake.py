@@ -14,7 +14,17 @@ from typing import Any
 import msgspec
 
 from wharfside_agent.core.exit_status import Ended
-from wharfside_agent.ports.runtime import PLAIN_IO, Dump, NotExited, ProcessTrace, Root, RunPlan
+from wharfside_agent.core.policy.limits import amounts_in
+from wharfside_agent.core.policy.rules import EVERYBODY
+from wharfside_agent.ports.runtime import (
+    PLAIN_IO,
+    Dump,
+    NotExited,
+    Planned,
+    ProcessTrace,
+    Root,
+    RunPlan,
+)
 from wharfside_agent.ports.watcher import MonitorGone, OomCounters
 from wharfside_agent.runtime.fake_machine import FakeBody, FakeMachine, FakeProcess
 from wharfside_agent.runtime.fake_streams import FakeStreams
@@ -42,18 +52,21 @@ class FakeRuntime:
     def available(self) -> Sequence[RuntimeInfo]:
         return [RuntimeInfo(name=NAME, version="1", path="/fake")]
 
-    def check(self, spec: ContainerSpec) -> str:
+    def check(self, spec: ContainerSpec, rules: str = EVERYBODY) -> Planned:
         if spec.checkpointable:
             raise Unsupported("no runtime of this node can checkpoint")
         if spec.io.fifo:
             raise Unsupported("the fake has no FIFOs", field="io.fifo")
         if spec.process is None:
             raise Invalid("a container needs a process with args", field="process")
-        return NAME
+        return Planned(NAME, amounts_in(spec.limits))
 
     @property
     def criu(self) -> CriuInfo:
         return CriuInfo(usable=False, says="the fake has no CRIU")
+
+    async def check_image(self, folder: Path, spec: ContainerSpec, rules: str) -> None:
+        raise Unsupported("the fake cannot restore")
 
     async def restore(self, plan: RunPlan, folder: Path, flags: CheckpointFlags) -> FakeContainer:
         raise Unsupported(self.criu.says)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from wharfside_agent.core.cgroup_paths import Cgroup, CgroupMounts
 from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
+from wharfside_agent.core.policy.asked import Asked
+from wharfside_agent.core.policy.rules import RuleSet
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
 from wharfside_agent.runtime.argv import OciBinary
@@ -22,9 +24,11 @@ from wharfside_protocol.views import CriuInfo
 class BundleKeeper(Protocol):
     """Makes and removes the folders of a run (runtime/bundle.py)."""
 
-    def check(self, spec: ContainerSpec) -> None: ...
+    def check(self, spec: ContainerSpec, runtime: str, rules: str) -> Asked: ...
 
     def prepare(self, plan: RunPlan, place: RunPlace, cgroup_path: str) -> dict[str, Any]: ...
+
+    def rules_of(self, name: str) -> RuleSet: ...
 
     def load_config(self, place: RunPlace) -> dict[str, Any]: ...
 

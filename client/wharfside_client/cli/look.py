@@ -16,7 +16,7 @@ from wharfside_client.cli.targets import Targets, ask_each, tell_json
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
     from wharfside_protocol.commands import StatsValue
-    from wharfside_protocol.views import BusView, CriuInfo, NodeInfo
+    from wharfside_protocol.views import BusView, CapacityView, CriuInfo, NodeInfo
 
 STATS_COLUMNS = (
     Column("CONTAINER", "bold", grows=True),
@@ -119,10 +119,26 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
             f"{counts.running} running, {counts.paused} paused, "
             f"{counts.created} created, {counts.stopped} stopped",
         ),
+        *_capacity(info.capacity),
         ("bus", _bus(info.bus)),
         ("mailbox", info.mailbox or "-"),
         ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
     )
+
+
+def _capacity(capacity: CapacityView | None) -> Sequence[tuple[str, str]]:
+    """What is promised, of what may be."""
+    if capacity is None:
+        return ()
+    promised, total = capacity.promised, capacity.total
+    told = (
+        f"memory {words.size(promised.memory_bytes)} of {words.size(total.memory_bytes)}, "
+        f"cpus {promised.cpu_percent / 100:g} of {total.cpu_percent / 100:g}, "
+        f"pids {promised.pids} of {total.pids}"
+    )
+    enforced = ", ".join(capacity.enforced) or "nothing"
+    loose = f"; {capacity.unlimited} containers lack a limit" if capacity.unlimited else ""
+    return (("promised", told + loose), ("enforced", enforced))
 
 
 def _criu(criu: CriuInfo | None) -> str:

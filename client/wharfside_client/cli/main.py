@@ -23,6 +23,7 @@ from wharfside_client.cli import (
     look,
     migrate,
     nodes,
+    policycheck,
     ps,
     resync,
     run,
@@ -49,8 +50,8 @@ def make_app() -> typer.Typer:
     )
     root(app, help=HELP)
     modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    more = (events, audit, commands, nodes, drain, resync, assets, auth, deadletters, api)
-    for module in (*modules, *more):
+    others = (events, audit, commands, nodes, policycheck, drain, resync, assets, auth)
+    for module in (*modules, *others, deadletters, api):
         module.register(app)
     return app
 

@@ -15,6 +15,7 @@ from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_client.fleet import NodeStatus
+    from wharfside_protocol.views import NodeInfo
 
 Names = Annotated[
     list[str],
@@ -80,11 +81,24 @@ def _row(status: NodeStatus) -> Sequence[str]:
         _state(status),
         words.span(status.seen_s),
         f"{counts.running}/{total}",
-        str(info.cpus or "-"),
-        words.size(info.memory_bytes),
+        _cpus(info),
+        _memory(info),
         " ".join(f"{runtime.name} {runtime.version}" for runtime in info.runtimes) or "-",
         info.version,
     )
+
+
+def _cpus(info: NodeInfo) -> str:
+    """With what is promised of them, where something is."""
+    promised = 0 if info.capacity is None else info.capacity.promised.cpu_percent
+    of = str(info.cpus or "-")
+    return f"{promised / 100:g}/{of}" if promised else of
+
+
+def _memory(info: NodeInfo) -> str:
+    promised = 0 if info.capacity is None else info.capacity.promised.memory_bytes
+    of = words.size(info.memory_bytes)
+    return f"{words.size(promised)}/{of}" if promised else of
 
 
 def _state(status: NodeStatus) -> str:

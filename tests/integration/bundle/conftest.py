@@ -12,7 +12,13 @@ from tests.support.requirements import need
 from tests.support.rootfs import build_rootfs
 
 from wharfside_agent.core.placement import Places
+from wharfside_agent.core.policy.rules import Rules, RuleSet
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
+
+
+def open_networks(name: str) -> RuleSet:
+    """A policy that lets containers into any network."""
+    return RuleSet(name, Rules(host_namespaces=("network",), namespace_roots=("/proc",)))
 
 
 @pytest.fixture(params=["crun", "runc"])
@@ -23,7 +29,7 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path, leak_gate: LeakGate) 
     (tmp_path / "shared").mkdir()
     places = Places(tmp_path / "run", tmp_path / "state")
     roots, mounts = [tmp_path / "roots"], [tmp_path / "shared"]
-    bundles = Bundles(places, roots, mounts, probe_machine(CGROUPS))
+    bundles = Bundles(places, roots, mounts, probe_machine(CGROUPS), open_networks)
     ground = Ground(tmp_path, request.param, bundles, places, f"{leak_gate.cgroup}/box")
     yield ground
     for run in (1, 2):

@@ -42,7 +42,7 @@ class Ground:
         return RunPlace(self.places, INCARNATION, run)
 
     def prepare(self, spec: ContainerSpec, run: int = 1) -> dict[str, Any]:
-        self.bundles.check(spec)
+        self.bundles.check(spec, self.runtime)
         plan = RunPlan("box", INCARNATION, run, spec, self.runtime)
         return self.bundles.prepare(plan, self.place(run), self.cgroup)
 

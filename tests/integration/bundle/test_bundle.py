@@ -227,7 +227,7 @@ def test_a_bundle_takes_what_the_spec_gives(ground):
 def test_a_bundle_that_changed_since_the_check_is_refused_by_prepare(ground):
     bundle = _bundle(ground)
     spec = ContainerSpec(source=Source(bundle=str(bundle)))
-    ground.bundles.check(spec)
+    ground.bundles.check(spec, ground.runtime)
     shutil.rmtree(bundle / "rootfs")
     (bundle / "rootfs").symlink_to("/")
     plan = RunPlan("box", INCARNATION, 1, spec, ground.runtime)
@@ -255,7 +255,7 @@ def test_a_run_never_reuses_a_folder(ground):
 def test_limits_that_cannot_be_are_refused_before_anything_is_made(ground):
     spec = msgspec.structs.replace(ground.true(), limits=Limits(swap_bytes=MIB))
     with pytest.raises(Invalid, match="memory_bytes"):
-        ground.bundles.check(spec)
+        ground.bundles.check(spec, ground.runtime)
     assert not ground.places.run_dir.exists() and not ground.places.state_dir.exists()
 
 

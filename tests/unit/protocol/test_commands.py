@@ -15,7 +15,7 @@ from wharfside_protocol.views import Standing
 READS = [
     *("ping", "info", "list", "inspect", "list-processes", "stats", "wait", "result"),
     *("commands", "resync", "usage", "logs", "attach", "get-archive", "put-archive"),
-    *("checkpoints", "save-checkpoint", "load-checkpoint", "facts", "migrations"),
+    *("checkpoints", "save-checkpoint", "load-checkpoint", "facts", "migrations", "policy-check"),
 ]
 IN_A_LANE = [
     *("create", "start", "run", "exec", "stop", "pause", "resume", "update", "delete"),
@@ -26,7 +26,7 @@ CHANGES += ["receive", "abort-migration"]
 OF_NO_CONTAINER = {
     *("ping", "info", "list", "result", "commands", "resync", "cancel", "drain", "undrain"),
     *("usage", "checkpoints", "delete-checkpoint", "save-checkpoint", "load-checkpoint"),
-    *("facts", "receive", "abort-migration", "migrations"),
+    *("facts", "receive", "abort-migration", "migrations", "policy-check"),
 }
 NEW_WORK = {"create", "start", "run", "exec", "restore", "receive"}
 

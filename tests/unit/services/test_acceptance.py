@@ -14,6 +14,7 @@ from wharfside_agent.ports.store import ReportKind
 from wharfside_agent.services.commands.acceptance import Acceptance, Refused, Verdict
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.intake import Checked, Intake, remaining
+from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.commands import OPS, Pong
@@ -63,7 +64,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     store = open_store(tmp_path / "store.sqlite", "n1", "boot", 0)
     commands = Commands(store, SystemClock(), "n1")
-    intake = Intake("n1", commands, OPS)
+    intake = Intake("n1", commands, OPS, Rulebook())
     yield Desk(store, commands, Acceptance("n1", S, store, commands, intake))
     await store.close()
 
@@ -187,5 +188,5 @@ async def test_waiting_time_counts_in_a_later_life(desk: Desk) -> None:
     judged = desk.acceptance.judge(letter())
     assert isinstance(judged, Checked)
     judged.call.received_at -= 10 * 10**9
-    again = Intake("n1", desk.commands, OPS).again(judged.call, 30)
+    again = Intake("n1", desk.commands, OPS, Rulebook()).again(judged.call, 30)
     assert 15 < again.remaining <= 20

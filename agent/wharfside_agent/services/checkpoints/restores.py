@@ -19,13 +19,14 @@ from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, Layers
-from wharfside_agent.ports.runtime import Runtime
+from wharfside_agent.ports.runtime import Planned, Runtime
 from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Store, Tx
 from wharfside_agent.services.checkpoints.manifests import layered, origin_of
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
 from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.life.capacity import Capacity, limits_of
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_agent.services.life.starts import Starts
@@ -33,6 +34,7 @@ from wharfside_protocol.checkpoints import Phase, Restored
 from wharfside_protocol.errors import Unsupported, WharfsideError
 from wharfside_protocol.events import Created, EventType, Failed
 from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
 from wharfside_protocol.views import RestoredFrom
 
@@ -46,6 +48,7 @@ class Restores:
         shelf: Shelf,
         layers: Layers,
         starts: Starts,
+        capacity: Capacity,
         exits: ExitTeller,
         phases: Phases,
         clock: Clock,
@@ -60,6 +63,7 @@ class Restores:
         self._shelf = shelf
         self._layers = layers
         self._starts = starts
+        self._capacity = capacity
         self._exits = exits
         self._phases = phases
         self._clock = clock
@@ -74,12 +78,27 @@ class Restores:
         """The next run of a container that is over: stopped, or (`RETURN`) `migrating`.
 
         Raises:
-            WrongState, NotFound, Invalid, Unsupported, Internal: nothing was changed.
+            WrongState, NotFound, Invalid, Denied, Unsupported, Internal: nothing was changed.
             RuntimeFailed: told as the run's `start-failed`; it is stopped.
         """
         advance(live.row.state, input_, live.row.name)
+        self._capacity.admit_again(live.row)
+        with self._capacity.held(live.row.name, limits_of(live.row)):
+            return await self._in_place(live, call, name, also, input_)
+
+    async def check_in_place(self, live: Live, name: str) -> None:
+        """Passes where `in_place` would find nothing to refuse. Raises as that does."""
+        advance(live.row.state, Input.RESTORE, live.row.name)
+        self._capacity.admit_again(live.row)
+        async with self._checked(live.row.incarnation, name, live.row.rules):
+            pass
+
+    async def _in_place(
+        self, live: Live, call: Call, name: str, also: Also, input_: Input
+    ) -> ContainerRow:
         telling = self._phases.of(call)
-        async with self._checked(live.row.incarnation, name, telling) as image:
+        incarnation, rules = live.row.incarnation, live.row.rules
+        async with self._checked(incarnation, name, rules, telling) as image:
             intent = msgspec.structs.replace(
                 self._starts.intent(live.row, call.id, "rerun"), restored_from=origin_of(image)
             )
@@ -109,7 +128,7 @@ class Restores:
             RuntimeFailed: told as `create-failed`; nothing is left.
         """
         telling = self._phases.of(call)
-        async with self._checked(incarnation, name, telling) as image:
+        async with self._checked(incarnation, name, call.rules, telling) as image:
             live = await self._intended(container, image, call)
             telling.begin(Phase.RESTORING)
             async with live.settling:
@@ -156,13 +175,19 @@ class Restores:
         return changed
 
     @asynccontextmanager
-    async def _checked(self, incarnation: str, name: str, telling: Telling) -> AsyncIterator[Image]:
-        """The whole image, which nobody deletes meanwhile."""
+    async def _checked(
+        self, incarnation: str, name: str, rules: str, telling: Telling | None = None
+    ) -> AsyncIterator[Image]:
+        """The whole image, which nobody deletes meanwhile, and which brings nothing but what
+        `rules` allow: it may have been made elsewhere."""
         criu = self._runtime.criu
         if not criu.usable:
             raise Unsupported(f"this node cannot restore: {criu.says}")
-        telling.begin(Phase.CHECKING)
-        async with self._shelf.held(incarnation, name, telling.bytes) as image:
+        if telling is not None:
+            telling.begin(Phase.CHECKING)
+        progress = None if telling is None else telling.bytes
+        async with self._shelf.held(incarnation, name, progress) as image:
+            await self._runtime.check_image(image.folder, image.manifest.spec, rules)
             yield image
 
     async def _restore(self, live: Live, image: Image) -> None:
@@ -171,8 +196,8 @@ class Restores:
 
     async def _intended(self, container: str, image: Image, call: Call) -> Live:
         manifest = image.manifest
-        self._runtime.check(manifest.spec)
-        live = self._new(container, manifest, origin_of(image))
+        planned = self._admitted(container, manifest.spec, call.rules)
+        live = self._new(container, manifest, origin_of(image), call.rules, planned)
         self._containers.add(live)
         intent = Intent(
             incarnation=live.row.incarnation,
@@ -196,7 +221,26 @@ class Restores:
         self._journal.reached(Step.RESTORE_INTENDED)
         return live
 
-    def _new(self, container: str, manifest: CheckpointManifest, origin: RestoredFrom) -> Live:
+    def _admitted(self, container: str, spec: ContainerSpec, rules: str) -> Planned:
+        """Raises AlreadyExists, Denied, Invalid, NotFound, Unsupported: it cannot be made here."""
+        planned = self._runtime.check(spec, rules)
+        self._containers.check_free(container)
+        self._capacity.admit(container, planned.limits, rules)
+        return planned
+
+    async def check_new(self, container: str, incarnation: str, name: str, rules: str) -> None:
+        """Passes where `as_new` would find nothing to refuse. Raises as that does."""
+        async with self._checked(incarnation, name, rules) as image:
+            self._admitted(container, image.manifest.spec, rules)
+
+    def _new(
+        self,
+        container: str,
+        manifest: CheckpointManifest,
+        origin: RestoredFrom,
+        rules: str,
+        planned: Planned,
+    ) -> Live:
         incarnation = str(ULID())
         row = ContainerRow(
             name=container,
@@ -210,6 +254,8 @@ class Restores:
             cgroup=self._cgroup_of(incarnation),
             created_at=self._clock.now(),
             restored_from=origin,
+            rules=rules,
+            limits=planned.limits,
         )
         init = ProcessRow(
             incarnation=incarnation,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from wharfside_agent.core.actors import NOBODY, Actor
+from wharfside_agent.core.policy.rules import EVERYBODY
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import CommandPhase, CommandRow, Store, Tx
@@ -42,7 +43,7 @@ class Call:
     acted, and what is left of it a next life can do; `handed_on`: that is so now.
     `outcome` is what a repeat that joins waits for, from the moment that the first is in
     the book. A read is never in the book: it has no digest. `durable`: what becomes of it
-    is told on `res`, too. `actor` gave it.
+    is told on `res`, too. `actor` is who gave it, `rules` the name of the rules that are theirs.
     """
 
     command: Command
@@ -62,6 +63,7 @@ class Call:
     durable: bool = False
     trace: str | None = None
     cancel_asked: bool = False
+    rules: str = EVERYBODY
     _book: Commands | None = field(default=None, repr=False)
 
     @property

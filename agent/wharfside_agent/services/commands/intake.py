@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.trust import Trust, claimed
 from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.rulebook import Rulebook
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import convert
 from wharfside_protocol.commands import OPS, Op
@@ -29,11 +30,17 @@ class Checked:
 
 
 class Intake:
-    """`ops` are those that this agent has a handler for."""
+    """`ops` are those that this agent has a handler for, `rules` who may ask for which."""
 
     def __init__(
-        self, node: str, commands: Commands, ops: Collection[str], trust: Trust | None = None
+        self,
+        node: str,
+        commands: Commands,
+        ops: Collection[str],
+        rules: Rulebook,
+        trust: Trust | None = None,
     ) -> None:
+        self._rules = rules
         self._node = node
         self._commands = commands
         self._ops = ops
@@ -52,7 +59,8 @@ class Intake:
         Raises:
             Unsupported: the version or the op.
             Invalid: another node's or op's envelope, the arguments, a deadline too far ahead.
-            Denied: its signature proves nobody, or it needs one.
+            Denied: its signature proves nobody, or it needs one; or the node's policy does not
+                allow its actor this op.
         """
         known = self._known(command, op)
         call = self._commands.new_call(command)
@@ -61,6 +69,7 @@ class Intake:
         except Denied as denied:
             self._tell_denied(command, claimed(command, headers), denied)
             raise
+        call.rules = self._rules_of(call)
         args = convert(command.args, known.args)
         return Checked(known, args, call, remaining(command, call.received_at, default_s))
 
@@ -72,11 +81,19 @@ class Intake:
             call.digest = digest
         return self._trust.proven(call.command, digest, headers, call.received_at)
 
+    def _rules_of(self, call: Call) -> str:
+        """The name of the rules that are its actor's, and allow its op."""
+        try:
+            return self._rules.admit(call.actor, call.command.op)
+        except Denied as denied:
+            self._tell_denied(call.command, call.actor, denied)
+            raise
+
     def again(self, call: Call, default_s: float) -> Checked:
         """A command of the store, in a later life; `default_s` is counted from its arrival.
 
         Raises:
-            as `check`: a later version of the agent, or its settings, may be stricter.
+            as `check`: a later version of the agent, its policy or other settings, may be stricter.
         """
         command = call.command
         known = self._known(command, command.op)
@@ -85,6 +102,7 @@ class Intake:
         except Denied as denied:
             self._tell_denied(command, call.actor, denied)
             raise
+        call.rules = self._rules_of(call)
         args = convert(command.args, known.args)
         waited = (self._commands.now() - call.received_at) / NANOSECONDS
         left = remaining(command, call.received_at, default_s) - waited

@@ -99,6 +99,7 @@ class Live:
             run=row.run,
             spec=row.spec,
             runtime=row.runtime,
+            rules=row.rules,
         )
 
 
@@ -145,14 +146,18 @@ class Containers:
         Raises:
             AlreadyExists: it is taken.
         """
-        taken = self._by_name.get(live.row.name)
+        self.check_free(live.row.name)
+        self._by_name[live.row.name] = live
+
+    def check_free(self, name: str) -> None:
+        """Raises AlreadyExists: it is taken."""
+        taken = self._by_name.get(name)
         if taken is not None:
             raise AlreadyExists(
-                f"{live.row.name} exists ({taken.row.state}): delete it, or choose another name",
+                f"{name} exists ({taken.row.state}): delete it, or choose another name",
                 incarnation=taken.row.incarnation,
                 state=str(taken.row.state),
             )
-        self._by_name[live.row.name] = live
 
     def drop(self, live: Live) -> None:
         """Frees the name; an end that nobody told will not be told any more."""

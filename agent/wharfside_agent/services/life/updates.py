@@ -5,10 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from wharfside_agent.core.lifecycle import Input
+from wharfside_agent.core.policy.limits import Amounts, amounts_in
 from wharfside_agent.ports.store import ContainerRow, Tx
+from wharfside_agent.services.life.capacity import limits_of
 from wharfside_agent.services.life.containers import Also, Containers, Live
 from wharfside_protocol.events import Updated
 from wharfside_protocol.specs import Limits
+
+
+def in_force(live: Live, wanted: Limits) -> Amounts:
+    """The limits in force once `wanted` is: a bundle's own stay where it gives none."""
+    given = msgspec.structs.asdict(amounts_in(wanted))
+    known = {name: value for name, value in given.items() if value is not None}
+    return msgspec.structs.replace(limits_of(live.row), **known)
 
 
 def with_limits(now: Limits | None, wanted: Limits) -> Limits:
@@ -28,7 +37,7 @@ async def tell_updated(
         also(tx, row)
 
     data = Updated(limits=limits)
-    changes = {"spec": spec}
+    changes = {"spec": spec, "limits": in_force(live, limits)}
     return await containers.advance(
         live, Input.UPDATE, data, changes=changes, cause=cause, also=close
     )

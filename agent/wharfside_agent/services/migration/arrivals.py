@@ -151,8 +151,8 @@ class Arrivals:
         return row
 
     @property
-    def under_way(self) -> int:
-        return sum(row.state not in OVER for row in self._rows.values())
+    def under_way(self) -> list[Arrival]:
+        return [row for row in self._rows.values() if row.state not in OVER]
 
     async def expect(self, row: Arrival, also: Callable[[Tx], None] = lambda _tx: None) -> None:
         """`also` belongs into the same transaction.

@@ -47,7 +47,7 @@ class ComingContainer:
         assert row.image is not None
         incarnation, name = row.image
         command = Command(id=row.id, op="receive", node=self._node)
-        call = Call(command, self._clock.now())
+        call = Call(command, self._clock.now(), rules=row.rules)
         ticket = await self._lanes.enter(row.container, patient=True)
         try:
             made = await self._restores.as_new(
