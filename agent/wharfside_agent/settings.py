@@ -96,8 +96,8 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
     `bundle_roots`: bundles and root file systems must lie below one of these.
     `mount_roots`: so must the sources of bind mounts; none by default.
     `cgroup_parent`: the cgroup that the agent may fill; `{node}` as above. Left out:
-    the agent's own where it has one to itself (systemd's Delegate=yes), else
-    `/wharfside/{node}`.
+    with cgroup v2 that of wharfside-containers.service, or the agent's own where it is
+    alone in one; else `/wharfside/{node}`.
     `on_monitor_lost`: a container whose conmon died is watched to its end, or stopped
     with its grace.
     """

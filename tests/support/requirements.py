@@ -123,12 +123,20 @@ def _prometheus() -> str | None:
     return "Prometheus is not here: tests/support/prometheus prepare"
 
 
+def _systemd() -> str | None:
+    """Its programs are enough: the tests boot a systemd of their own (tests/support/systemd.py)."""
+    if Path("/lib/systemd/systemd").exists() and find_command("systemd-analyze"):
+        return None
+    return "systemd is not installed: deploy/install-packages systemd"
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "cgroup-v2": _cgroup_v2,
     "cgroup-v1": _cgroup_v1,
     "busybox-static": _static_busybox,
     "nats-server": _nats_server,
+    "systemd": _systemd,
     "criu": cache(_criu),
     "prometheus": _prometheus,
 }

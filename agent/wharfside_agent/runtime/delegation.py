@@ -14,19 +14,31 @@ from wharfside_protocol.errors import RuntimeFailed
 
 OWN_CGROUP = Path("/proc/self/cgroup")
 
+CONTAINERS_UNIT = "/wharfside.slice/wharfside-containers.service"
+"""The cgroup of the unit of that name. Containers cannot lie in the agent's own: systemd starts a
+service in the top of its cgroup, which is an inner node as long as containers run below it, so
+that the first restart would fail for ever (219/CGROUP; DelegateSubgroup= came with systemd 254)."""
+
 
 def delegated_path(mounts: CgroupMounts, wanted: str | None, node: str) -> str:
-    """`wanted`; else the agent's own cgroup where it is alone in it (v2); else a fixed one."""
+    """`wanted`; else the containers' unit; else the own cgroup where we are alone in it; else a
+    fixed one. Both in the middle are version 2's."""
     if wanted is not None:
         return wanted
-    own = _own_path() if mounts.version == "v2" else None
-    if own is not None and own != "/" and _alone_in(mounts, own):
-        return own.removesuffix("/agent")
+    if mounts.version == "v2" and mounts.unified is not None:
+        if (mounts.unified / CONTAINERS_UNIT.lstrip("/")).is_dir():
+            return CONTAINERS_UNIT
+        own = _own_path()
+        if own is not None and own != "/" and _alone_in(mounts, own):
+            return own.removesuffix("/agent")
     return f"/wharfside/{node}"
 
 
 def settle_in(mounts: CgroupMounts, delegated: str) -> None:
     """Makes the leaves and moves this process into its own. v1 needs none of it.
+
+    Beside the containers' unit it stays where it is: systemd counts, limits and ends the agent
+    as its own unit.
 
     Raises:
         RuntimeFailed: the cgroup may not be written: it was not delegated.
@@ -34,15 +46,17 @@ def settle_in(mounts: CgroupMounts, delegated: str) -> None:
     if mounts.version == "v1" or mounts.unified is None:
         return
     top = mounts.unified / delegated.lstrip("/")
+    leaves = ("conmon", "ctr") if delegated == CONTAINERS_UNIT else ("agent", "conmon", "ctr")
     try:
-        for leaf in ("agent", "conmon", "ctr"):
+        for leaf in leaves:
             (top / leaf).mkdir(parents=True, exist_ok=True)
-        (top / "agent" / "cgroup.procs").write_text(str(os.getpid()))
+        if "agent" in leaves:
+            (top / "agent" / "cgroup.procs").write_text(str(os.getpid()))
         _enable_controllers(mounts.unified, top / "ctr")
     except OSError as error:
         raise RuntimeFailed(
             f"cgroup {top} cannot be used ({error.strerror}): run as root, "
-            "or under systemd with Delegate=yes"
+            "or under systemd with deploy/wharfside-containers.service"
         ) from error
 
 

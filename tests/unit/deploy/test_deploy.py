@@ -35,23 +35,6 @@ def test_nats_server_takes_its_configurations(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    unit = tmp_path / "wharfside-agent.service"
-    text = (DEPLOY / unit.name).read_text()
-    unit.write_text(text.replace("/opt/wharfside/bin/wharfside-agent", "/bin/true"))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=30
-    )
-    complaints = [line for line in done.stderr.splitlines() if unit.name in line]
-    assert not complaints
-
-
-def test_a_restart_of_the_unit_leaves_containers_alone() -> None:
-    lines = (DEPLOY / "wharfside-agent.service").read_text().splitlines()
-    assert {"KillMode=process", "Delegate=yes", "RuntimeDirectoryPreserve=yes"} <= set(lines)
-
-
 def test_the_init_starts_its_command_again_and_stops_when_asked(tmp_path: Path) -> None:
     """Each life of the command says so on stdout; the second one is killed by our TERM."""
     script = 'echo "alive $$"; exec sleep 60'
