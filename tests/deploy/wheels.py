@@ -1,4 +1,4 @@
-"""Wheels for an installation without a network: this checkout's, its next version, all they need."""
+"""Wheels for an installation without a network: this checkout's, the next, what they need."""
 
 from __future__ import annotations
 
