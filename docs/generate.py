@@ -22,6 +22,7 @@ from wharfside_agent.composition.measures import METRICS
 from wharfside_agent.core.event_order import ORDER
 from wharfside_agent.core.lifecycle import TABLE
 from wharfside_agent.core.relist import FINDINGS
+from wharfside_agent.core.trust import AHEAD_S
 from wharfside_protocol.assets import streams
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
 from wharfside_protocol.commands import OPS, Progress
@@ -33,6 +34,12 @@ from wharfside_protocol.io_frames import COST, MAX_WIRE_BYTES, DownFrame, UpFram
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import catalogue
 from wharfside_protocol.shipped import ShippedOutput
+from wharfside_protocol.signing import (
+    DOMAIN,
+    KEY_HEADER,
+    SIGNATURE_HEADER,
+    TIME_HEADER,
+)
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import ContainerProjection, NodeInfo
 
@@ -230,6 +237,11 @@ def introduction() -> str:
         cost=COST,
         frames=MAX_FRAMES,
         quarter=MAX_FRAMES // 4,
+        key=KEY_HEADER,
+        time=TIME_HEADER,
+        signature=SIGNATURE_HEADER,
+        domain=DOMAIN,
+        ahead=AHEAD_S,
     )
 
 
@@ -278,6 +290,58 @@ store, tells [Accepted](#accepted), runs it in the order of arrival a container,
 command that has the id: where it is not the caller's own, the id was used for another command.
 Ops that change nothing are `unsupported` there. What is no such command is terminated (a dead
 letter), and where its id can be read a result tells why.
+
+## Signed commands
+
+Who may publish to a node may claim to be anyone. A node that trusts keys (`trust.keys`) knows the
+actor of a command by its signature, whatever the bus says: three headers, the same over both
+lanes.
+
+| Header | |
+|---|---|
+| `{key}` | The signer's public key, an nkey of a user (`U...`). |
+| `{time}` | The time of signing, RFC 3339 in UTC. |
+| `{signature}` | The ed25519 signature, 64 bytes, in base64url without padding. |
+
+Signed are these lines in ASCII, joined by a newline each, without one at the end:
+`{domain}`, the command's id, op, node, the time of signing as in its header, the
+deadline as in the command, the fence as `incarnation run revision` with a `-` for each that is not
+there, and the digest in lower case hex: SHA-256 of the msgpack list `[op, args]` with the
+arguments as they are sent, each map's keys sorted by their code points and without those that are
+nil, each number in its shortest form, whole numbers as integers. A signed command must have a
+deadline. Its `actor` is left out, or is the one that the node knows for the key. A repeat under
+the same id may be signed again, or be the same message.
+
+For example, with the bytes 00 01 ... 1f as the raw seed, in nkeys' own form
+`SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y`, a `start` with the arguments
+`{{"container": "web"}}`, and run 0 and revision 4 expected: the digest is that of the bytes
+`92a5737461727481a9636f6e7461696e6572a3776562`, what is signed is
+
+```
+wharfside-command-v1
+vector-0001
+start
+n1
+2026-01-31T09:00:00.000000000Z
+2026-01-31T09:00:30Z
+- 0 4
+0e9edb9ca3c8e42f01cf3c0ef4b10a521b64278ba35b386990d4e9be5ff7f1a5
+```
+
+and the headers are
+
+```
+Wharfside-Key: UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK
+Wharfside-Signed-At: 2026-01-31T09:00:00.000000000Z
+Wharfside-Signature: G0Y8Be2jsdNp1taBlReDTK7Qh_Kod4_31DXBDTkG6Z6ufM8s9GZxSCyeQo_HHSa5GS_vOweGYp\
+9FhmfjRjXvDw
+```
+
+A node answers `denied`, with the rule in `details.rule`: `trust.require` (it must be signed here),
+`trust.keys` (a key that is not trusted), `trust.signature` (no signature of that key over this
+command), `trust.deadline`, `trust.actor`, `trust.signed-at` (more than {ahead} s ahead of the
+node's clock, or before its store began). A key that signs commands must never log in to a NATS
+server: that one chooses what a login signs.
 
 ## I/O sessions
 

@@ -264,7 +264,8 @@ class CommandsArgs(Record, frozen=True, kw_only=True):
 class CommandSummary(Record, frozen=True, kw_only=True):
     """A command in a list. `lane`: `rpc`, or `mailbox` where its result is told on `res`.
 
-    `state` is accepted, running or done; `error` the code of one that failed.
+    `state` is accepted, running or done; `error` the code of one that failed. `actor` is who
+    gave it: by his own word, unless there is the `key` that proved it.
     """
 
     command: CommandId
@@ -273,6 +274,8 @@ class CommandSummary(Record, frozen=True, kw_only=True):
     state: str
     container: str | None = None
     error: str | None = None
+    actor: str | None = None
+    key: str | None = None
     received_at: Timestamp
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None

@@ -26,6 +26,8 @@ def _summary(row: CommandRow) -> CommandSummary:
         state=str(row.phase),
         container=row.container,
         error=row.error,
+        actor=row.actor or None,
+        key=row.key,
         received_at=to_timestamp(row.received_at),
         started_at=_time(row.started_at),
         finished_at=_time(row.finished_at),

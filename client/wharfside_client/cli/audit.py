@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wharfside_protocol.events import AuditRecord
 
 COLUMNS = (
-    Column("TIME"),
+    Column("UTC"),
     Column("NODE", "bold", grows=True),
     Column("ACTOR", "cyan", grows=True),
     Column("PROOF"),
@@ -63,6 +63,7 @@ async def audit(
     """Tell who did what: commands that act, with what came of them, the last one last.
 
     A signature proves the actor (PROOF: signed); else it is what the caller says of itself.
+    Times are the nodes'.
     To follow them: `wharfside events -f --type audit`.
     """
     try:

@@ -9,6 +9,9 @@ import pytest
 from wharfside_agent.errors import SettingsError
 from wharfside_agent.settings import load_settings
 
+KEY = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
+CI = f'{{ key = "{KEY}", actor = "ci" }}'
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "config.toml"
@@ -39,6 +42,11 @@ def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
         ('[runtime]\ndefault = "docker"\n', "docker"),
         ('[runtime]\nbundle_roots = ["../x"]\n', "absolute"),
         ("[limits]\nlanes = 0\n", "lanes"),
+        ('[trust]\nrequire = "changes"\n', "nobody could give a command"),
+        (f'[trust]\nkeys = [{{ key = "{KEY[:-1]}A", actor = "ci" }}]\n', "public nkey"),
+        (f'[trust]\nkeys = [{{ key = "{KEY}" }}]\n', "actor"),
+        (f"[trust]\nkeys = [{CI}, {CI}]\n", "stands there twice"),
+        ('[audit]\nevents = "some"\n', "some"),
         ("[node\n", "not TOML"),
         ("\xff", "not TOML"),
     ],
@@ -54,3 +62,9 @@ def test_each_mistake_names_its_place(text: str, told: str, tmp_path: Path) -> N
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot read"):
         load_settings(tmp_path / "none.toml")
+
+
+def test_trusted_keys_may_be_tables_of_their_own(tmp_path: Path) -> None:
+    text = f'[trust]\nrequire = "always"\n[[trust.keys]]\nkey = "{KEY}"\nactor = "ci"\n'
+    (key,) = load_settings(written(tmp_path, text)).trust.keys
+    assert (key.key, key.actor, key.role) == (KEY, "ci", None)

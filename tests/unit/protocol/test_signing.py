@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 from nkeys import PREFIX_BYTE_USER, encode_seed
 
+from wharfside_protocol.codec import pack
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Expect
 from wharfside_protocol.errors import Invalid
@@ -57,6 +59,13 @@ def test_headers_are_those_that_any_other_ed25519_makes() -> None:
     told = headers()
     assert told[SIGNATURE_HEADER] == base64.urlsafe_b64encode(signature).decode().rstrip("=")
     assert (told[KEY_HEADER], told[TIME_HEADER]) == (KEY, AT)
+
+
+def test_the_documents_example_is_this_one() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
+    packed = pack([COMMAND.op, dict(COMMAND.args)]).hex()
+    told = [f"{name}: {value}" for name, value in headers().items()]
+    assert [each for each in (SEED, packed, BYTES.decode(), *told) if each not in text] == []
 
 
 def test_seed_and_key_are_nkeys() -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from nkeys import PREFIX_BYTE_USER, encode_seed
 
+from wharfside_agent.core.actors import Actor
+from wharfside_agent.core.trust import Trust, TrustedKey
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.store import ReportKind
@@ -18,9 +21,11 @@ from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.commands import OPS, Pong
+from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.records import Record
+from wharfside_protocol.signing import Signer
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import to_timestamp
 
@@ -170,6 +175,32 @@ async def test_a_refused_one_never_tells_of_anothers_id(desk: Desk) -> None:
     await desk.take(letter())
     await desk.take(letter(container="a.b"))
     assert await desk.reports() == [("command-1", "accepted")]
+
+
+async def test_a_signed_letter_is_its_keys_actors_in_every_life(tmp_path: Path) -> None:
+    """The row tells it: a later life has no headers."""
+    signer = Signer(encode_seed(bytes(32), PREFIX_BYTE_USER).decode())
+    store = open_store(tmp_path / "store.sqlite", "n1", "boot", 0)
+    commands = Commands(store, SystemClock(), "n1")
+    intake = Intake(
+        "n1", commands, OPS, Trust([TrustedKey(signer.key, "ci", "deployer")], "always")
+    )
+    desk = Desk(store, commands, Acceptance("n1", S, store, commands, intake))
+    deadline = to_timestamp(SystemClock().now() + 60 * 10**9)
+    command = Command(
+        id="command-1", op="pause", node="n1", deadline=deadline, args={"container": "web"}
+    )
+    digest = command_digest(command.op, command.args)
+    headers = signer.headers(command, digest, SystemClock().now())
+    post = Post(Request(S.command("n1", "pause"), encode(command), headers))
+    assert await desk.take(post) == [Verdict.NEW]
+    (row,) = await store.transact(lambda tx: tx.waiting_commands())
+    assert row.given_by == Actor("ci", "deployer", proven=True, key=signer.key)
+    assert row.digest == digest
+    later = Commands(store, SystemClock(), "n1").enter(row, decode(row.command or b"", Command))
+    assert intake.again(later, 30).call.actor == row.given_by
+    assert isinstance(desk.acceptance.judge(letter()), Refused)
+    await store.close()
 
 
 def test_seconds_to_a_deadline() -> None:

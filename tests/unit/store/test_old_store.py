@@ -9,6 +9,7 @@ import pytest
 from tests.support.old_store import make_schema_1, rewrite_as_schema_1, schema_of
 from tests.unit.store.test_store import NOW, container, draft, opened
 
+from wharfside_agent.core.actors import NOBODY
 from wharfside_agent.ports.store import CommandPhase, CommandRow, LaneRow
 from wharfside_agent.store.schema import SCHEMA_VERSION
 from wharfside_protocol.events import Event
@@ -69,6 +70,19 @@ async def test_everything_is_there_after_the_migration(tmp_path: Path) -> None:
     assert (event.seq, event.prev_seq, appended.place) == (2, 1, 6)
     await store.close()
     assert schema_of(path) == SCHEMA_VERSION
+
+
+async def test_an_old_store_knows_all_that_was_done_and_by_whom_as_far_as_was_kept(
+    tmp_path: Path,
+) -> None:
+    old(tmp_path / "store.sqlite")
+    store = opened(tmp_path)
+    assert store.identity.remembers_since == 0
+    command = await store.transact(lambda tx: tx.command("done-1234"))
+    assert command is not None
+    assert command.given_by == NOBODY
+    assert await store.transact(lambda tx: tx.audits(10)) == []
+    await store.close()
 
 
 async def test_what_is_rewritten_is_read_again(tmp_path: Path) -> None:

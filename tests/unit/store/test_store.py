@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from wharfside_agent.core.actors import Actor
 from wharfside_agent.ports.store import (
+    AuditRow,
     CommandPhase,
     CommandRow,
     ContainerRow,
@@ -301,3 +303,41 @@ async def test_a_closed_store_says_busy(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(Busy):
         await store.transact(lambda tx: tx.containers())
+
+
+async def test_audits_wait_in_order_until_they_are_told(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+
+    def add(tx: Tx) -> None:
+        for id_ in ("a", "b", "c"):
+            tx.audit(AuditRow(at=NOW, op="stop", outcome="ok", actor=Actor("ci"), command=id_))
+
+    await store.transact(add)
+    (first, row), *_ = await store.transact(lambda tx: tx.audits(2))
+    assert (row.command, row.actor) == ("a", Actor("ci"))
+    await store.transact(lambda tx: tx.forget_audits(first))
+    assert await store.transact(lambda tx: tx.trim_audits(1)) == 1
+    left = await store.transact(lambda tx: tx.audits(10))
+    assert [row.command for _place, row in left] == ["c"]
+    await store.transact(lambda tx: tx.forget_audits(left[0][0]))
+    assert await store.transact(lambda tx: tx.trim_audits(1)) == 0
+    await store.close()
+
+
+async def test_since_when_a_store_knows_what_was_done(tmp_path: Path) -> None:
+    """From its beginning, or from when it was restored; never from a time to come."""
+    store = opened(tmp_path)
+    assert store.identity.remembers_since == NOW
+    await store.close()
+    store = opened(tmp_path, now=NOW + SECOND)
+    assert store.identity.remembers_since == NOW
+    await store.close()
+    store = opened(tmp_path, now=NOW - SECOND)
+    assert store.identity.remembers_since == NOW - SECOND
+    await store.close()
+    path = tmp_path / "store.sqlite"
+    shutil.copy(path, tmp_path / "copy")
+    (tmp_path / "copy").rename(path)
+    store = opened(tmp_path, now=NOW + 5 * SECOND)
+    assert (store.identity.moved, store.identity.remembers_since) == (True, NOW + 5 * SECOND)
+    await store.close()
