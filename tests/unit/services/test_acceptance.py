@@ -182,9 +182,8 @@ async def test_a_signed_letter_is_its_keys_actors_in_every_life(tmp_path: Path) 
     signer = Signer(encode_seed(bytes(32), PREFIX_BYTE_USER).decode())
     store = open_store(tmp_path / "store.sqlite", "n1", "boot", 0)
     commands = Commands(store, SystemClock(), "n1")
-    intake = Intake(
-        "n1", commands, OPS, Trust([TrustedKey(signer.key, "ci", "deployer")], "always")
-    )
+    trust = Trust([TrustedKey(signer.key, "ci", "deployer")], "always")
+    intake = Intake("n1", commands, OPS, Rulebook(), trust)
     desk = Desk(store, commands, Acceptance("n1", S, store, commands, intake))
     deadline = to_timestamp(SystemClock().now() + 60 * 10**9)
     command = Command(
