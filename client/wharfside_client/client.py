@@ -22,7 +22,7 @@ from wharfside_client.live import LiveEvents
 from wharfside_client.node import Node
 from wharfside_client.progress import hear_progress
 from wharfside_client.resync import Resynced, resync
-from wharfside_client.settings import ServerSettings
+from wharfside_client.settings import ServerSettings, split_urls
 from wharfside_client.setup import Setup
 from wharfside_client.watch import Watch
 from wharfside_protocol.commands import Progress
@@ -153,14 +153,15 @@ class Wharfside:
 async def connect(settings: ServerSettings | str | None = None) -> AsyncIterator[Wharfside]:
     """Opens a connection for as long as the context lasts.
 
-    `settings` may be a NATS URL, and is `nats://127.0.0.1:4222` where left out.
+    `settings` may be the NATS URLs of one cluster, comma-separated as in NATS_URL, and is
+    `nats://127.0.0.1:4222` where left out.
 
     Raises:
         ServerUnreachable, Refused: no server answers, or it does not let us in.
         BadSettings, Invalid: the settings cannot be used.
     """
     if isinstance(settings, str):
-        settings = ServerSettings(servers=(settings,))
+        settings = ServerSettings(servers=split_urls(settings))
     bus = Bus(settings or ServerSettings())
     await bus.open()
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from wharfside_client.errors import BadSettings
-from wharfside_client.settings import ServerSettings
+from wharfside_client.settings import ServerSettings, split_urls
 
 ENVIRONMENT = {
     "servers": "NATS_URL",
@@ -100,7 +100,7 @@ def _selected(folder: Path) -> str | None:
 
 def _finish(found: dict[str, Any]) -> dict[str, Any]:
     if isinstance(urls := found.get("servers"), str):
-        found["servers"] = tuple(url.strip() for url in urls.split(",") if url.strip())
+        found["servers"] = split_urls(urls)
     for key in _PATHS:
         if key in found:
             found[key] = str(Path(found[key]).expanduser())

@@ -26,6 +26,11 @@ _CREDS_MARKS = (
 )
 
 
+def split_urls(text: str) -> tuple[str, ...]:
+    """The URLs in a comma-separated list of them, as NATS_URL has it."""
+    return tuple(url.strip() for url in text.split(",") if url.strip())
+
+
 def _random_peer() -> str:
     return f"c-{secrets.token_hex(6)}"
 

@@ -23,7 +23,7 @@ name = "{name}"
 labels = {{ zone = "test" }}
 
 [nats]
-servers = ["{server}"]
+servers = {servers}
 
 [paths]
 state_dir = "{folder}/state"
@@ -46,7 +46,9 @@ class AgentFailed(AssertionError):
 
 @dataclass
 class AgentProcess:
-    """`folder` holds state, run dir, config and log; `roots` is where bundles may lie."""
+    """`server`: one URL, or several with commas. `folder` holds state, run dir, config and log;
+    `roots` is where bundles may lie.
+    """
 
     name: str
     server: str
@@ -76,7 +78,7 @@ class AgentProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         text = CONFIG.format(
             name=self.name,
-            server=self.server,
+            servers=json.dumps(self.server.split(",")),
             folder=self.folder,
             roots=self.roots,
             runtime=self.runtime,

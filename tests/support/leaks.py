@@ -80,9 +80,9 @@ class LeakGate:
         """Count processes and mounts that name `directory` as the test's, too."""
         self._needles.append(str(directory))
 
-    def spare(self, pid: int) -> None:
-        """A process that was begun meanwhile and is another's to end."""
-        self._processes.add(psutil.Process(pid))
+    def spare(self, *pids: int) -> None:
+        """Processes that were begun meanwhile and are another's to end."""
+        self._processes.update(map(psutil.Process, pids))
 
     def find(self) -> Leaks:
         """What is there now and was not at the start."""

@@ -15,6 +15,7 @@ from tests.chaos.runner.faults import PACES
 from tests.chaos.runner.ground import ObserverFailed, make_ground
 from tests.chaos.runner.node import NeverReady
 from tests.chaos.runner.run import Outcome, Plan, run_chaos
+from tests.support.eventually import NeverHappened
 from tests.support.nats_server import NatsServerFailed
 from tests.support.requirements import missing
 
@@ -29,15 +30,19 @@ def main() -> int:
         print(f"chaos: {'; '.join(reasons)}", file=sys.stderr)
         return FAILED
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
-    print(f"chaos: seed {seed}, {options.seconds:g} s, faults {options.faults}", file=sys.stderr)
+    print(
+        f"chaos: seed {seed}, {options.seconds:g} s, faults {options.faults}, "
+        f"servers {options.servers}",
+        file=sys.stderr,
+    )
     # A run that is told to end (by timeout(1), too) takes all that it started along.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     plan = Plan(options.seconds, seed, PACES[options.faults], disk=options.disk)
     folder = Path(tempfile.mkdtemp(prefix="wharfside-chaos-"))
     try:
-        with make_ground(folder) as ground:
+        with make_ground(folder, options.servers) as ground:
             outcome = run_chaos(ground, plan)
-    except (ObserverFailed, NatsServerFailed, NeverReady, OSError) as error:
+    except (ObserverFailed, NatsServerFailed, NeverHappened, NeverReady, OSError) as error:
         print(f"chaos: {error!r}; see {folder}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -70,6 +75,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of all choices; random where left out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts there")
     parser.add_argument("--faults", choices=PACES, default="heavy", help="how often (heavy)")
+    parser.add_argument(
+        "--servers", type=int, choices=(1, 3, 5), default=1, help="a cluster of so many (1)"
+    )
     parser.add_argument("--disk", action="store_true", help="the agent's disk runs full, too")
     parser.add_argument("--keep", action="store_true", help="keep the run's folder")
     return parser.parse_args()

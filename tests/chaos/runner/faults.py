@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 from tests.chaos.runner.node import ChaosAgent, NeverReady
 from tests.chaos.runner.records import Fault, Records
+from tests.chaos.runner.servers import CLUSTER_S, hurt_server
+from tests.support.nats_cluster import NatsCluster
 from tests.support.nats_server import NatsServer
 
 from wharfside_agent.core.journal import Step
@@ -62,7 +64,7 @@ class Faults:
     def __init__(
         self,
         agent: ChaosAgent,
-        server: NatsServer,
+        bus: NatsServer | NatsCluster,
         records: Records,
         folder: Path,
         pace: Pace,
@@ -71,7 +73,7 @@ class Faults:
         steps: tuple[Step, ...] = tuple(Step),
     ) -> None:
         self._agent = agent
-        self._server = server
+        self._bus = bus
         self._records = records
         self._folder = folder
         self._pace = pace
@@ -86,9 +88,12 @@ class Faults:
         Raises:
             NeverReady: the agent does not start any more.
         """
+        servers = self._pace.server
+        if servers is not None and isinstance(self._bus, NatsCluster):
+            servers = CLUSTER_S
         loops = [
             self._loop("agent", self._pace.agent, self._hurt_agent),
-            self._loop("server", self._pace.server, self._hurt_server),
+            self._loop("server", servers, self._hurt_server),
             self._loop("monitor", self._pace.monitor, self._hurt_monitor),
         ]
         if self._disk is not None:
@@ -206,18 +211,7 @@ class Faults:
         return found
 
     async def _hurt_server(self, chance: random.Random) -> None:
-        if chance.random() < 0.5:
-            async with self._fault("server-kill") as fault:
-                fault.pids.append(self._server.pid)
-                await asyncio.to_thread(self._server.kill)
-                await asyncio.sleep(chance.choice([0, 0.3, 2.0]))
-                await asyncio.to_thread(self._server.start)
-            return
-        async with self._fault("server-stop") as fault:
-            fault.pids.append(self._server.pid)
-            await asyncio.to_thread(self._server.pause)
-            await asyncio.sleep(chance.choice([0.1, 0.5, 2.5]))
-            self._server.resume()
+        await hurt_server(self._bus, chance, self._fault)
 
     async def _fill_disk(self, chance: random.Random) -> None:
         assert self._disk is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.runner.truth import Truth, read_truth
+from tests.support.nats_cluster import NatsCluster
 from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
 
@@ -29,22 +30,32 @@ class Ground:
     """Runs may share one, one after the other: each has a node and a folder of its own."""
 
     folder: Path
-    server: NatsServer
+    bus: NatsServer | NatsCluster
     rootfs: Path
+
+    @property
+    def servers(self) -> list[NatsServer]:
+        return list(self.bus) if isinstance(self.bus, NatsCluster) else [self.bus]
 
 
 @contextmanager
-def make_ground(folder: Path) -> Iterator[Ground]:
-    """Bootstrapped."""
+def make_ground(folder: Path, servers: int = 1) -> Iterator[Ground]:
+    """One server, or a cluster of so many."""
     rootfs = build_rootfs(folder / "roots" / "busybox")
-    with NatsServer(folder / "nats", config="max_payload: 8MB") as server:
-        yield Ground(folder, server, rootfs)
+    config = "max_payload: 8MB"
+    bus = (
+        NatsServer(folder / "nats", config=config)
+        if servers == 1
+        else NatsCluster(folder / "nats", size=servers, config=config)
+    )
+    with bus:
+        yield Ground(folder, bus, rootfs)
 
 
-async def bootstrap(url: str, node: str) -> None:
-    """The streams, and the node's mailbox."""
-    async with connect(url) as fleet:
-        await fleet.setup.bootstrap()
+async def bootstrap(ground: Ground, node: str) -> None:
+    """The streams, with a replica on each server, and the node's mailbox."""
+    async with connect(ground.bus.url) as fleet:
+        await fleet.setup.bootstrap(replicas=len(ground.servers))
         await fleet.setup.add_node(node)
 
 

@@ -80,7 +80,7 @@ def run_chaos(ground: Ground, plan: Plan) -> Outcome:
             run = _Run(ground, plan, records, folder, gate.cgroup, watch.token, disk)
             events = asyncio.run(run.whole())
     finally:
-        gate.spare(ground.server.pid)
+        gate.spare(*(server.pid for server in ground.servers))
         records.left += gate.close().lines()
         truth = watch.close()
     verdict = check(truth, events, records)
@@ -101,13 +101,13 @@ class _Run:
         token: str,
         disk: Path | None,
     ) -> None:
-        config = AgentProcess(plan.node, ground.server.url, folder, ground.rootfs.parent, cgroup)
+        config = AgentProcess(plan.node, ground.bus.url, folder, ground.rootfs.parent, cgroup)
         self._ground, self._plan, self._records = ground, plan, records
         self._folder, self._token = folder, token
         self._agent = ChaosAgent(config, plan.module, plan.environment)
         self._faults = Faults(
             self._agent,
-            ground.server,
+            ground.bus,
             records,
             folder,
             plan.pace,
@@ -125,9 +125,9 @@ class _Run:
             await self._end()
 
     async def _play(self) -> list[Event]:
-        await bootstrap(self._ground.server.url, self._plan.node)
+        await bootstrap(self._ground, self._plan.node)
         await self._agent.start()
-        async with connect(self._ground.server.url) as fleet:
+        async with connect(self._ground.bus.url) as fleet:
             node = fleet.node(self._plan.node)
             await node.ping(unreachable_s=30)
             self._fresh = descriptors(self._agent.process.pid)  # type: ignore[union-attr]
