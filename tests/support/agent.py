@@ -24,7 +24,7 @@ labels = {{ zone = "test" }}
 
 [nats]
 servers = ["{server}"]
-
+{nats}
 [paths]
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
@@ -46,7 +46,10 @@ class AgentFailed(AssertionError):
 
 @dataclass
 class AgentProcess:
-    """`folder` holds state, run dir, config and log; `roots` is where bundles may lie."""
+    """`folder` holds state, run dir, config and log; `roots` is where bundles may lie.
+
+    `nats`: further lines of the settings' group of that name, such as its key's file.
+    """
 
     name: str
     server: str
@@ -57,6 +60,7 @@ class AgentProcess:
     environment: dict[str, str] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     program: tuple[str, ...] = ("-m", "wharfside_agent")
+    nats: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,6 +81,7 @@ class AgentProcess:
         text = CONFIG.format(
             name=self.name,
             server=self.server,
+            nats=self.nats,
             folder=self.folder,
             roots=self.roots,
             runtime=self.runtime,
