@@ -17,6 +17,7 @@ import structlog
 from wharfside_agent import host
 from wharfside_agent.composition.observing import metrics_socket, open_pages
 from wharfside_agent.composition.parts import Parts
+from wharfside_agent.composition.tracing import start_tracing
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify
@@ -67,6 +68,8 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock)
         stack.push_async_callback(store.close)
+        if (end_tracing := start_tracing(settings, store.identity)) is not None:
+            stack.push_async_callback(end_tracing)
         parts = Parts(settings, places, clock, store, machine, journal)
         stack.push_async_callback(parts.tasks.close)
         if pages is not None:
