@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.integration.counting import COUNTS, Counting
 from tests.integration.world import Site, kill, start
@@ -18,8 +20,9 @@ capabilities = ["CAP_CHOWN", "CAP_KILL"]
 """
 
 
-async def test_a_restore_is_judged_by_what_the_image_carries(own: Site) -> None:
-    """In place and as a new one; nothing is changed, and where it is open again it goes on."""
+async def test_a_restore_is_judged_by_what_the_image_carries(own: Site, tmp_path: Path) -> None:
+    """In place, as a new one, and as a file that is loaded; nothing is changed, and where it is
+    open again it goes on."""
     own.agent.write_config(OPEN)
     await start(own.agent)
     try:
@@ -28,6 +31,8 @@ async def test_a_restore_is_judged_by_what_the_image_carries(own: Site) -> None:
         await counting.further(1)
         await own.node.checkpoint(name, "one", exit=True)
         await own.told.exit(name)
+        saved = tmp_path / "one.tar"
+        await own.node.save_checkpoint(name, "one", saved)
         await kill(own.agent)
         own.agent.write_config(NARROW)
         await start(own.agent)
@@ -41,9 +46,14 @@ async def test_a_restore_is_judged_by_what_the_image_carries(own: Site) -> None:
         assert [(v.container, v.state, v.run) for v in await own.node.list(all=True)] == [
             (name, "stopped", 1)
         ]
+        await own.node.delete_checkpoint(name, "one")
+        with pytest.raises(Denied, match="capabilities"):
+            await own.node.load_checkpoint(saved)
+        assert not (await own.node.checkpoints()).checkpoints
         await kill(own.agent)
         own.agent.write_config(OPEN)
         await start(own.agent)
+        await own.node.load_checkpoint(saved)
         assert (await own.node.policy_check("restore", in_place)).allowed
         assert (await own.node.restore(name, "one")).run == 2
         await counting.further(2)
