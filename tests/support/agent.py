@@ -32,7 +32,7 @@ run_dir = "{folder}/run"
 [runtime]
 default = "{runtime}"
 bundle_roots = ["{roots}"]
-mount_roots = ["{roots}"]
+mount_roots = ["{roots}", "/usr"]
 cgroup_parent = "{cgroup}"
 
 [log]

@@ -104,7 +104,9 @@ class Parts(Moves):
             checkpoints=self.checkpoints,
             restores=self.restores,
             shelf=self.shelf,
-            checkpoint_files=CheckpointFiles(self.images, self.archives, self.tasks),
+            checkpoint_files=CheckpointFiles(
+                self.images, self.archives, self.machine.runtime, self.tasks
+            ),
             facts=self.facts,
             departures=self.departures,
             arrivals=self.arrivals,
