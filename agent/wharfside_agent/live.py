@@ -24,6 +24,8 @@ LIVE = frozenset(
         "nats.unacked_s",
         "nats.unanswered_s",
         "nats.spread_s",
+        "trust.keys",
+        "trust.require",
         "runtime.bundle_roots",
         "runtime.mount_roots",
         "limits.lane_depth",

@@ -25,6 +25,10 @@ def _nats(parts: Parts, settings: Settings) -> None:
     parts.credentials.reread()
 
 
+def _trust(parts: Parts, settings: Settings) -> None:
+    parts.intake.trust_by(parts.trust_of(settings))
+
+
 def _limits(parts: Parts, settings: Settings) -> None:
     limits = settings.limits
     parts.lanes.deepen(limits.lane_depth)
@@ -58,6 +62,7 @@ def _machine(parts: Parts, settings: Settings) -> None:
 TAKE_OVER: Mapping[str, Callable[[Parts, Settings], None]] = {
     "node": lambda parts, settings: parts.presence.relabel(settings.node.labels),
     "nats": _nats,
+    "trust": _trust,
     "runtime": _machine,
     "limits": _limits,
     "sessions": _sessions,
