@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 60.0
 """Between two looks: no bell tells of time that passes, nor of a file over the network."""
 
+AFTER_S = 0.1
+
 TOLD = "credentials-told"
 """Meta key: of each credential its end and the threshold that was told last, as JSON."""
 
@@ -64,7 +66,7 @@ class Credentials:
         """Looks whenever the bell rings, and every LOOK_S, for ever."""
         while True:
             await self._look()
-            await self._bell.changed(self._files.paths(), LOOK_S)
+            await self._bell.changed(self._files.paths(), self._pause_s())
 
     async def _look(self) -> None:
         if (digest := self._files.digest()) != self._digest:
@@ -77,6 +79,12 @@ class Credentials:
         async for attempt in insist("credentials-expiring"):
             with attempt:
                 await self._tell()
+
+    def _pause_s(self) -> float:
+        """An end is told when it comes, not at the look after it."""
+        now = self._clock.now()
+        ahead = [left for each in self.expiries if (left := each.left_s(now)) > 0]
+        return min([LOOK_S, *(left + AFTER_S for left in ahead)])
 
     async def _tell(self) -> None:
         now = self._clock.now()
