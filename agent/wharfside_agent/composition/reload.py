@@ -29,6 +29,14 @@ def _trust(parts: Parts, settings: Settings) -> None:
     parts.intake.trust_by(parts.trust_of(settings))
 
 
+def _policy(parts: Parts, settings: Settings) -> None:
+    parts.machine.rules.policy = settings.policy
+
+
+def _capacity(parts: Parts, settings: Settings) -> None:
+    parts.capacity.settings = settings.capacity
+
+
 def _limits(parts: Parts, settings: Settings) -> None:
     limits = settings.limits
     parts.lanes.deepen(limits.lane_depth)
@@ -63,6 +71,9 @@ TAKE_OVER: Mapping[str, Callable[[Parts, Settings], None]] = {
     "node": lambda parts, settings: parts.presence.relabel(settings.node.labels),
     "nats": _nats,
     "trust": _trust,
+    "policy": _policy,
+    "capacity": _capacity,
+    "audit": lambda parts, settings: parts.audit.want(settings.audit.events),
     "runtime": _machine,
     "limits": _limits,
     "sessions": _sessions,
