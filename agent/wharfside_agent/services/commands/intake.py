@@ -47,6 +47,10 @@ class Intake:
         self._trust = trust or Trust()
         self._tell_denied: Callable[[Command, Actor, Denied], None] = lambda *_: None
 
+    def trust_by(self, trust: Trust) -> None:
+        """From the next command on."""
+        self._trust = trust
+
     def on_denied(self, tell: Callable[[Command, Actor, Denied], None]) -> None:
         """`tell` hears of each command that is denied, and who is said to have given it."""
         self._tell_denied = tell

@@ -26,6 +26,10 @@ class Snapshots:
         self._clock = clock
         self._every_s = every_s
 
+    def pace(self, every_s: float) -> None:
+        """After the next one."""
+        self._every_s = every_s
+
     async def run(self) -> None:
         """At the start, and every so often, for ever."""
         while True:
