@@ -292,7 +292,7 @@ class NatsBus:
             all_headers["Nats-Expected-Last-Subject-Sequence-Subject"] = expected_subject
         link.note_asked()
         try:
-            ack = await link.client.jetstream().publish(
+            ack = await link.jetstream.publish(
                 subject, payload, timeout=timeout_s, headers=all_headers
             )
         except (NoStreamResponseError, NoRespondersError) as error:

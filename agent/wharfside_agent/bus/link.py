@@ -48,6 +48,7 @@ class Link:
         self._asked_since: float | None = None
         self.server = ""
         self.client = StrictClient()
+        self.jetstream = self.client.jetstream()
         self.answered = False
         self.slow_consumers = 0
         self.last_error: Exception | None = None

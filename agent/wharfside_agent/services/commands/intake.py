@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.trust import Trust, claimed
@@ -19,8 +19,7 @@ from wharfside_protocol.records import Record
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A command that may be run. `remaining`: seconds to its deadline, by this node's clock."""
 
     op: Op

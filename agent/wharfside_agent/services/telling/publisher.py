@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -143,9 +144,8 @@ class Publisher:
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
         await self.released.wait()
-        async for attempt in insist(f"start of lane {name}"):
-            with attempt:
-                expected = await self._starts.expected(name, lane[0].last_acked)
+        begin = partial(self._starts.expected, name, lane[0].last_acked)
+        expected = await insist(f"start of lane {name}", begin)
         while lane:
             await self._acks.settled(name)
             async with self._slots:

@@ -33,9 +33,7 @@ class Snapshots:
     async def run(self) -> None:
         """At the start, and every so often, for ever."""
         while True:
-            async for attempt in insist("snapshot"):
-                with attempt:
-                    await self.tell()
+            await insist("snapshot", self.tell)
             await asyncio.sleep(self._every_s)
 
     async def tell(self, cause: str | None = None) -> Snapshot:
