@@ -76,9 +76,7 @@ class Credentials:
         before, self.expiries = self.expire_at, self._files.expiries()
         if self.expire_at != before:
             self._changed()
-        async for attempt in insist("credentials-expiring"):
-            with attempt:
-                await self._tell()
+        await insist("credentials-expiring", self._tell)
 
     def _pause_s(self) -> float:
         """An end is told when it comes, not at the look after it."""
