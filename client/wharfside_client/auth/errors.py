@@ -36,7 +36,7 @@ class BadState(ClientError):
 
 
 class NoSuchUser(ClientError):
-    """The auth folder knows no user of this name."""
+    """The auth folder knows no user, or no role, of this name."""
 
     fault = "no-such-user"
 
