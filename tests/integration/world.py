@@ -21,7 +21,7 @@ from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
 
-from wharfside_client import Node, Wharfside, connect
+from wharfside_client import Node, ServerSettings, Wharfside, connect
 from wharfside_client.specs import container, process
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.errors import WharfsideError
@@ -142,9 +142,11 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(world: World, agent: AgentProcess) -> AsyncIterator[Site]:
-    """`agent` may be down now, or not started yet."""
-    async with connect(world.server.url) as fleet:
+async def open_site(
+    world: World, agent: AgentProcess, settings: ServerSettings | None = None
+) -> AsyncIterator[Site]:
+    """`agent` may be down now, or not started yet. `settings`: as a user with rights."""
+    async with connect(settings or world.server.url) as fleet:
         told = Told(lambda: f"log of {agent.name}:\n{_log_of(agent)}")
         async with fleet.events() as stream:
             following = asyncio.create_task(told.follow(stream))

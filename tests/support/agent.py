@@ -24,7 +24,7 @@ labels = {{ zone = "test" }}
 
 [nats]
 servers = {servers}
-
+{nats}
 [paths]
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
@@ -47,7 +47,8 @@ class AgentFailed(AssertionError):
 @dataclass
 class AgentProcess:
     """`server`: one URL, or several with commas. `folder` holds state, run dir, config and log;
-    `roots` is where bundles may lie.
+    `roots` is where bundles may lie. `nats`: further lines of the settings' group of that name,
+    such as its key's file.
     """
 
     name: str
@@ -59,6 +60,7 @@ class AgentProcess:
     environment: dict[str, str] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     program: tuple[str, ...] = ("-m", "wharfside_agent")
+    nats: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -79,6 +81,7 @@ class AgentProcess:
         text = CONFIG.format(
             name=self.name,
             servers=json.dumps(self.server.split(",")),
+            nats=self.nats,
             folder=self.folder,
             roots=self.roots,
             runtime=self.runtime,
