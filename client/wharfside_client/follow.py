@@ -25,7 +25,7 @@ from tenacity import (
 from wharfside_client.bus import Bus, Tap
 from wharfside_client.cursor import Cursor, SequenceReset
 from wharfside_client.direct import Page, Stored, read_last, read_page, stored
-from wharfside_client.errors import EventsLost, NotSetUp, ServerUnreachable, Unanswered
+from wharfside_client.errors import ApiError, EventsLost, NotSetUp, ServerUnreachable, Unanswered
 from wharfside_client.messages import Message
 from wharfside_protocol.errors import Denied
 from wharfside_protocol.times import from_timestamp
@@ -34,6 +34,7 @@ LIVE_LIMIT = 1024
 """Live messages held for a slow reader; beyond it they are read from the stream again."""
 RESYNC_S = 10.0
 """After so long without a live message the stream is asked: one may have been missed."""
+STREAM_HEADER = "Nats-Stream"
 OUTAGE_S = 300.0
 """So long a stream that cannot be read is tried again before the reader is told."""
 
@@ -162,7 +163,15 @@ class Follower:
             self._look_again()
 
     def _take_live(self, message: Message) -> None:
-        rung = stored(message)
+        """The server can be made to answer others here: what this stream has not republished
+        is a bell and no more."""
+        try:
+            rung = stored(message)
+        except ApiError:
+            rung = None
+        if rung is None or rung.headers.get(STREAM_HEADER) != self._source.stream:
+            self._unread = True
+            return
         try:
             if self.cursor.ring(rung.seq, from_timestamp(rung.time)):
                 self.waiting.append(Heard(rung, live=True))

@@ -21,7 +21,9 @@ async def hear_progress(
 
     def heard(message: Message) -> None:
         with contextlib.suppress(Invalid):
-            tell(decode(message.data, Progress))
+            progress = decode(message.data, Progress)
+            if (progress.node, progress.command) == (node, command_id):
+                tell(progress)
 
     tap = await bus.subscribe(bus.settings.subjects.progress(node, command_id), heard)
     try:

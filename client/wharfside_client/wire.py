@@ -162,6 +162,8 @@ class Wire:
             raise SessionEnded("the session is over: its process takes no more input")
 
     def _received(self, message: Message) -> None:
+        if message.subject != self._down:
+            return  # a server's answer to somebody who named us as its reader
         try:
             frame = down_frame(message.data)
             if isinstance(frame, Reset):

@@ -229,11 +229,21 @@ class UsageValue(Record, frozen=True, kw_only=True):
     next: Name | None = None
 
 
+class ResyncArgs(Record, frozen=True, kw_only=True):
+    """`forget`: names in the bucket that the caller knows of; those unknown to the node go."""
+
+    forget: Annotated[list[Name], msgspec.Meta(max_length=1000)] = []
+
+
 class ResyncValue(Record, frozen=True, kw_only=True):
-    """`names` projections are put again, those of known deleted containers too."""
+    """`names` projections are put again, those of known deleted containers too.
+
+    `forgotten`: whose projections were removed.
+    """
 
     names: Counter
     snapshot: Snapshot
+    forgotten: list[Name] = []
 
 
 class CommandArgs(Record, frozen=True, kw_only=True):
@@ -415,7 +425,7 @@ OPS: Mapping[str, Op] = _table(
         reaches_in=True,
     ),
     Op("logs", LogsArgs, SessionValue, changes=False, lane=False, viewers=True),
-    Op("resync", NoArgs, ResyncValue, changes=False, lane=False),
+    Op("resync", ResyncArgs, ResyncValue, changes=False, lane=False),
     Op("attach", AttachArgs, SessionValue, changes=False, lane=False, reaches_in=True),
     Op("result", CommandArgs, CommandState, changes=False, lane=False, viewers=True),
     Op("commands", CommandsArgs, CommandsValue, changes=False, lane=False, viewers=True),

@@ -29,7 +29,7 @@ from wharfside_client.jetstream import JetStream
 from wharfside_client.localfiles import LocalTree
 from wharfside_client.migration import move
 from wharfside_client.setup import Outcome
-from wharfside_protocol.assets import LOGS
+from wharfside_protocol.assets import LOGS, container_key
 from wharfside_protocol.codec import decode
 from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import DeadlineExceeded
@@ -134,14 +134,18 @@ async def test_an_orchestrator_s_durable_commands(site: Site) -> None:
     assert not (await site.node.cancel(id_)).canceled
 
 
-async def test_an_orchestrator_drains_and_resyncs_a_node(site: Site) -> None:
+async def test_an_orchestrator_drains_and_resyncs_a_node(
+    site: Site, ground: SecuredWorld
+) -> None:
     await site.run(SAYS, stop_signal="KILL")
     id_, told = new_id(), list[Progress]()
     async with site.fleet.progress(site.node.name, id_, told.append):
         await site.node.drain(within_s=BOUND_S, command_id=id_)
     assert told and told[-1].command == id_
     await site.node.undrain()
-    assert (await site.fleet.resync(site.node.name)).names >= 0
+    async with ground.secured.raw(site.node.name) as client:
+        await client.request(container_key(site.node.name, "stale"), b"", timeout=BOUND_S)
+    assert (await site.fleet.resync(site.node.name)).removed == ["stale"]
 
 
 async def test_an_orchestrator_follows_events_and_states(site: Site) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.bus import BusError
 from wharfside_agent.services.commands.book import Call
-from wharfside_protocol.command_base import NoArgs
-from wharfside_protocol.commands import ResyncValue
+from wharfside_protocol.commands import ResyncArgs, ResyncValue
+from wharfside_protocol.errors import Internal
 
 
-async def resync(node: Node, call: Call, _args: NoArgs) -> ResyncValue:
+async def resync(node: Node, call: Call, args: ResyncArgs) -> ResyncValue:
     """The puts follow within seconds; nothing of a container is changed."""
+    try:
+        forgotten = await node.projections.forget(args.forget)
+    except BusError as error:
+        raise Internal(f"the bucket took no removal: {error}; try again") from error
     names = await node.projections.all_due()
     snapshot = await node.snapshots.tell(call.id)
-    return ResyncValue(names=len(names), snapshot=snapshot)
+    return ResyncValue(names=len(names), snapshot=snapshot, forgotten=forgotten)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli import complete, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.session import Session
 
@@ -22,17 +22,11 @@ def register(app: typer.Typer) -> None:
     command(app, "resync")(resync)
 
 
-async def resync(session: Session, node: NodeName) -> int:
-    """Put a node's latest states again, and remove those it does not know.
-
-    Exits 1 where some are left that this user may not remove.
-    """
+async def resync(session: Session, node: NodeName) -> None:
+    """Put a node's latest states again, and remove those it does not know."""
     async with session.connect() as w:
         done = await w.resync(node)
     if session.output.json:
         session.output.document(done)
     else:
         session.output.line(f"{done.node}: {done.names} put again, {len(done.removed)} removed")
-        for name in done.stale:
-            session.output.warn(f"{done.node}/{name}: not the node's, and not yours to remove")
-    return exitcodes.REFUSED if done.stale else exitcodes.OK

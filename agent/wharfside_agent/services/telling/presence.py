@@ -153,10 +153,16 @@ class Presence:
                 self._judge(foreign, at)
 
     def _heard(self, message: Request) -> None:
+        """The server can be made to answer another node here: under a subject of that one's
+        own, or with what no presence says. Only what the bucket republished is believed."""
         try:
             told = decode(message.data, NodeInfo)
             at = int(message.headers.get(SEQUENCE_HEADER, "0"))
         except (Invalid, ValueError):
+            return
+        own = self._subjects.live_nodes(self._base.node)
+        if message.subject != own or told.node != self._base.node:
+            log.warning("foreign-presence", subject=message.subject, node=told.node)
             return
         if told.life == self._base.life or told.state == "down":
             return

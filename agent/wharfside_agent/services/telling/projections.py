@@ -33,6 +33,7 @@ AT_ONCE = 64
 DELETED_TTL = "1h"
 """So long a deleted container's key tells that it is deleted; then the server drops it."""
 
+REMOVED = {"KV-Operation": "DEL", "Nats-TTL": DELETED_TTL}
 
 DELETED_TOLD_NS = 3600 * 1_000_000_000
 
@@ -59,6 +60,29 @@ class Projections:
         self._due.update(names)
         self._wake.set()
         return names
+
+    async def forget(self, names: list[str]) -> list[str]:
+        """Removes the keys of those that the store does not know; their names.
+
+        A container that was created meanwhile is put again after that.
+
+        Raises:
+            BusError: a removal was not taken.
+        """
+        node = self._store.identity.node
+        unknown = await self._unknown(names)
+        for name in unknown:
+            await self._bus.publish(container_key(node, name), b"", headers=REMOVED)
+        there = set(unknown) - set(await self._unknown(unknown))
+        if there:
+            self._due.update(there)
+            self._wake.set()
+        return [name for name in unknown if name not in there]
+
+    async def _unknown(self, names: list[str]) -> list[str]:
+        return await self._store.transact(
+            lambda tx: [name for name in names if tx.last_of_name(name) is None]
+        )
 
     async def run(self) -> None:
         """Puts what is due, for ever; what the bus does not take is read and put again."""
