@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,17 @@ from wharfside_client import ServerSettings, Wharfside, connect
 from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.members import PROVISIONER, add, begin
 from wharfside_client.auth.state import load
+from wharfside_client.auth.static import user_lines
 from wharfside_protocol.rights import Role, inbox_of
+from wharfside_protocol.subjects import Subjects
 
 NODES = ("node-a", "node-b")
+ROGUE = "rogue"
+"""A node whose key somebody has who runs no agent with it."""
+
 USERS = {
     PROVISIONER: Role.PROVISIONER,
-    **dict.fromkeys(NODES, Role.NODE),
+    **dict.fromkeys((*NODES, ROGUE), Role.NODE),
     "ops": Role.ORCHESTRATOR,
     "other": Role.ORCHESTRATOR,
     "eyes": Role.VIEWER,
@@ -83,12 +88,20 @@ def make_auth(folder: Path) -> Folder:
     return Folder(folder)
 
 
+def all_in_one(auth: Folder) -> str:
+    """The same users with the same rights, all in one account: what must not be."""
+    state = load(auth.path)
+    users = [line for user in state.users for line in user_lines(user, Subjects(state.prefix))]
+    return "\n".join(["authorization { users: [", *users, "] }"])
+
+
 @contextmanager
-def secured_server(folder: Path) -> Iterator[Secured]:
+def secured_server(
+    folder: Path, config: Callable[[Folder], str] = lambda auth: auth.accounts.read_text()
+) -> Iterator[Secured]:
     """Bootstrapped by its provisioner, with the mailboxes of its nodes."""
     auth = make_auth(folder / "auth")
-    config = "max_payload: 8MB\n" + auth.accounts.read_text()
-    with NatsServer(folder / "nats", config=config) as server:
+    with NatsServer(folder / "nats", config=f"max_payload: 8MB\n{config(auth)}") as server:
         secured = Secured(auth, server)
         asyncio.run(set_up(secured))
         yield secured
@@ -97,7 +110,7 @@ def secured_server(folder: Path) -> Iterator[Secured]:
 async def set_up(secured: Secured) -> None:
     async with secured.fleet(PROVISIONER) as fleet:
         await fleet.setup.bootstrap()
-        for node in NODES:
+        for node in (*NODES, ROGUE):
             await fleet.setup.add_node(node)
             await fleet.setup.add_carriage(node)
         for name, role in USERS.items():

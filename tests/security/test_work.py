@@ -134,9 +134,7 @@ async def test_an_orchestrator_s_durable_commands(site: Site) -> None:
     assert not (await site.node.cancel(id_)).canceled
 
 
-async def test_an_orchestrator_drains_and_resyncs_a_node(
-    site: Site, ground: SecuredWorld
-) -> None:
+async def test_an_orchestrator_drains_and_resyncs_a_node(site: Site, ground: SecuredWorld) -> None:
     await site.run(SAYS, stop_signal="KILL")
     id_, told = new_id(), list[Progress]()
     async with site.fleet.progress(site.node.name, id_, told.append):

@@ -43,7 +43,7 @@ def accounts_text(state: State) -> str:
 def _account(account: Account, users: Iterable[User], subjects: Subjects) -> Iterator[str]:
     if account is Account.HUB:
         yield "    jetstream: enabled"
-    yield from _block("users", (line for user in users for line in _user(user, subjects)))
+    yield from _block("users", (line for user in users for line in user_lines(user, subjects)))
     yield from _block("exports", map(_export, exports(account, subjects)))
     yield from _block("imports", map(_import, imports(account, subjects)))
 
@@ -56,7 +56,8 @@ def _block(name: str, lines: Iterable[str]) -> Iterator[str]:
         yield "    ]"
 
 
-def _user(user: User, subjects: Subjects) -> Iterator[str]:
+def user_lines(user: User, subjects: Subjects) -> Iterator[str]:
+    """A user as nats-server's configuration has it, once for each of its keys."""
     may = rights(Role(user.role), user.name, subjects)
     for key in user.valid:
         yield f"# {user.role} {user.name}"
