@@ -1,4 +1,7 @@
-"""Who may do what, on real parts: the fixtures of the integration tests, and secured servers."""
+"""Who may do what, on real parts: the fixtures of the integration tests, and secured servers.
+
+One of these a module and form; agents for those that need them.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,23 @@ from tests.integration.fixtures import NEEDED
 from tests.security.secured import Secured, SecuredWorld, secured_server, secured_world
 from tests.support.requirements import need
 
+from wharfside_client.auth.state import Form
 
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """One with users of every role, and no agents."""
+
+@pytest.fixture(scope="module", params=Form)
+def secured(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Secured]:
     need("nats-server")
-    with secured_server(tmp_path_factory.mktemp("secured")) as secured:
+    with secured_server(tmp_path_factory.mktemp("secured"), request.param) as secured:
         yield secured
 
 
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredWorld]:
-    """One with two real agents."""
+@pytest.fixture(scope="module", params=Form)
+def ground(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecuredWorld]:
     for name in NEEDED:
         need(name)
-    with secured_world(tmp_path_factory.mktemp("ground")) as ground:
+    with secured_world(tmp_path_factory.mktemp("ground"), request.param) as ground:
         yield ground

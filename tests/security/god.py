@@ -16,9 +16,9 @@ from typing import NamedTuple
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from tests.security.secured import Secured, make_auth, set_up
-from tests.support.nats_server import NatsServer
+from tests.security.secured import Secured, bootstrapped, make_auth
 
+from wharfside_client.auth.state import Form
 from wharfside_protocol.rights import ACCOUNTS, Account
 
 PASSWORD = "of-a-god"
@@ -66,10 +66,8 @@ class Gods:
 @contextmanager
 def tempted_server(folder: Path) -> Iterator[Secured]:
     """As `secured_server`, with the gods let in."""
-    auth = make_auth(folder / "auth")
-    with NatsServer(folder / "nats", config=with_gods(auth.accounts.read_text())) as server:
-        secured = Secured(auth, server)
-        asyncio.run(set_up(secured))
+    auth = make_auth(folder / "auth", Form.STATIC)
+    with bootstrapped(folder, auth, with_gods(auth.accounts.read_text())) as secured:
         yield secured
 
 

@@ -1,9 +1,12 @@
-"""A real server with the configuration that `wharfside auth` writes, and users of every role."""
+"""A real server with the configuration that `wharfside auth` writes, and users of every role.
+
+In the form of JWTs also with TLS, by the certificates that `wharfside auth` makes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +20,18 @@ from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
 
 from wharfside_client import ServerSettings, Wharfside, connect
+from wharfside_client.auth.equipping import equip_servers
 from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.members import PROVISIONER, add, begin
-from wharfside_client.auth.state import load
+from wharfside_client.auth.state import Form, State, load
 from wharfside_client.auth.static import user_lines
 from wharfside_protocol.rights import Role, inbox_of
 from wharfside_protocol.subjects import Subjects
 
 NODES = ("node-a", "node-b")
+ISSUED = 1_700_000_000
+"""Long ago: whatever a test revokes now was issued before."""
+
 ROGUE = "rogue"
 """A node whose key somebody has who runs no agent with it."""
 
@@ -47,12 +54,31 @@ class Secured:
     denied: list[str] = field(default_factory=list)
 
     def role(self, name: str) -> Role:
-        return Role(load(self.auth.path).user(name).role)
+        return self.state.user(name).role
 
-    def settings(self, name: str) -> ServerSettings:
-        """How the user `name` connects with our own client."""
+    @property
+    def state(self) -> State:
+        return load(self.auth.path)
+
+    @property
+    def ca(self) -> Path | None:
+        """What is to be trusted, where the server has TLS."""
+        return None if self.state.servers.tls is None else self.auth.path / "tls" / "ca.pem"
+
+    def credentials(self, name: str) -> Path:
+        return self.auth.credentials(self.state, name)
+
+    def settings(self, name: str, credentials: Path | None = None) -> ServerSettings:
+        """How the user `name` connects with our own client; by other `credentials` than its own."""
+        file, ca = str(credentials or self.credentials(name)), self.ca
+        jwt = file.endswith(".creds")
         return ServerSettings(
-            servers=(self.server.url,), nkey=str(self.auth.seed(name)), peer=name, actor=name
+            servers=(self.server.url,),
+            nkey=None if jwt else file,
+            creds=file if jwt else None,
+            ca=None if ca is None else str(ca),
+            peer=name,
+            actor=name,
         )
 
     @asynccontextmanager
@@ -67,9 +93,12 @@ class Secured:
         async def refused(error: Exception) -> None:
             self.denied.append(str(error))
 
+        settings = self.settings(name)
         client = await nats.connect(
             self.server.url,
-            nkeys_seed=str(self.auth.seed(name)),
+            nkeys_seed=settings.nkey,
+            user_credentials=settings.creds,
+            tls=settings.tls(),
             inbox_prefix=inbox_of(self.role(name), name),
             error_cb=refused,
             allow_reconnect=False,
@@ -80,28 +109,48 @@ class Secured:
             await client.close()
 
 
-def make_auth(folder: Path) -> Folder:
+def make_auth(folder: Path, form: Form) -> Folder:
     """With all of `USERS`."""
-    begin(folder, lambda servers: servers, None, 0)
+    begin(folder, lambda servers: servers, None, ISSUED, form)
+    if form is Form.JWT:
+        equip_servers(folder, {}, at=None, verify=None)
     for name, role in USERS.items():
-        add(folder, name, role, 0)
+        add(folder, name, role, ISSUED)
     return Folder(folder)
 
 
-def all_in_one(auth: Folder) -> str:
-    """The same users with the same rights, all in one account: what must not be."""
-    state = load(auth.path)
-    users = [line for user in state.users for line in user_lines(user, Subjects(state.prefix))]
-    return "\n".join(["authorization { users: [", *users, "] }"])
+def server_config(auth: Folder, folder: Path) -> str:
+    """What of the generated files is no matter of ports and stores."""
+    text = "max_payload: 8MB\n" + auth.accounts.read_text()
+    lines = auth.conf("nats").read_text().splitlines()
+    text += "".join(f"{line}\n" for line in lines if line.startswith("tls "))
+    if any(line.startswith("resolver ") for line in lines):
+        text += f'resolver {{ type: full, dir: "{folder / "resolver"}", interval: "2m" }}\n'
+    return text
 
 
 @contextmanager
-def secured_server(
-    folder: Path, config: Callable[[Folder], str] = lambda auth: auth.accounts.read_text()
-) -> Iterator[Secured]:
+def secured_server(folder: Path, form: Form = Form.STATIC) -> Iterator[Secured]:
     """Bootstrapped by its provisioner, with the mailboxes of its nodes."""
-    auth = make_auth(folder / "auth")
-    with NatsServer(folder / "nats", config=f"max_payload: 8MB\n{config(auth)}") as server:
+    auth = make_auth(folder / "auth", form)
+    with bootstrapped(folder, auth, server_config(auth, folder)) as secured:
+        yield secured
+
+
+@contextmanager
+def one_account_server(folder: Path) -> Iterator[Secured]:
+    """The same users with the same rights, all in one account: what must not be."""
+    auth = make_auth(folder / "auth", Form.STATIC)
+    state = load(auth.path)
+    users = [line for user in state.users for line in user_lines(user, Subjects(state.prefix))]
+    config = "\n".join(["authorization { users: [", *users, "] }"])
+    with bootstrapped(folder, auth, config) as secured:
+        yield secured
+
+
+@contextmanager
+def bootstrapped(folder: Path, auth: Folder, config: str) -> Iterator[Secured]:
+    with NatsServer(folder / "nats", config=config) as server:
         secured = Secured(auth, server)
         asyncio.run(set_up(secured))
         yield secured
@@ -128,13 +177,16 @@ class SecuredWorld:
 
 
 @contextmanager
-def secured_world(folder: Path) -> Iterator[SecuredWorld]:
+def secured_world(folder: Path, form: Form = Form.STATIC) -> Iterator[SecuredWorld]:
     gate = LeakGate(folder)
     try:
         rootfs = build_rootfs(folder / "roots" / "busybox")
-        with secured_server(folder) as secured:
+        with secured_server(folder, form) as secured:
             world = World(folder, secured.server, gate.cgroup, rootfs)
-            with _agent(world, secured, NODES[0]) as a, _agent(world, secured, NODES[1]) as b:
+            with (
+                secured_agent(world, secured, NODES[0]) as a,
+                secured_agent(world, secured, NODES[1]) as b,
+            ):
                 yield SecuredWorld(secured, world, dict(zip(NODES, (a, b), strict=True)))
     finally:
         leaks = gate.close()
@@ -142,10 +194,18 @@ def secured_world(folder: Path) -> Iterator[SecuredWorld]:
 
 
 @contextmanager
-def _agent(world: World, secured: Secured, name: str) -> Iterator[AgentProcess]:
+def secured_agent(world: World, secured: Secured, name: str) -> Iterator[AgentProcess]:
+    """A real agent with the rights of the node `name`, connected."""
     with world.agent(name) as agent:
-        agent.nats = f'nkey_seed = "{secured.auth.seed(name)}"'
+        agent.nats = agent_settings(secured, name)
         agent.write_config()
         agent.start(until="bus-connected")
         yield agent
         assert agent.stop() == 0
+
+
+def agent_settings(secured: Secured, name: str) -> str:
+    """What stands in the agent's `[nats]`."""
+    settings = secured.settings(name)
+    given = {"nkey_seed": settings.nkey, "creds": settings.creds, "ca": settings.ca}
+    return "\n".join(f'{key} = "{value}"' for key, value in given.items() if value is not None)

@@ -16,6 +16,7 @@ from tests.integration.world import Site, open_site
 from tests.security.secured import NODES, ROGUE, SecuredWorld
 from tests.support.eventually import eventually
 
+from wharfside_client.auth.state import Form
 from wharfside_protocol.codec import encode
 from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Command
@@ -23,6 +24,8 @@ from wharfside_protocol.io_frames import Chunk, Data, StreamName
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import to_timestamp
+
+pytestmark = pytest.mark.parametrize("ground", [Form.STATIC], indirect=True)
 
 S = Subjects()
 VICTIM = NODES[1]

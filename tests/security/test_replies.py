@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from tests.integration.bounds import BOUND_S, bounded
 from tests.security.reach import reached
-from tests.security.secured import ROGUE, USERS, Secured, all_in_one, secured_server
+from tests.security.secured import ROGUE, USERS, Secured, one_account_server
 from tests.support.requirements import need
 
 from wharfside_client.auth.members import PROVISIONER
@@ -200,7 +200,7 @@ async def test_nothing_leaves_the_account_and_no_stream_changes(
 def together(tmp_path: Path) -> Iterator[Secured]:
     """All users in one account."""
     need("nats-server")
-    with secured_server(tmp_path, all_in_one) as secured:
+    with one_account_server(tmp_path) as secured:
         yield secured
 
 
