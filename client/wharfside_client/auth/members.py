@@ -9,6 +9,7 @@ from wharfside_client.auth.errors import BadState, UserExists
 from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.issuing import issue
 from wharfside_client.auth.operator import Operator
+from wharfside_client.auth.placing import make_folder
 from wharfside_client.auth.servers import Servers
 from wharfside_client.auth.state import FILE, SYSTEM, Form, State, User, load, save
 from wharfside_protocol.records import Record
@@ -67,6 +68,7 @@ def begin(
         )
     state.servers = change(state.servers)
     state.servers.check()
+    make_folder(path)
     if state.form is Form.JWT and state.trust is None:
         _begin_trust(path, state, now)
     return add(path, PROVISIONER, Role.PROVISIONER, now, state=state)

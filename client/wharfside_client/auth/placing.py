@@ -12,6 +12,18 @@ PRIVATE = 0o600
 PUBLIC = 0o644
 
 
+def make_folder(path: Path) -> None:
+    """One for its owner alone; one that is there stays as it is.
+
+    Raises:
+        LocalFiles: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalFiles(f"{path} cannot be made: {error.strerror}", path=str(path)) from error
+
+
 def place(path: Path, data: str | bytes, mode: int = PRIVATE) -> None:
     """Writes `data` to `path`, in a folder that is made (0700) where it is missing.
 

@@ -90,11 +90,13 @@ async def add_user(
     state = load(path)
     if not session.output.json:
         tell_change(session.output, change)
+    status = exitcodes.OK
     if consumer:
-        return await _make_consumer(session, path, state, name)
-    if session.output.json:
+        status = await _make_consumer(session, path, state, name)
+    elif session.output.json:
         session.output.document(change)
-        return exitcodes.OK
+    if session.output.json:
+        return status
     flags = as_user(path, state, name)
     tell_next(
         session.output,
@@ -104,7 +106,7 @@ async def add_user(
             "wharfside ps",
         ],
     )
-    return exitcodes.OK
+    return status
 
 
 def _add(path: Path, name: str, role: Role, expires: float | None) -> Change:
