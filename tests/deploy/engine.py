@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +28,8 @@ class Engine:
     """`docker` and `docker-compose` on it; everything is taken away at its end."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "engine"
+        # the engine's sockets lie deep below it, and a path of one has 107 bytes (unix(7))
+        self._folder = Path(tempfile.mkdtemp(prefix="engine-"))
         self._context = folder / "context"
         self._environment = os.environ | {
             "DOCKER_HOST": f"unix://{self._folder}/docker.sock",
@@ -37,8 +39,12 @@ class Engine:
         self._docker = CHECKOUT / ".test-env" / "engine" / "root" / "usr" / "bin" / "docker"
 
     def __enter__(self) -> Engine:
-        self._script("start", str(find_command("nats-server")))
-        self._make_context()
+        try:
+            self._script("start", str(find_command("nats-server")))
+            self._make_context()
+        except BaseException:
+            self._script("stop")
+            raise
         return self
 
     def __exit__(
