@@ -31,7 +31,7 @@ class NatsCluster:
     """`config` is of every server: text of nats-server's configuration."""
 
     def __init__(self, directory: Path, *, size: int = 3, config: str = "") -> None:
-        ports = _free_ports(size)
+        ports = free_ports(size)
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         self.servers = {
             name: NatsServer(
@@ -101,7 +101,7 @@ class NatsCluster:
             server.kill()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports for the routes, which each server must know of the others before they run."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

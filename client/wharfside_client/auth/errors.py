@@ -41,6 +41,12 @@ class NoSuchUser(ClientError):
     fault = "no-such-user"
 
 
+class NoSuchSite(ClientError):
+    """The auth folder knows no edge site of this name."""
+
+    fault = "no-such-site"
+
+
 class UserExists(ClientError):
     """The auth folder has a user of this name already."""
 

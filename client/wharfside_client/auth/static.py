@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from wharfside_client.auth.state import State, User
+from wharfside_client.auth.state import Site, State, User
 from wharfside_protocol.rights import (
     ACCOUNTS,
     RESPONSE_THRESHOLD_S,
     Account,
     Crossing,
+    Rights,
     Role,
     Share,
     exports,
@@ -24,7 +25,9 @@ from wharfside_protocol.rights import (
 from wharfside_protocol.subjects import Subjects
 
 CONNECTIONS = ("STANDARD", "WEBSOCKET")
-"""Not MQTT, and no leaf nodes: those bring a whole server with them."""
+"""Not MQTT, and no leaf nodes: those bring a whole server with them, and have keys of their own."""
+
+LEAF = ("LEAFNODE",)
 
 
 def accounts_text(state: State) -> str:
@@ -36,14 +39,25 @@ def accounts_text(state: State) -> str:
     ]
     for account in Account:
         users = [user for user in state.users if ACCOUNTS[Role(user.role)] is account]
-        lines += [f"  {account} {{", *_account(account, users, subjects), "  }"]
+        sites = state.sites if account is Account.NODES else []
+        lines += [f"  {account} {{", *_account(account, users, sites, subjects), "  }"]
     return "\n".join([*lines, "}", ""])
 
 
-def _account(account: Account, users: Iterable[User], subjects: Subjects) -> Iterator[str]:
+def site_users(state: State, site: Site) -> list[str]:
+    """The nodes of `site` as its own server knows them: by the keys that the fleet's would take."""
+    subjects = Subjects(state.prefix)
+    return [line for name in site.nodes for line in user_lines(state.user(name), subjects)]
+
+
+def _account(
+    account: Account, users: Iterable[User], sites: Iterable[Site], subjects: Subjects
+) -> Iterator[str]:
     if account is Account.HUB:
         yield "    jetstream: enabled"
-    yield from _block("users", (line for user in users for line in user_lines(user, subjects)))
+    of_users = (line for user in users for line in user_lines(user, subjects))
+    of_sites = (line for site in sites for line in _site(site, subjects))
+    yield from _block("users", (*of_users, *of_sites))
     yield from _block("exports", map(_export, exports(account, subjects)))
     yield from _block("imports", map(_import, imports(account, subjects)))
 
@@ -61,10 +75,23 @@ def user_lines(user: User, subjects: Subjects) -> Iterator[str]:
     may = rights(Role(user.role), user.name, subjects)
     for key in user.valid:
         yield f"# {user.role} {user.name}"
-        yield f"{{ nkey: {key.public}, allowed_connection_types: {_list(CONNECTIONS)},"
-        yield "  permissions: {"
-        yield f"    publish: {{ allow: {_list(may.publish)} }}"
-        yield f"    subscribe: {{ allow: {_list(may.subscribe)} }} }} }}"
+        yield from _entry(key.public, CONNECTIONS, may)
+
+
+def _site(site: Site, subjects: Subjects) -> Iterator[str]:
+    """What any of its nodes may, the site may: it can be each of them, and nobody else."""
+    each = [rights(Role.NODE, name, subjects) for name in site.nodes]
+    publish = dict.fromkeys(subject for may in each for subject in may.publish)
+    subscribe = dict.fromkeys(subject for may in each for subject in may.subscribe)
+    yield f"# site {site.name}"
+    yield from _entry(site.key.public, LEAF, Rights(tuple(publish), tuple(subscribe)))
+
+
+def _entry(public: str, connections: Iterable[str], may: Rights) -> Iterator[str]:
+    yield f"{{ nkey: {public}, allowed_connection_types: {_list(connections)},"
+    yield "  permissions: {"
+    yield f"    publish: {{ allow: {_list(may.publish)} }}"
+    yield f"    subscribe: {{ allow: {_list(may.subscribe)} }} }} }}"
 
 
 def _export(share: Share) -> str:
