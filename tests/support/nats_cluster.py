@@ -24,7 +24,8 @@ from tests.support.nats_server import NatsServer
 LEADER_S = 30.0
 """An election begins after 4 to 9 s of silence (nats-server, raft.go)."""
 
-_META_LEADER = "JetStream cluster new metadata leader"
+_META_LEADER = "metadata leader"
+"""In the words of the one that it is, and of those that are told."""
 
 
 class NatsCluster:
@@ -75,8 +76,8 @@ class NatsCluster:
         for server in self:
             server.start()
         wait_until(
-            lambda: any(_META_LEADER in server.log for server in self),
-            "JetStream has a leader",
+            lambda: all(_META_LEADER in server.log for server in self),
+            "every server knows JetStream's leader",
             within_s=LEADER_S,
         )
 
