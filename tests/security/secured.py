@@ -125,7 +125,7 @@ def server_config(auth: Folder, folder: Path) -> str:
     lines = auth.conf("nats").read_text().splitlines()
     text += "".join(f"{line}\n" for line in lines if line.startswith("tls "))
     if any(line.startswith("resolver ") for line in lines):
-        text += f'resolver {{ type: full, dir: "{folder / "resolver"}", interval: "2m" }}\n'
+        text += f'resolver {{ type: full, dir: "{folder / "resolver"}", interval: "15s" }}\n'
     return text
 
 

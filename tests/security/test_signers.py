@@ -9,9 +9,13 @@ from pathlib import Path
 
 import nats
 import pytest
+from structlog.testing import capture_logs
 from tests.integration.bounds import bounded
+from tests.integration.bus_kit import open_bus
 from tests.security.secured import ISSUED, Secured, make_auth, secured_server
 from tests.security.stolen import forged, identity_of, signer_of
+from tests.security.told import advice
+from tests.support.eventually import eventually
 from tests.support.requirements import need, requires
 
 from wharfside_client import connect
@@ -95,6 +99,14 @@ async def test_a_signer_of_another_account(secured: Secured, tmp_path: Path) -> 
 
 async def test_a_signer_that_no_account_knows(secured: Secured, tmp_path: Path) -> None:
     await refused(secured, forged(secured, tmp_path, "ops", Key.make(Kind.ACCOUNT), Account.OPS))
+
+
+async def test_an_agent_says_what_to_check(secured: Secured, tmp_path: Path) -> None:
+    creds = forged(secured, tmp_path, "node-a", Key.make(Kind.ACCOUNT), Account.NODES)
+    with capture_logs() as logs:
+        async with open_bus(secured.server.url, wait=False, creds=creds, ca=secured.ca):
+            said = await eventually(lambda: advice(logs), "it says so", within_s=15)
+    assert "nats.creds" in said and "revoked" in said
 
 
 async def test_the_account_s_own_key_signs_no_users(secured: Secured, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.integration.bus_kit import call, open_bus
+from tests.security.told import advice
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
@@ -162,12 +163,6 @@ async def test_an_agent_says_what_to_do_about_a_foreign_server(
         async with open_bus(server.url, wait=False, ca=ours.ca):
             said = await eventually(lambda: advice(logs), "it says so", within_s=15)
     assert "nats.ca" in said
-
-
-def advice(logs: list[object]) -> str:
-    """What the agent's log says that one should do about the bus."""
-    found = [e for e in logs if isinstance(e, dict) and e.get("event") == "bus-unreachable"]
-    return str(found[-1].get("advice", "")) if found else ""
 
 
 async def test_an_authority_is_replaced_without_a_break(

@@ -25,6 +25,9 @@ SERVER = "{server}"
 """Stands for a server's name in a path."""
 
 STORE = "/var/lib/nats"
+ACCOUNTS_SYNC_S = 15
+"""A server that was away while an account changed hears of it from the others so long after its
+start, not before (nats-server, accounts.go: DirAccResolver)."""
 
 
 class TlsPaths(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +122,7 @@ def _tls(tls: TlsPaths | None, server: Server, *, routes: bool = False) -> Itera
 def _resolver(all_of: Servers, server: Server) -> Iterator[str]:
     """`full`: every server has all accounts, and changes them while it runs."""
     folder = _path(f"{all_of.store.rstrip('/')}/accounts", server)
-    yield f'resolver {{ type: full, dir: {folder}, interval: "2m" }}'
+    yield f'resolver {{ type: full, dir: {folder}, interval: "{ACCOUNTS_SYNC_S}s" }}'
 
 
 def _cluster(all_of: Servers, server: Server, password: str) -> Iterator[str]:
