@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import nats
 import pytest
 from tests.chaos.processes import over
@@ -174,6 +175,8 @@ def test_what_is_no_site_is_refused_and_nothing_is_written(edge: Edge, tmp_path:
         add_site(edge.auth, edge.site, ["ops"], 2)
     with pytest.raises(BadState, match="hub is a server of the fleet"):
         add_site(edge.auth, edge.hub, ["here"], 2)
+    with pytest.raises(BadState, match="here is a user of the fleet"):
+        add_site(edge.auth, msgspec.structs.replace(edge.site, name="here"), ["here"], 2)
     assert (edge.auth / "auth.json").read_bytes() == before
     begin(tmp_path / "jwt", lambda servers: servers, None, 1, Form.JWT)
     with pytest.raises(WrongForm, match="without --jwt"):

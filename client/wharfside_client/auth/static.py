@@ -78,13 +78,17 @@ def user_lines(user: User, subjects: Subjects) -> Iterator[str]:
         yield from _entry(key.public, CONNECTIONS, may)
 
 
-def _site(site: Site, subjects: Subjects) -> Iterator[str]:
+def site_rights(site: Site, subjects: Subjects) -> Rights:
     """What any of its nodes may, the site may: it can be each of them, and nobody else."""
     each = [rights(Role.NODE, name, subjects) for name in site.nodes]
     publish = dict.fromkeys(subject for may in each for subject in may.publish)
     subscribe = dict.fromkeys(subject for may in each for subject in may.subscribe)
+    return Rights(tuple(publish), tuple(subscribe))
+
+
+def _site(site: Site, subjects: Subjects) -> Iterator[str]:
     yield f"# site {site.name}"
-    yield from _entry(site.key.public, LEAF, Rights(tuple(publish), tuple(subscribe)))
+    yield from _entry(site.key.public, LEAF, site_rights(site, subjects))
 
 
 def _entry(public: str, connections: Iterable[str], may: Rights) -> Iterator[str]:
