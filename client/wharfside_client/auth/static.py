@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from wharfside_client.auth.state import Site, State, User
 from wharfside_protocol.rights import (
     ACCOUNTS,
@@ -39,7 +41,7 @@ def accounts_text(state: State) -> str:
     ]
     for account in Account:
         users = [user for user in state.users if ACCOUNTS[Role(user.role)] is account]
-        sites = state.sites if account is Account.NODES else []
+        sites = _open_sites(state) if account is Account.NODES else []
         lines += [f"  {account} {{", *_account(account, users, sites, subjects), "  }"]
     return "\n".join([*lines, "}", ""])
 
@@ -48,6 +50,17 @@ def site_users(state: State, site: Site) -> list[str]:
     """The nodes of `site` as its own server knows them: by the keys that the fleet's would take."""
     subjects = Subjects(state.prefix)
     return [line for name in site.nodes for line in user_lines(state.user(name), subjects)]
+
+
+def _open_sites(state: State) -> list[Site]:
+    """Without nodes that were revoked; a site with none left is none: an empty list of rights
+    would be all rights to nats-server."""
+    found = []
+    for site in state.sites:
+        nodes = [name for name in site.nodes if state.user(name).valid]
+        if nodes:
+            found.append(msgspec.structs.replace(site, nodes=nodes))
+    return found
 
 
 def _account(
