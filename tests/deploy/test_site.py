@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import nats
 import pytest
 from tests.chaos.processes import over
@@ -24,6 +25,7 @@ from tests.support.wall import wall
 from wharfside_client import ServerSettings, connect
 from wharfside_client.auth.errors import BadState, NoSuchSite, NoSuchUser, WrongForm
 from wharfside_client.auth.members import PROVISIONER, add, begin
+from wharfside_client.auth.rotation import revoke
 from wharfside_client.auth.servers import Server, Servers
 from wharfside_client.auth.sites import add_site, remove_site
 from wharfside_client.auth.state import Form
@@ -170,14 +172,30 @@ def test_what_is_no_site_is_refused_and_nothing_is_written(edge: Edge, tmp_path:
     before = (edge.auth / "auth.json").read_bytes()
     with pytest.raises(NoSuchUser, match="there is no user nobody"):
         add_site(edge.auth, edge.site, ["nobody"], 2)
+    with pytest.raises(BadState, match="without nodes"):
+        add_site(edge.auth, edge.site, [], 2)
     with pytest.raises(BadState, match="ops is a orchestrator"):
         add_site(edge.auth, edge.site, ["ops"], 2)
     with pytest.raises(BadState, match="hub is a server of the fleet"):
         add_site(edge.auth, edge.hub, ["here"], 2)
+    with pytest.raises(BadState, match="here is a user of the fleet"):
+        add_site(edge.auth, msgspec.structs.replace(edge.site, name="here"), ["here"], 2)
     assert (edge.auth / "auth.json").read_bytes() == before
     begin(tmp_path / "jwt", lambda servers: servers, None, 1, Form.JWT)
     with pytest.raises(WrongForm, match="without --jwt"):
         add_site(tmp_path / "jwt", edge.site, [], 2)
+
+
+def test_a_node_that_is_revoked_is_its_sites_no_more(edge: Edge) -> None:
+    """A site with none left is not let in: to nats-server an empty list is all rights."""
+    accounts = edge.auth / "conf" / "accounts.conf"
+    add_site(edge.auth, edge.site, ["edge-1", "here"], 2)
+    revoke(edge.auth, "here", 3)
+    site = accounts.read_text().partition("# site edge")[2].partition("} } }")[0]
+    assert ".edge-1." in site
+    assert ".here." not in site
+    revoke(edge.auth, "edge-1", 3)
+    assert "LEAFNODE" not in accounts.read_text()
 
 
 def test_a_site_that_is_removed_leaves_no_key_behind(edge: Edge) -> None:

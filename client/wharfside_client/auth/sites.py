@@ -40,7 +40,7 @@ def add_site(path: Path, listen: Server, nodes: Sequence[str], now: int) -> Site
     Raises:
         Invalid: no server can be called so.
         NoSuchUser: there is no such node.
-        BadState: somebody of that name is no node, or the site's name is a server's.
+        BadState: no nodes, or one that is a user of another role; the site's name is another's.
         WrongForm: this folder is of JWTs.
         LocalFiles: it cannot be written.
     """
@@ -50,6 +50,10 @@ def add_site(path: Path, listen: Server, nodes: Sequence[str], now: int) -> Site
         raise WrongForm("sites are for folders without --jwt: their rights stand in accounts.conf")
     if listen.name in {server.name for server in state.servers.servers}:
         raise BadState(f"{listen.name} is a server of the fleet: give the site another name")
+    if listen.name in {user.name for user in state.users}:
+        raise BadState(f"{listen.name} is a user of the fleet: give the site another name")
+    if not nodes:
+        raise BadState("a site without nodes would be nobody: name one")
     for name in nodes:
         if state.user(name).role is not Role.NODE:
             raise BadState(f"{name} is a {state.user(name).role}, and a site has nodes alone")

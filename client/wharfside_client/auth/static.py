@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from wharfside_client.auth.state import Site, State, User
 from wharfside_protocol.rights import (
     ACCOUNTS,
@@ -39,7 +41,7 @@ def accounts_text(state: State) -> str:
     ]
     for account in Account:
         users = [user for user in state.users if ACCOUNTS[Role(user.role)] is account]
-        sites = state.sites if account is Account.NODES else []
+        sites = _open_sites(state) if account is Account.NODES else []
         lines += [f"  {account} {{", *_account(account, users, sites, subjects), "  }"]
     return "\n".join([*lines, "}", ""])
 
@@ -48,6 +50,17 @@ def site_users(state: State, site: Site) -> list[str]:
     """The nodes of `site` as its own server knows them: by the keys that the fleet's would take."""
     subjects = Subjects(state.prefix)
     return [line for name in site.nodes for line in user_lines(state.user(name), subjects)]
+
+
+def _open_sites(state: State) -> list[Site]:
+    """Without nodes that were revoked; a site with none left is none: an empty list of rights
+    would be all rights to nats-server."""
+    found = []
+    for site in state.sites:
+        nodes = [name for name in site.nodes if state.user(name).valid]
+        if nodes:
+            found.append(msgspec.structs.replace(site, nodes=nodes))
+    return found
 
 
 def _account(
@@ -78,13 +91,17 @@ def user_lines(user: User, subjects: Subjects) -> Iterator[str]:
         yield from _entry(key.public, CONNECTIONS, may)
 
 
-def _site(site: Site, subjects: Subjects) -> Iterator[str]:
+def site_rights(site: Site, subjects: Subjects) -> Rights:
     """What any of its nodes may, the site may: it can be each of them, and nobody else."""
     each = [rights(Role.NODE, name, subjects) for name in site.nodes]
     publish = dict.fromkeys(subject for may in each for subject in may.publish)
     subscribe = dict.fromkeys(subject for may in each for subject in may.subscribe)
+    return Rights(tuple(publish), tuple(subscribe))
+
+
+def _site(site: Site, subjects: Subjects) -> Iterator[str]:
     yield f"# site {site.name}"
-    yield from _entry(site.key.public, LEAF, Rights(tuple(publish), tuple(subscribe)))
+    yield from _entry(site.key.public, LEAF, site_rights(site, subjects))
 
 
 def _entry(public: str, connections: Iterable[str], may: Rights) -> Iterator[str]:
