@@ -1,4 +1,4 @@
-"""Answers across accounts: late ones arrive, and what was answered costs the server nothing more."""
+"""Answers across accounts: late ones arrive, and what was answered costs the server no more."""
 
 from __future__ import annotations
 
