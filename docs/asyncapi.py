@@ -19,6 +19,7 @@ from wharfside_protocol.io_frames import DownFrame, UpFrame
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import PROJECTIONS, WORDS, definitions
 from wharfside_protocol.shipped import ShippedOutput
+from wharfside_protocol.signing import KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER
 from wharfside_protocol.subjects import DEFAULT_PREFIX
 
 Node = dict[str, Any]
@@ -37,6 +38,17 @@ PARAMETERS = {
     "to": "The node that is spoken to.",
     "migration": "The id of the migration.",
     "number": "Of the message.",
+}
+
+COMMAND_HEADERS = {
+    "type": "object",
+    "description": "All three of them where the command is signed; protocol.md has the bytes.",
+    "properties": {
+        KEY_HEADER: {"type": "string", "description": "The signer's public nkey."},
+        TIME_HEADER: {"type": "string", "description": "The time of signing, RFC 3339 in UTC."},
+        SIGNATURE_HEADER: {"type": "string", "description": "ed25519, base64url unpadded."},
+        "traceparent": {"type": "string", "description": "W3C Trace Context."},
+    },
 }
 
 
@@ -61,7 +73,8 @@ def _document() -> Node:
         "operations": _operations(),
         "components": {
             "messages": messages,
-            "schemas": {name: _plain(told) for name, told in definitions(ref=SCHEMA).items()},
+            "schemas": {name: _plain(told) for name, told in definitions(ref=SCHEMA).items()}
+            | {"CommandHeaders": COMMAND_HEADERS},
         },
     }
 
@@ -89,7 +102,8 @@ def _messages() -> Node:
 
 def _command(op: Op) -> Node:
     payload = _with(Command, op={"const": op.name}, args=_ref(op.args))
-    return _message(f"Command {op.name}", payload)
+    headers = {"$ref": SCHEMA.format(name="CommandHeaders")}
+    return _message(f"Command {op.name}", payload) | {"headers": headers}
 
 
 def _result(op: Op) -> Node:

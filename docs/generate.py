@@ -312,7 +312,8 @@ nil, each number in its shortest form, whole numbers as integers. A signed comma
 deadline. Its `actor` is left out, or is the one that the node knows for the key. A repeat under
 the same id may be signed again, or be the same message.
 
-For example, with the bytes 00 01 ... 1f as the raw seed, in nkeys' own form
+For example (`protocol/vectors/signatures.json` has more), with the bytes 00 01 ... 1f as the raw
+seed, in nkeys' own form
 `SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y`, a `start` with the arguments
 `{{"container": "web"}}`, and run 0 and revision 4 expected: the digest is that of the bytes
 `92a5737461727481a9636f6e7461696e6572a3776562`, what is signed is

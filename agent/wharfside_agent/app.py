@@ -7,8 +7,11 @@ a command is taken, and whether or not there is a server.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,6 +20,8 @@ import structlog
 from wharfside_agent import host
 from wharfside_agent.composition.observing import metrics_socket, open_pages
 from wharfside_agent.composition.parts import Parts
+from wharfside_agent.composition.reload import Reload
+from wharfside_agent.composition.tracing import start_tracing
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify
@@ -44,12 +49,14 @@ WORK_S = 5.0
 """On the way down commands under way get so long to end."""
 
 
-async def run_agent(settings: Settings, journal: Journal) -> int:
-    """One life of the agent; its exit status.
+async def run_agent(settings: Settings, journal: Journal, load: Callable[[], Settings]) -> int:
+    """One life of the agent; its exit status. `load` reads the settings again, at SIGHUP.
 
     Raises:
         StartError: it cannot start; nothing was changed.
     """
+    # An early one would end us, and the settings have just been read
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     places = Places(run_dir=settings.run_dir, state_dir=settings.state_dir)
     lock = host.lock_folder(places.lock)
     host.raise_file_limit()
@@ -67,10 +74,13 @@ async def run_agent(settings: Settings, journal: Journal) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock)
         stack.push_async_callback(store.close)
+        if (end_tracing := start_tracing(settings, store.identity)) is not None:
+            stack.push_async_callback(end_tracing)
         parts = Parts(settings, places, clock, store, machine, journal)
         stack.push_async_callback(parts.tasks.close)
         if pages is not None:
             stack.callback((await open_pages(parts, pages)).close)
+        _reload_at_hangup(Reload(parts, load, places.reloaded))
         return await _live(settings, parts, clock)
 
 
@@ -119,13 +129,29 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(parts.relist.run(), "relist"),
         parts.tasks.start(parts.snapshots.run(), "snapshots"),
         parts.tasks.start(parts.audit.run(), "audit"),
+        parts.tasks.start(parts.credentials.run(), "credentials"),
         parts.tasks.start(keep_room(parts.store), "disk room"),
         parts.tasks.start(parts.loop_watch.run(), "loop watch"),
     ]
     parts.tasks.start(keep_alive(), "watchdog")
+    # What the start has made lives as long as the agent: going through it each time would hold
+    # the loop for 12 ms.
+    gc.freeze()
     notify("READY=1")
     log.info("ready", node=settings.node.name, version=__version__)
     return await _until_the_end(parts, clock, forever)
+
+
+def _reload_at_hangup(reload: Reload) -> None:
+    def hangup() -> None:
+        # RELOADING=1 needs the time, so that a manager knows READY=1 for the answer to it
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            reload.run()
+        finally:
+            notify("READY=1")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup)
 
 
 async def _release_when_alone(parts: Parts) -> None:

@@ -1,4 +1,4 @@
-"""wharfside-agent: run, check-config, doctor."""
+"""wharfside-agent: run, reload, check-config, doctor."""
 
 from __future__ import annotations
 
@@ -46,16 +46,42 @@ def run(
     from wharfside_agent.logs import configure_logs
     from wharfside_agent.services.journal import journal_from_environment
 
-    settings = _load(config)
-    if take_over:
+    def load() -> Settings:
+        settings = load_settings(config)
+        if not take_over:
+            return settings
         node = msgspec.structs.replace(settings.node, take_over=True)
-        settings = msgspec.structs.replace(settings, node=node)
-    configure_logs(settings.log)
+        return msgspec.structs.replace(settings, node=node)
+
     try:
-        code = _runner().run(run_agent(settings, journal_from_environment()))
+        settings = load()
+        configure_logs(settings.log)
+        code = _runner().run(run_agent(settings, journal_from_environment(), load))
     except StartError as error:
         _fail(str(error))
     raise typer.Exit(code)
+
+
+@app.command()
+def reload(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Has the running agent read its configuration anew, and says what came of it."""
+    from wharfside_agent.core.placement import Places
+    from wharfside_agent.hangup import ask_to_reload
+
+    settings = _load(config)
+    try:
+        done = ask_to_reload(Places(run_dir=settings.run_dir, state_dir=settings.state_dir))
+    except StartError as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(msgspec.json.encode(done).decode())
+        return
+    typer.echo("reloaded: " + (", ".join(done.changed) or "nothing has changed that is live"))
+    if done.restart:
+        typer.echo(f"needs a restart of the agent: {', '.join(done.restart)}")
 
 
 @app.command("check-config")

@@ -55,6 +55,23 @@ def lock_folder(lock: Path) -> int:
     return fd
 
 
+def lock_holder(lock: Path) -> int | None:
+    """The pid of the agent that has the data folder; None where none has."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        return int(pid) if pid.isdigit() else None
+    else:
+        return None
+    finally:
+        os.close(fd)
+
+
 def raise_file_limit() -> None:
     """Each container takes a few descriptors: use all that the hard limit allows."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

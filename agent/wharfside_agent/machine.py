@@ -45,7 +45,8 @@ class Machine:
     """`delegated` is the cgroup path below which everything of this node lies.
 
     `rules` is the policy in force. `usage` reads the figures of the machine as a whole,
-    `pressure` the stalls of the host and of all containers together.
+    `pressure` the stalls of the host and of all containers together. `adjust` takes over what
+    settings may change while it is in use.
     """
 
     runtime: Runtime
@@ -55,6 +56,7 @@ class Machine:
     rules: Rulebook
     usage: Callable[[], Usage]
     pressure: Callable[[], Mapping[tuple[str, str], Pressure]]
+    adjust: Callable[[Settings], None]
 
 
 def delegated_here(settings: Settings) -> tuple[CgroupMounts, str]:
@@ -81,22 +83,15 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
     for name, words in probed.refused.items():
         log.warning("runtime-not-usable", runtime=name, says=words)
-    limits = LogLimits(settings.logs.max_bytes, settings.logs.max_files)
-    keeping = Keeping(settings.logs.max_runs, settings.logs.max_execs)
-    logs = DiskLogs(places, FileGrowth(), limits, keeping)
+    logs = DiskLogs(places, FileGrowth(), *_log_limits(settings))
     rules = Rulebook(settings.policy)
+    bundles = Bundles(places, *_roots(settings), probe_machine(mounts.version), rules.named)
     kit = Kit(
         places=places,
         conmon=probed.conmon,
         mounts=mounts,
         delegated=delegated,
-        bundles=Bundles(
-            places,
-            [Path(root) for root in settings.runtime.bundle_roots],
-            [Path(root) for root in settings.runtime.mount_roots],
-            probe_machine(mounts.version),
-            rules.named,
-        ),
+        bundles=bundles,
         exits=PidfdExits(),
         ooms=CgroupOoms(),
         stats=CgroupStats(),
@@ -106,6 +101,11 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     )
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
     together = mounts.at(f"{delegated}/ctr")
+
+    def adjust(settings: Settings) -> None:
+        logs.limit(*_log_limits(settings))
+        bundles.allow(*_roots(settings))
+
     return Machine(
         Driver(kit, probed),
         ground,
@@ -114,4 +114,16 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         rules,
         read_machine,
         lambda: read_pressure(together),
+        adjust,
     )
+
+
+def _log_limits(settings: Settings) -> tuple[LogLimits, Keeping]:
+    logs = settings.logs
+    return LogLimits(logs.max_bytes, logs.max_files), Keeping(logs.max_runs, logs.max_execs)
+
+
+def _roots(settings: Settings) -> tuple[list[Path], list[Path]]:
+    """Of bundles, and of mounts."""
+    allowed = settings.runtime
+    return [Path(root) for root in allowed.bundle_roots], [Path(r) for r in allowed.mount_roots]

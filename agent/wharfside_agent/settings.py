@@ -184,6 +184,16 @@ class MetricsSettings(Group, frozen=True, kw_only=True):
     listen: str | None = None
 
 
+class TraceSettings(Group, frozen=True, kw_only=True):
+    """`endpoint`: URL that OTLP over HTTP goes to (`http://127.0.0.1:4318/v1/traces`); off where
+    left out. Needs the extra `otel`. `sample`: share of the commands without a trace of their own
+    that begin one; those with one follow its flag.
+    """
+
+    endpoint: Annotated[str, msgspec.Meta(pattern="^https?://")] | None = None
+    sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+
+
 class SnapshotSettings(Group, frozen=True, kw_only=True):
     """`every_s`: seconds between two `snapshot` events of the node."""
 
@@ -225,6 +235,7 @@ class Settings(Group, frozen=True, kw_only=True):
     checkpoints: CheckpointSettings = CheckpointSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     metrics: MetricsSettings = MetricsSettings()
+    traces: TraceSettings = TraceSettings()
     log: LogSettings = LogSettings()
     logs: ProcessLogSettings = ProcessLogSettings()
     trust: TrustSettings = TrustSettings()

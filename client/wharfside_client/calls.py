@@ -12,8 +12,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from tenacity import (
     AsyncRetrying,
@@ -82,8 +81,7 @@ class Options(TypedDict, total=False):
     following: Callable[[Posted], AbstractContextManager[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long a caller waits from `started` (monotonic) on, in seconds."""
 
     timeout_s: float

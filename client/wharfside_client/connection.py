@@ -22,7 +22,13 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
-from wharfside_client.errors import ClientError, Refused, ServerUnreachable, Untrusted
+from wharfside_client.errors import (
+    BadSettings,
+    ClientError,
+    Refused,
+    ServerUnreachable,
+    Untrusted,
+)
 from wharfside_client.messages import Message
 from wharfside_client.settings import ServerSettings
 from wharfside_protocol.errors import Invalid
@@ -31,6 +37,7 @@ from wharfside_protocol.refusals import NO_TLS, Part, refusal
 PING_INTERVAL_S = 10
 UNACKED_MS = 15_000
 """Bytes unacknowledged for so long end a connection: a half-open one shows no other way."""
+CLOSE_S = 3.0
 RECONNECT_S = (0.2, 2.0)
 """Between so many seconds, at random, before each try: a fleet's clients spread out."""
 
@@ -99,9 +106,10 @@ class Connection:
 
     async def close(self) -> None:
         self._opened = False
-        # nats-py asserts where it has refused its options, such as a URL that is none
-        with contextlib.suppress(NatsError, OSError, AssertionError):
-            await self._nc.close()
+        # nats-py asserts where it has refused its options, such as a URL that is none; and it waits
+        # without end for a connection whose TLS handshake has failed
+        with contextlib.suppress(NatsError, OSError, AssertionError, TimeoutError):
+            await asyncio.wait_for(self._nc.close(), CLOSE_S)
 
     async def publish(
         self, subject: str, data: bytes, reply: str, headers: Mapping[str, str] | None
@@ -188,7 +196,7 @@ class Connection:
             "ping_interval": PING_INTERVAL_S,
             "max_reconnect_attempts": -1,
             "connect_timeout": settings.connect_timeout_s,
-            "reconnect_to_server_handler": _next_server,
+            "reconnect_to_server_handler": self._next_server,
             "error_cb": self._on_error,
             "disconnected_cb": self._on_disconnected,
             "reconnected_cb": self._on_reconnected,
@@ -219,6 +227,15 @@ class Connection:
         if self._opened:
             self._ears.ended()
 
+    def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        """nats-py reads credentials anew by itself, but never certificates: here they are."""
+        try:
+            if (context := self._settings.tls()) is not None:
+                self._nc.options["tls"] = context
+        except BadSettings as error:
+            _log.warning("the TLS files of before stay in use: %s", error.message)
+        return random.choice(servers), random.uniform(*RECONNECT_S)
+
     def _limit_unacked(self) -> None:
         # nats-py waits without end for a half-open connection's bytes; only the socket can tell
         writer = getattr(getattr(self._nc, "_transport", None), "_io_writer", None)
@@ -246,10 +263,6 @@ class _Nats(Nats):
         if initial_connection and wanted and not info.get("tls_required"):
             raise NatsError(NO_TLS)
         await super()._process_info(info, initial_connection)
-
-
-def _next_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-    return random.choice(servers), random.uniform(*RECONNECT_S)
 
 
 def _words(error: BaseException) -> str:

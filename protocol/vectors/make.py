@@ -16,6 +16,7 @@ from typing import Any
 
 import malformed
 import samples
+import signatures
 
 from wharfside_protocol.cloudevents import to_headers
 from wharfside_protocol.codec import encode, pack, to_plain
@@ -124,6 +125,7 @@ def wanted() -> dict[str, list[Vector]]:
         "frames": list(of_kinds(FRAMES)),
         "buckets": list(of_kinds(PROJECTIONS.values())),
         "words": list(of_kinds(WORDS)),
+        "signatures": list(signatures.vectors()),
         "malformed": list(malformed.vectors(pack)),
     }
 

@@ -1,5 +1,8 @@
 """Records to msgpack bytes and back; the only importer of msgpack.
 
+msgpack reads: it refuses foreign keys and shows every key of a map. msgspec writes, several
+times as fast, the very same bytes.
+
 Decoding is strict and bounded: anything but a well-formed map of the expected
 shape raises `Invalid`, whatever the bytes. Limits are checked before memory is
 spent: the size, then that every announced item is there, then the number of
@@ -10,8 +13,8 @@ walk is the same on the way out: what `encode` gives, `decode` takes.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
+from types import NoneType
 from typing import Any, TypeVar
 
 import msgpack
@@ -27,6 +30,8 @@ MAX_ITEMS = 131_072
 """Map entries, list items, and the maps and lists themselves, of one message in all:
 an empty map takes one byte on the wire and 64 in memory. A page of a thousand
 containers with 64 labels each stays below."""
+
+_ENCODER = msgspec.msgpack.Encoder()
 
 T = TypeVar("T", bound=Record)
 
@@ -96,7 +101,7 @@ def pack(value: Any) -> bytes:
 
 def _packed(value: Any) -> bytes:
     try:
-        data: bytes = msgpack.packb(value, use_bin_type=True)
+        data = _ENCODER.encode(value)
     except (OverflowError, ValueError, TypeError) as error:
         raise Invalid(f"cannot be written as msgpack: {error}") from error
     if len(data) > MAX_MESSAGE_BYTES:
@@ -139,7 +144,7 @@ def _parse(data: bytes) -> Any:
 
 
 SMALL_BYTES = 1024
-_RARE = re.compile(rb"[\xc0\xc4-\xcb\xcf\xd3-\xd8]")
+_RARE = bytes([0xC0, *range(0xC4, 0xCC), 0xCF, *range(0xD3, 0xD9)])
 """Where none of these bytes is, there is no nil, bin, float, ext and no 64-bit integer."""
 _CONTAINERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 
@@ -151,13 +156,14 @@ def _parse_plain(data: bytes) -> Any:
     many headers of maps and lists as may be nested are too few to be nested deeper. What
     packs into the very same bytes again had no key twice.
     """
-    if len(data) > SMALL_BYTES or _RARE.search(data) is not None:
+    size = len(data)
+    if size > SMALL_BYTES or len(data.translate(None, _RARE)) != size:
         return None
-    if len(data) - len(data.translate(None, _CONTAINERS)) > MAX_DEPTH:
+    if size - len(data.translate(None, _CONTAINERS)) > MAX_DEPTH:
         return None
     try:
-        value = msgpack.unpackb(data, max_array_len=len(data), max_map_len=len(data))
-        return value if msgpack.packb(value) == data else None
+        value = msgpack.unpackb(data, max_array_len=size, max_map_len=size)
+        return value if _ENCODER.encode(value) == data else None
     except (msgpack.UnpackException, ValueError, TypeError, OverflowError):
         return None
 
@@ -203,6 +209,7 @@ def _no_extension(code: int, _data: bytes) -> Any:
     raise Invalid(f"msgpack extension type {code} is not used; times are RFC 3339 strings")
 
 
+_SCALARS = (str, bytes, bool, int, float, NoneType)
 _PLAIN = frozenset({str, bytes, bool})
 """Nothing is to be looked at in these: most of a message, spared a call each."""
 
@@ -222,6 +229,8 @@ def _tidy(value: Any, depth: int) -> Any:
         raise Invalid("NaN and infinity do not travel")
     if kind is msgpack.Timestamp:
         raise Invalid("msgpack extension type -1 is not used; times are RFC 3339 strings")
+    if not isinstance(value, _SCALARS):
+        raise Invalid(f"a {kind.__name__} does not travel")
     return value
 
 

@@ -307,6 +307,17 @@ class Snapshot(Record, frozen=True, kw_only=True):
     inventory_hash: str = ""
 
 
+class CredentialsExpiring(Record, frozen=True, kw_only=True):
+    """What lets the node in ends soon; told once as it comes within 30 days, 7 days, a day, an
+    hour of its end, and once at its end (`within_s` 0). Thresholds beyond the last third of its
+    life are left out. `what` is `jwt`, `certificate` or `ca`, `path` its file on the node."""
+
+    what: str
+    path: str
+    expires_at: Timestamp
+    within_s: Counter
+
+
 EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
     dict.fromkeys(EventType, NoFacts)
     | {
@@ -337,6 +348,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.AUDIT: Audit,
         EventType.DRAINING: Draining,
         EventType.SNAPSHOT: Snapshot,
+        EventType.CREDENTIALS_EXPIRING: CredentialsExpiring,
     }
 )
 

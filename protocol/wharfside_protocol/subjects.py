@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.records import COMMAND_ID_PATTERN, NAME_PATTERN, OP_PATTERN
@@ -12,12 +13,16 @@ DEFAULT_PREFIX = "wharfside.v1"
 NODE_TOKEN = "_node"
 """Stands in the container's place for the node's own events; no name starts so."""
 
+KEPT = 4096
+"""Names that were found good are not looked at again: each call names a few of the same."""
+
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,7}")
 _NAME = re.compile(NAME_PATTERN)
 _COMMAND_ID = re.compile(COMMAND_ID_PATTERN)
 _OP = re.compile(OP_PATTERN)
 
 
+@lru_cache(maxsize=KEPT)
 def check_name(value: str, what: str) -> str:
     """`value`, where it is one token of a subject and one segment of a path.
 
@@ -43,6 +48,7 @@ def check_command_id(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=KEPT)
 def _check_op(value: str) -> str:
     if not _OP.search(value):
         raise Invalid(f"op {value!r} is no op: use 1 to 64 of A-Z, a-z, 0-9, '_' and '-'")

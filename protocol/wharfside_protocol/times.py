@@ -41,9 +41,15 @@ def from_timestamp(text: str) -> int:
     """
     if not _SHAPE.search(text):
         raise Invalid(f"not an RFC 3339 UTC time: {text!r}; write 2026-01-31T09:00:00Z")
+    fraction = text[_SECONDS_LENGTH + 1 : -1].ljust(9, "0")
+    return _since_epoch(text[:_SECONDS_LENGTH]) * NANOSECONDS + int(fraction)
+
+
+@lru_cache(maxsize=64)
+def _since_epoch(text: str) -> int:
+    """Seconds; kept, as `_seconds`."""
     try:
-        since = datetime.fromisoformat(text[:_SECONDS_LENGTH]) - _EPOCH
+        since = datetime.fromisoformat(text) - _EPOCH
     except ValueError as error:
         raise Invalid(f"no such time: {text!r} ({error})") from error
-    fraction = text[_SECONDS_LENGTH + 1 : -1].ljust(9, "0")
-    return (since.days * 86_400 + since.seconds) * NANOSECONDS + int(fraction)
+    return since.days * 86_400 + since.seconds

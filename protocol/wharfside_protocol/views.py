@@ -161,6 +161,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     own puts by it. A node is `silent` 90 s after its last put by the server's time.
     `events_missed` counts changes that no event told until the relist found them: bugs.
     `orphans` names incarnations that live here and are not in the store.
+    `credentials_expire_at`: when the first of what lets it in ends (JWT, certificate, CA).
     `mailbox` is `ok`, `missing` (nobody made it, or it was deleted) or `offline` (it was
     there, and its server does not answer): durable commands wait meanwhile.
     """
@@ -192,6 +193,7 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     bus: BusView = BusView()
     events_missed: Counter = 0
     orphans: list[str] = []
+    credentials_expire_at: Timestamp | None = None
 
 
 class ContainerProjection(Standing, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from wharfside_client.bus import Bus
 from wharfside_client.jetstream import JetStream
@@ -19,8 +20,8 @@ IN_FLIGHT = 64
 
 
 @asynccontextmanager
-async def opened_bus(url: str) -> AsyncIterator[Bus]:
-    bus = Bus(ServerSettings(servers=(url,)))
+async def opened_bus(url: str, **settings: Any) -> AsyncIterator[Bus]:
+    bus = Bus(ServerSettings(servers=(url,), **settings))
     await bus.open()
     try:
         yield bus

@@ -32,7 +32,7 @@ run_dir = "{folder}/run"
 [runtime]
 default = "{runtime}"
 bundle_roots = ["{roots}"]
-mount_roots = ["{roots}"]
+mount_roots = ["{roots}", "/usr"]
 cgroup_parent = "{cgroup}"
 
 [log]
@@ -47,8 +47,9 @@ class AgentFailed(AssertionError):
 @dataclass
 class AgentProcess:
     """`server`: one URL, or several with commas. `folder` holds state, run dir, config and log;
-    `roots` is where bundles may lie. `nats`: further lines of the settings' group of that name,
-    such as its key's file.
+    `roots` is where bundles may lie.
+
+    `nats`: further lines of the settings' group of that name, such as its key's file.
     """
 
     name: str

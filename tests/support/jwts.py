@@ -14,16 +14,22 @@ class Trust:
     def __init__(self) -> None:
         self._operator = Key.make(Kind.OPERATOR)
         self._account = Key.make(Kind.ACCOUNT)
+        self._system = Key.make(Kind.ACCOUNT)
 
     @property
     def config(self) -> str:
+        """JetStream works for the account; it needs a system account beside it."""
         names = ("subs", "conn", "leaf", "imports", "exports", "data", "payload")
-        everything = dict.fromkeys(names, jwts.UNLIMITED) | {"wildcards": True}
+        stored = ("mem_storage", "disk_storage", "streams", "consumer")
+        plain = dict.fromkeys(names, jwts.UNLIMITED) | {"wildcards": True}
+        everything = plain | dict.fromkeys(stored, jwts.UNLIMITED)
         account = self._signed(self._account, {"type": "account", "limits": everything})
+        system = self._signed(self._system, {"type": "account", "limits": plain})
         operator = self._signed(self._operator, {"type": "operator"})
         return (
-            f"operator: {operator}\nresolver: MEMORY\n"
-            f"resolver_preload: {{ {self._account.public}: {account} }}\n"
+            f"operator: {operator}\nresolver: MEMORY\nsystem_account: {self._system.public}\n"
+            f"resolver_preload: {{ {self._account.public}: {account}\n"
+            f"{self._system.public}: {system} }}\n"
         )
 
     def creds(self, expires: int | None = None) -> str:

@@ -29,9 +29,13 @@ class TarArchives:
     """
 
     def __init__(self, most: int, kept_free: int) -> None:
+        self.limit(most, kept_free)
+        self._workers: dict[Worker[Any], Callable[[], None]] = {}
+
+    def limit(self, most: int, kept_free: int) -> None:
+        """For those that begin from now on."""
         self._most = most
         self._kept_free = kept_free
-        self._workers: dict[Worker[Any], Callable[[], None]] = {}
 
     @property
     def under_way(self) -> int:

@@ -2,7 +2,8 @@
 
 Whatever ends a link (a dead server, an -ERR, silence), the way back is the same: a
 random moment later a new client, with credentials read again, on which every service
-and listener is set up anew. There is no second way to be tested.
+and listener is set up anew. A link that is to be renewed is left for one that is made in
+that same way, and only once that one stands.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -22,7 +24,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from wharfside_agent.bus import inside
-from wharfside_agent.bus.link import CONNECT_FAILURES, Link, quiet
+from wharfside_agent.bus.link import CONNECT_FAILURES, RETIRE_S, Link, quiet
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.retries import CONNECT, first_delay
 from wharfside_agent.bus.servers import Servers
@@ -62,6 +64,8 @@ class NatsBus:
         self._setups: list[Setup] = []
         self._tell_connected: list[Callable[[], None]] = []
         self._leaving = False
+        self._renewal = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._servers = Servers(options.servers)
         self._unanswered_s = options.unanswered_s
         self._clients = 0
@@ -69,6 +73,10 @@ class NatsBus:
         self.duplicates = 0
         """So many messages the stream had already, by their id: it says so in its PubAck."""
         self._last_error: str | None = None
+
+    @property
+    def options(self) -> BusOptions:
+        return self._options
 
     @property
     def connected(self) -> bool:
@@ -120,37 +128,92 @@ class NatsBus:
         if self._link is not None and self._link.up:
             await self._set_up(self._link, [setup])
 
+    def limit(self, requests: int) -> None:
+        """So many under way at once, from the next one on."""
+        self._service.limit(requests)
+
+    def renew(self, options: BusOptions | None = None) -> None:
+        """A new connection, with the files as they are then, takes the place of this one.
+
+        The one that is there goes on until the new one stands, however long that takes, and
+        then answers what it was asked. With `options` it is another way to reach the bus.
+        """
+        if options is not None:
+            self._options = options
+            self._unanswered_s = options.unanswered_s
+            self._servers.configure(options.servers)
+        self._renewal.set()
+
     async def run(self) -> None:
         """Connects, and connects again with a new client whenever one is over."""
         while not self._leaving:
+            self._service.regroup()
             link = await self._connect()
             if await self._set_up(link, self._setups):
-                self._link = link
-                for tell in self._tell_connected:
-                    quiet(tell)
-                self._note_over(link, await link.until_over())
+                link = await self._use(link)
             await link.drop()
             if not self._leaving:
-                await asyncio.sleep(first_delay(self._options.spread_s))
+                await self._nap(first_delay(self._options.spread_s))
+
+    async def _use(self, link: Link) -> Link:
+        """Until a connection is lost: `link`, or the last of those that have replaced it."""
+        while True:
+            self._link = link
+            for tell in self._tell_connected:
+                quiet(tell)
+            over = asyncio.create_task(link.until_over())
+            successor = asyncio.create_task(self._successor())
+            try:
+                await asyncio.wait({over, successor}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _end(over)
+                await _end(successor)
+            self._account(link)
+            if successor.cancelled():
+                self._note_over(link, over.result())
+                return link
+            self._retire(link)
+            link = successor.result()
+
+    async def _successor(self) -> Link:
+        """A second connection, once `renew` asks for it; tried until there is one."""
+        await self._renewal.wait()
+        while True:
+            link = await self._connect()
+            if await self._set_up(link, self._setups):
+                log.info("bus-renewed", server=link.server)
+                return link
+            await asyncio.sleep(first_delay(self._options.spread_s))
+
+    def _retire(self, link: Link) -> None:
+        retiring = asyncio.create_task(link.retire(lambda: self._service.settled(RETIRE_S)))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
     async def _set_up(self, link: Link, setups: list[Setup]) -> bool:
         try:
             async with asyncio.timeout(SETUP_S):
                 for setup in list(setups):
                     await setup(link.client)
+                await inside.round_trip(link.client)
             return True
+        except asyncio.CancelledError:
+            await link.drop()
+            raise
         except Exception as error:
             self._last_error = link.last_words() or repr(error)
             log.warning("bus-not-set-up", error=self._last_error)
             await link.drop()
             return False
 
+    def _account(self, link: Link) -> None:
+        self._slow_consumers += link.slow_consumers
+        link.slow_consumers = 0
+
     def _note_over(self, link: Link, why: str) -> None:
         if self._leaving:
             return
         self._last_error = why
-        self._slow_consumers += link.slow_consumers
-        link.slow_consumers = 0
         found = [url.geturl() for url in link.client.discovered_servers]
         self._servers.lost(link.server, found)
         # A stream without a leader answers nobody: new clients are no help, so fewer of them
@@ -162,11 +225,17 @@ class NatsBus:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(CONNECT_FAILURES),
             wait=CONNECT,
+            sleep=self._nap,
             before_sleep=self._tell_unreachable,
         ):
             with attempt:
                 return await self._try_round()
         raise AssertionError("retries never end")
+
+    async def _nap(self, seconds: float) -> None:
+        """So long, or until there is something new to try."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._renewal.wait(), seconds)
 
     async def _try_round(self) -> Link:
         """Every server once.
@@ -174,7 +243,8 @@ class NatsBus:
         Raises:
             one of CONNECT_FAILURES: what the last of them said.
         """
-        *others, last = self._servers.round()
+        self._renewal.clear()
+        *others, last = self._servers.round(self.server)
         for server in others:
             with contextlib.suppress(*CONNECT_FAILURES):
                 return await self._try(server)
@@ -195,7 +265,8 @@ class NatsBus:
         error = None if state.outcome is None else state.outcome.exception()
         found = refusal(f"{error!r} {self._last_error}")
         advice = {} if found is None else {"advice": found.advice}
-        log.warning("bus-unreachable", error=repr(error), cause=self._last_error, **advice)
+        what = "bus-not-renewed" if self.connected else "bus-unreachable"
+        log.warning(what, error=repr(error), cause=self._last_error, **advice)
 
     async def publish(
         self,
@@ -221,7 +292,7 @@ class NatsBus:
             all_headers["Nats-Expected-Last-Subject-Sequence-Subject"] = expected_subject
         link.note_asked()
         try:
-            ack = await link.client.jetstream().publish(
+            ack = await link.jetstream.publish(
                 subject, payload, timeout=timeout_s, headers=all_headers
             )
         except (NoStreamResponseError, NoRespondersError) as error:
@@ -258,14 +329,13 @@ class NatsBus:
         link = self._link
         if link is None or not link.up:
             raise Offline("not connected")
-        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
-            await inside.ping(link.client, answered)
+            async with asyncio.timeout(timeout_s):
+                await inside.round_trip(link.client)
+        except TimeoutError as error:
+            raise Undecided(f"no server answered within {timeout_s} s") from error
         except (NatsError, OSError) as error:
             raise Undecided(repr(error)) from error
-        done, _ = await asyncio.wait({answered}, timeout=timeout_s)
-        if not done:
-            raise Undecided(f"no server answered within {timeout_s} s")
 
     async def withdraw(self, grace_s: float) -> None:
         """Takes no more requests; lets those under way end, at most `grace_s`."""
@@ -274,12 +344,22 @@ class NatsBus:
     async def close(self, timeout_s: float = 2.0) -> None:
         """Lets go of the connection; what waits to be written is flushed, bounded."""
         self._leaving = True
+        for retiring in self._retiring:
+            retiring.cancel()
         if self._link is not None and self._link.up:
             await self._link.close(timeout_s)
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=timeout_s)
 
 
 def request_of(message: Msg) -> Request:
     return Request(message.subject, message.data, message.headers or {})
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Canceled, unless it is done."""
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _refused(error: APIError) -> Exception:

@@ -39,6 +39,16 @@ def read_creds(path: Path) -> RawCredentials:
     return RawCredentials(text)
 
 
+def jwt_of(path: Path) -> str | None:
+    """The JWT in a creds file, where there is a whole one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = _JWT.search(_text(path))
+    return None if found is None else found.group(1)
+
+
 def read_seed(path: Path) -> str:
     """The nkey seed that is all of a file.
 

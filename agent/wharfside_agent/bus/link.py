@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from nats.errors import Error as NatsError
@@ -30,6 +30,12 @@ LOOK_S = 1.0
 
 CLOSE_S = 2.0
 
+RETIRE_S = 70.0
+"""No answer over rpc takes longer: `wait` may ask for 60 s."""
+
+ON_ITS_WAY_S = 3.5
+"""A pull of the mailbox ends after 3 s: until then a letter may come to the client that sent it."""
+
 
 class Link:
     """`open`, then `until_over`, then `drop`."""
@@ -42,6 +48,7 @@ class Link:
         self._asked_since: float | None = None
         self.server = ""
         self.client = StrictClient()
+        self.jetstream = self.client.jetstream()
         self.answered = False
         self.slow_consumers = 0
         self.last_error: Exception | None = None
@@ -118,8 +125,22 @@ class Link:
     async def close(self, timeout_s: float) -> None:
         """Ends it after what waits to be written is written, bounded."""
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self.client.flush(timeout=max(1, int(timeout_s))), timeout_s)
+            await asyncio.wait_for(inside.round_trip(self.client), timeout_s)
         await self.drop()
+
+    async def retire(self, settled: Callable[[], Awaitable[None]]) -> None:
+        """Ends it in good order, once another has its place: it takes nothing new, what it was
+        asked is answered (`settled`), and what it asked has its answer; bounded by RETIRE_S."""
+        try:
+            async with asyncio.timeout(RETIRE_S):
+                await inside.drain(self.client, self._options.inbox_prefix)
+                await asyncio.gather(
+                    asyncio.sleep(ON_ITS_WAY_S), settled(), inside.answered(self.client)
+                )
+        except Exception as error:
+            log.info("bus-not-retired", error=repr(error))
+        finally:
+            await self.close(CLOSE_S)
 
     async def _on_error(self, error: Exception) -> None:
         """A server that is away is told once (`bus-unreachable`), not at every try.

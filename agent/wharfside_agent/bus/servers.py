@@ -19,16 +19,25 @@ class Servers:
         self._discovered: list[str] = []
         self._lost = ""
 
+    def configure(self, configured: Iterable[str]) -> None:
+        """Other servers from the next round on, and none that the former ones told of."""
+        self._configured = list(configured)
+        self._discovered = []
+
     def lost(self, url: str, discovered: Iterable[str]) -> None:
         """A connection to `url` is over; it had told of `discovered`."""
         self._lost = location(url)
         self._discovered = [each for each in discovered if each not in self._configured]
 
-    def round(self) -> list[str]:
-        """Every server once."""
+    def round(self, present: str = "") -> list[str]:
+        """Every server once; `present`, the one of a connection to be replaced, first.
+
+        Interest in a subject spreads late between servers, and not at all on one.
+        """
         first = random.sample(self._configured, len(self._configured))
         more = random.sample(self._discovered, len(self._discovered))
-        return sorted([*first, *more], key=self._last)
+        return sorted([*first, *more], key=lambda url: self._last(url, present))
 
-    def _last(self, url: str) -> tuple[bool, bool]:
-        return location(url) == self._lost, url in self._discovered
+    def _last(self, url: str, present: str) -> tuple[bool, bool, bool]:
+        where = location(url)
+        return where != present, where == self._lost, url in self._discovered

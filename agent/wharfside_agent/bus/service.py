@@ -1,9 +1,10 @@
 """The node as a NATS micro service (ADR-32): found by `nats micro ls`, info and stats.
 
 One wildcard endpoint for all ops; a bounded task a request, since micro itself
-runs one request at a time. The queue group is new with each client: micro's default
+runs one request at a time. The queue group is new after each loss: micro's default
 one would split the commands between two agents of one name (rule 12), and one that
 lasts would do so between this client and a dead one that the server still believes in.
+A client that takes the place of a living one has its group, so that each request comes once.
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ class RpcService:
         self._overloaded = overloaded
         self._tasks: set[asyncio.Task[None]] = set()
         self._service: Service | None = None
+        self._group = str(ULID())
+
+    def regroup(self) -> None:
+        """The client before is dead; what the server still gives it must reach us, too."""
+        self._group = str(ULID())
+
+    def limit(self, max_tasks: int) -> None:
+        """From the next request on."""
+        self._max_tasks = max_tasks
+
+    async def settled(self, timeout_s: float) -> None:
+        """Until what is asked now is answered, at most so long."""
+        if tasks := set(self._tasks):
+            await asyncio.wait(tasks, timeout=timeout_s)
 
     async def start(self, client: Client, subject: str, handler: Handler) -> None:
         """Registers the service on a new client."""
@@ -66,7 +81,7 @@ class RpcService:
                 name="rpc",
                 subject=subject,
                 handler=received,
-                queue_group=str(ULID()),
+                queue_group=self._group,
                 metadata={"ops": ",".join(self._ops)},
             )
         )
@@ -90,8 +105,7 @@ class RpcService:
                 await asyncio.wait_for(self._service.stop(), 1.0)
             except Exception as error:
                 log.info("service-stop", error=repr(error))
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
+        await self.settled(grace_s)
 
 
 async def _answer(request: MicroRequest, message: Request, handler: Handler) -> None:

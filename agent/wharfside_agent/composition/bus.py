@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wharfside_agent.bus.connection import NatsBus
+from wharfside_agent.bus.link import CONNECT_FAILURES
 from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.bus.service import RpcService
+from wharfside_agent.errors import SettingsError
 from wharfside_agent.handlers.registry import HANDLERS
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.settings import Settings
@@ -31,6 +33,17 @@ def make_bus(settings: Settings, node_id: str) -> NatsBus:
         _overloaded(name),
     )
     return NatsBus(bus_options(settings), service)
+
+
+def check_files(options: BusOptions) -> None:
+    """
+    Raises:
+        SettingsError: a file of credentials or certificates cannot be used as it is now.
+    """
+    try:
+        options.connect_arguments(options.servers[0])
+    except CONNECT_FAILURES as error:
+        raise SettingsError(f"nats: {error}") from error
 
 
 def _overloaded(node: str) -> Callable[[Request], bytes]:

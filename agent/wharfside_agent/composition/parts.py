@@ -9,6 +9,7 @@ from wharfside_agent.archive.archives import TarArchives
 from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.composition.moves import Moves
 from wharfside_agent.core.placement import Places
+from wharfside_agent.core.trust import Trust
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.handlers.registry import HANDLERS
 from wharfside_agent.machine import Machine
@@ -104,7 +105,9 @@ class Parts(Moves):
             checkpoints=self.checkpoints,
             restores=self.restores,
             shelf=self.shelf,
-            checkpoint_files=CheckpointFiles(self.images, self.archives, self.tasks),
+            checkpoint_files=CheckpointFiles(
+                self.images, self.archives, self.machine.runtime, self.tasks
+            ),
             facts=self.facts,
             departures=self.departures,
             arrivals=self.arrivals,
@@ -135,9 +138,11 @@ class Parts(Moves):
 
     @cached_property
     def intake(self) -> Intake:
-        since = self.store.identity.remembers_since
-        trust = self.settings.make_trust(since)
+        trust = self.trust_of(self.settings)
         return Intake(self.name, self.commands, HANDLERS, self.machine.rules, trust)
+
+    def trust_of(self, settings: Settings) -> Trust:
+        return settings.make_trust(self.store.identity.remembers_since)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

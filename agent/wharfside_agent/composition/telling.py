@@ -10,17 +10,20 @@ from typing import Any
 from ulid import ULID
 
 from wharfside_agent import host
+from wharfside_agent.bus.credential_files import OptionFiles
 from wharfside_agent.composition.lives import Lives
 from wharfside_agent.machine import Machine
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.reporter import Reporter
 from wharfside_agent.services.streams.shipping import Shipping
+from wharfside_agent.services.telling.credentials import Credentials
 from wharfside_agent.services.telling.presence import Presence
 from wharfside_agent.services.telling.projections import Projections
 from wharfside_agent.services.telling.publisher import Publisher
 from wharfside_agent.services.telling.readiness import Readiness
 from wharfside_agent.services.telling.snapshots import Snapshots
 from wharfside_agent.settings import Settings
+from wharfside_agent.watchers.folders import InotifyFolders
 from wharfside_protocol import __version__
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
 from wharfside_protocol.views import NodeInfo
@@ -45,6 +48,17 @@ class Telling(Lives):
     @cached_property
     def snapshots(self) -> Snapshots:
         return Snapshots(self.store, self.clock, self.settings.snapshot.every_s)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        return Credentials(
+            OptionFiles(lambda: self.bus.options),
+            InotifyFolders(),
+            self.store,
+            self.clock,
+            self.bus.renew,
+            self.presence.changed,
+        )
 
     @cached_property
     def shipping(self) -> Shipping:
@@ -100,6 +114,7 @@ class Telling(Lives):
             "events_missed": self.relist.missed,
             "orphans": self.relist.orphans,
             "capacity": self.capacity.view(),
+            "credentials_expire_at": self.credentials.expire_at,
         }
 
 

@@ -41,7 +41,7 @@ class Kept(_Table, frozen=True, kw_only=True):
         return Resources(memory_bytes=memory, cpu_percent=self.cpu_percent, pids=self.pids)
 
 
-class Total(_Table, frozen=True, kw_only=True):
+class Total(_Table, frozen=True, kw_only=True, omit_defaults=True):
     """What the node has; left out: what the machine has."""
 
     memory_mib: Whole | None = None

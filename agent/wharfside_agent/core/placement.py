@@ -30,6 +30,11 @@ class Places:
         return self.state_dir / "agent.lock"
 
     @property
+    def reloaded(self) -> Path:
+        """What became of the last reload of the configuration."""
+        return self.run_dir / "reloaded.json"
+
+    @property
     def logs(self) -> Path:
         return self.state_dir / "logs"
 

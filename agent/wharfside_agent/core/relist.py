@@ -198,7 +198,7 @@ class Doubts:
     """Believes a finding that was there at every look for `patience_s`, at two at least."""
 
     def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._since: dict[Finding, float] = {}
 
     def believed(self, findings: Iterable[Finding], now_s: float) -> list[Finding]:
@@ -207,5 +207,5 @@ class Doubts:
         return [
             each
             for each, since in self._since.items()
-            if since < now_s and now_s - since >= self._patience_s
+            if since < now_s and now_s - since >= self.patience_s
         ]

@@ -65,7 +65,7 @@ async def save_checkpoint(node: Node, call: Call, args: SaveCheckpointArgs) -> C
 
 async def load_checkpoint(node: Node, call: Call, args: LoadCheckpointArgs) -> CheckpointFileValue:
     def make() -> Awaitable[Archive]:
-        return node.checkpoint_files.load(args.bytes)
+        return node.checkpoint_files.load(args.bytes, call.rules)
 
     session = await node.sessions.open(args.open, call.id, make)
     return CheckpointFileValue(session=session.view)

@@ -152,6 +152,10 @@ class DiskImages:
     def max_bytes(self) -> int:
         return self._max_bytes
 
+    @max_bytes.setter
+    def max_bytes(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
     async def draft(self, incarnation: str, name: str, expected_bytes: int = 0) -> Draft:
         check_name(name, "name")
         return await self.run(lambda _: self._draft(incarnation, name, expected_bytes))

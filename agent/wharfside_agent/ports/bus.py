@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wharfside_protocol.views import BusView
 
@@ -41,8 +40,7 @@ class NoMailbox(BusError):
         self.deleted = deleted
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A message on the node's rpc prefix."""
 
     subject: str

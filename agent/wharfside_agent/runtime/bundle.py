@@ -53,8 +53,12 @@ class Bundles:
         self.rules_of = rules_of
         self._places = places
         self._machine = machine
-        self._checks = BundleCheck(bundle_roots, mount_roots)
+        self.allow(bundle_roots, mount_roots)
         self._filter = compile_filter(profile_for(machine.architecture))
+
+    def allow(self, bundle_roots: Sequence[Path], mount_roots: Sequence[Path]) -> None:
+        """Where bundles and mounts of containers that are made from now on may lie."""
+        self._checks = BundleCheck(bundle_roots, mount_roots)
 
     def check(self, spec: ContainerSpec, runtime: str, rules: str = EVERYBODY) -> Asked:
         """What `prepare` would make, where it would find nothing to refuse. Changes nothing.

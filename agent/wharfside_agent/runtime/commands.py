@@ -11,6 +11,7 @@ import msgspec
 from wharfside_agent.runtime import argv, spawn
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.refusals import refusal, unknown_to_runtime
+from wharfside_agent.spans import span
 from wharfside_protocol.errors import NotFound, RuntimeFailed
 
 
@@ -59,9 +60,11 @@ class OciCommands:
             NotFound: the runtime does not know the container.
             RuntimeFailed: in the runtime's own words.
         """
-        done = await spawn.run(words, stdin=stdin)
-        if done.code == 0:
-            return done.stdout
+        with span(f"{self.oci.name} {what}") as traced:
+            done = await spawn.run(words, stdin=stdin)
+            if done.code == 0:
+                return done.stdout
+            traced.fail(f"exit status {done.code}")
         if unknown_to_runtime(done.stderr):
             raise NotFound(f"{self.oci.name} knows no container {self.id}")
         raise refusal(f"{self.oci.name} {what}", done.stderr or f"exit status {done.code}")

@@ -12,6 +12,7 @@ from wharfside_agent.runtime import spawn
 from wharfside_agent.runtime.argv import MonitorDir
 from wharfside_agent.runtime.refusals import refusal
 from wharfside_agent.runtime.sync_pipe import Reported, parse_report
+from wharfside_agent.spans import span
 from wharfside_protocol.errors import RuntimeFailed
 
 LAUNCH_SECONDS = 60.0
@@ -52,7 +53,7 @@ async def launch(
     Raises:
         RuntimeFailed: in the runtime's own words, or conmon's; `what` begins the message.
     """
-    with ExitStack() as owned, spawn.scratches("conmon") as (words,):
+    with span(what), ExitStack() as owned, spawn.scratches("conmon") as (words,):
         pipes = _Pipes(owned, attach is not None)
         child = _start(argv, monitor.folder, words.fd, pipes, environment or {})
         settle(child)

@@ -29,7 +29,7 @@ def check_image(folder: Path, spec: ContainerSpec, runtime: str, found: RuleSet)
     # what it was limited to is not what it will be: that is the spec's
     of_rights = msgspec.structs.replace(rules, limits_at_most=AtMost(), limits_required=())
     if (denial := judge(asked_of(spec, runtime, config), of_rights)) is not None:
-        raise _carried(denial, "its config").error(found)
+        raise _carried(denial, "config").error(found)
     for core in sorted((folder / CRIU).glob("core-*.img")):
         process, filtered = task_in(_read(core, MAX_CORE_BYTES))
         denial = judge_process(process, rules)
@@ -40,7 +40,7 @@ def check_image(folder: Path, spec: ContainerSpec, runtime: str, found: RuleSet)
 
 
 def _carried(denial: Denial, where: str) -> Denial:
-    return replace(denial, says=f"the checkpoint's {where} has {denial.says}")
+    return replace(denial, says=f"the checkpoint's {where} asks for {denial.says}")
 
 
 def _read(path: Path, most: int) -> bytes:

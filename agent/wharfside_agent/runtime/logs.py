@@ -41,6 +41,11 @@ class DiskLogs:
         self._written: dict[LogName, LogFiles] = {}
         self._users: dict[object, str] = {}
 
+    def limit(self, limits: LogLimits, keeping: Keeping) -> None:
+        """For processes that begin from now on."""
+        self._limits = limits
+        self._keeping = keeping
+
     def watch(self, name: LogName, ctl: Ctl | None, *, new: bool) -> WrittenLog:
         """Keeps the log of a process within limits; without `ctl` it has none."""
         path = self._path(name)

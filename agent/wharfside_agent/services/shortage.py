@@ -5,6 +5,10 @@ Bounded in memory: one who insists holds one event, of a process that is there a
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import structlog
 from tenacity import (
     AsyncRetrying,
@@ -17,16 +21,32 @@ from wharfside_agent.errors import is_shortage
 
 log = structlog.get_logger(__name__)
 
-WAIT = wait_exponential(multiplier=0.1, max=2)
+FIRST_WAIT_S = 0.1
+WAIT = wait_exponential(multiplier=2 * FIRST_WAIT_S, max=2)
+
+T = TypeVar("T")
 
 
-def insist(what: str) -> AsyncRetrying:
-    """Tries for ever, as long as only room, descriptors or a moment's rest are wanting."""
+async def insist(what: str, act: Callable[[], Awaitable[T]]) -> T:
+    """What `act` returns; for ever, as long as only room, descriptors or a rest are wanting."""
+    try:
+        # The first try is nearly always the only one: tenacity would cost more than it.
+        return await act()
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        _say(what, 1, error)
+    await asyncio.sleep(FIRST_WAIT_S)
 
     def say(state: RetryCallState) -> None:
         error = None if state.outcome is None else state.outcome.exception()
-        log.warning("tried-again-later", what=what, tries=state.attempt_number, error=str(error))
+        _say(what, state.attempt_number + 1, error)
 
-    return AsyncRetrying(
+    retrying = AsyncRetrying(
         retry=retry_if_exception(is_shortage), wait=WAIT, before_sleep=say, reraise=True
     )
+    return await retrying(act)
+
+
+def _say(what: str, tries: int, error: BaseException | None) -> None:
+    log.warning("tried-again-later", what=what, tries=tries, error=str(error))

@@ -1,19 +1,18 @@
-"""The trace that a piece of work belongs to (W3C Trace Context, `traceparent`).
+"""The trace that a command belongs to, in and out of headers (`traceparent`, W3C Trace Context).
 
-It travels with the task: what a command does, and the watches that it starts, tell
-their events under the command's trace, without a parameter through every call.
+Inside it travels with the task (spans.py): what a command does, and the watches that it
+starts, tell their events under its trace, without a parameter through every call.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar
+
+from wharfside_agent.spans import current
 
 HEADER = "traceparent"
 _SHAPE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-_current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def enter_trace(headers: Mapping[str, str]) -> None:
@@ -21,7 +20,7 @@ def enter_trace(headers: Mapping[str, str]) -> None:
 
     What is not a traceparent is left out: it would go into the headers of events.
     """
-    _current.set(traceparent(headers))
+    current.set(traceparent(headers))
 
 
 def traceparent(headers: Mapping[str, str]) -> str | None:
@@ -30,4 +29,4 @@ def traceparent(headers: Mapping[str, str]) -> str | None:
 
 
 def current_trace() -> str | None:
-    return _current.get()
+    return current.get()

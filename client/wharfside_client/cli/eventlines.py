@@ -163,6 +163,12 @@ def _audited(record: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in parts if part)
 
 
+def _credentials(data: Mapping[str, Any]) -> str:
+    what, path, at = (data.get(key, "?") for key in ("what", "path", "expires_at"))
+    ends = "has expired" if data.get("within_s") == 0 else f"expires {at[:16]}Z"
+    return f"{what} {path} {ends}"
+
+
 def _first_facts(data: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in data.items() if isinstance(v, str | int | float)}
     return " ".join(f"{key}={value}" for key, value in list(plain.items())[:3])
@@ -179,6 +185,7 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.DETACHED: _attached,
     EventType.SIGNALED: _signaled,
     EventType.SNAPSHOT: _snapshot,
+    EventType.CREDENTIALS_EXPIRING: _credentials,
     EventType.STOPPING: _stopping,
     EventType.RESTARTING: _restarting,
     EventType.NOT_RESTARTING: _not_restarting,

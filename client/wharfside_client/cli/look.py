@@ -121,6 +121,7 @@ def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:
         ),
         *_capacity(info.capacity),
         ("bus", _bus(info.bus)),
+        *((("credentials", f"expire {at[:19]}Z"),) if (at := info.credentials_expire_at) else ()),
         ("mailbox", info.mailbox or "-"),
         ("labels", " ".join(f"{key}={value}" for key, value in info.labels.items()) or "-"),
     )

@@ -55,7 +55,7 @@ def test_rules_whose_table_is_gone_are_everybodys() -> None:
 
 def test_a_new_policy_is_asked_from_then_on() -> None:
     book = Rulebook(policy_of(TABLE))
-    with pytest.raises(Denied, match=r"op stop: the node's policy.ops allows reads") as caught:
+    with pytest.raises(Denied, match=r"policy.ops denies op stop; it allows reads") as caught:
         book.admit(NOBODY, "stop")
     assert caught.value.details == {"rule": "policy.ops", "allowed": "reads"}
     book.policy = policy_of({})

@@ -18,6 +18,15 @@ from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import ERRORS, WharfsideError
 from wharfside_protocol.events import Event
+from wharfside_protocol.signing import (
+    KEY_HEADER,
+    SIGNATURE_HEADER,
+    TIME_HEADER,
+    PublicKey,
+    Signer,
+    signed_bytes,
+)
+from wharfside_protocol.times import from_timestamp
 
 VECTORS = Path(__file__).parents[3] / "protocol" / "vectors"
 KINDS = {kind.__name__: kind for kind in all_records()}
@@ -32,7 +41,7 @@ def of(*families: str) -> list[Any]:
     return [pytest.param(each, id=f"{family}: {each['name']}") for family, each in found]
 
 
-SOUND = ("envelopes", "commands", "results", "events", "frames", "buckets", "words")
+SOUND = ("envelopes", "commands", "results", "events", "frames", "buckets", "words", "signatures")
 
 
 @pytest.mark.parametrize("vector", of(*SOUND))
@@ -65,6 +74,18 @@ def assert_holds(told: Any, wanted: Any) -> None:
 def test_the_digest_of_op_and_arguments(vector: dict[str, Any]) -> None:
     command = decode(bytes.fromhex(vector["msgpack"]), Command)
     assert command_digest(command.op, command.args) == vector["digest"]
+
+
+@pytest.mark.parametrize("vector", of("signatures"))
+def test_what_is_signed_and_the_headers_of_it(vector: dict[str, Any]) -> None:
+    command = decode(bytes.fromhex(vector["msgpack"]), Command)
+    headers, digest = vector["headers"], command_digest(command.op, command.args)
+    at = headers[TIME_HEADER]
+    assert digest == vector["digest"]
+    assert signed_bytes(command, digest, at).decode() == vector["signed"]
+    assert Signer(vector["seed"]).headers(command, digest, from_timestamp(at)) == headers
+    key = PublicKey(headers[KEY_HEADER])
+    assert key.signed(vector["signed"].encode(), headers[SIGNATURE_HEADER])
 
 
 @pytest.mark.parametrize("vector", of("events"))

@@ -116,9 +116,10 @@ NODE: tuple[Metric[Sources], ...] = (
     Metric(
         "wharfside_credentials_expire_seconds",
         Kind.GAUGE,
-        "When what lets the agent in expires (Unix time); those without an end are left out.",
+        "When what lets the agent in expires (Unix time), by what it is (`jwt`, `certificate`, "
+        "`ca`) and its path; those without an end are left out.",
         lambda source: source.parts.expiries,
-        ("credential",),
+        ("credential", "path"),
     ),
     Metric(
         "wharfside_relist_duration_seconds",

@@ -17,10 +17,11 @@ MAX_CORE_BYTES = 1024 * 1024
 """A task's is some kilobytes."""
 
 _IMAGE, _CORE = 0x54564319, 0x55053847
-_THREAD_CORE = 5
+_THREAD_CORE, _TASK_CORE = 5, 3
 _CREDS, _SECCOMP_MODE = 10, 11
 _EUID = 3
-_CAPABILITIES = (9, 10, 11, 12)  # inheritable, permitted, effective, bounding
+_CAPABILITIES = (9, 10, 11, 12, 19)  # inheritable, permitted, effective, bounding, ambient
+_NO_NEW_PRIVILEGES = 18  # CRIU 4.1 and later
 
 _FILTERED = 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -59,8 +60,14 @@ def _task(core: bytes) -> tuple[AskedProcess, bool]:
         raise ValueError("it has no credentials")
     held = {name for field in _CAPABILITIES for name in _names(creds[0], field)}
     modes = [each for each in _of(cores[0], _SECCOMP_MODE) if isinstance(each, int)]
-    root = 0 in _of(creds[0], _EUID)
-    return AskedProcess(capabilities=frozenset(held), root=root), modes[-1:] == [_FILTERED]
+    # a thread that is not told apart has the filter of its task's first one
+    filtered = modes == [_FILTERED] or (not modes and not _of(core, _TASK_CORE))
+    task = AskedProcess(
+        capabilities=frozenset(held),
+        root=0 in _of(creds[0], _EUID),
+        new_privileges=_of(creds[0], _NO_NEW_PRIVILEGES) != [1],
+    )
+    return task, filtered
 
 
 def _names(creds: bytes, field: int) -> Iterator[str]:

@@ -50,7 +50,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A table of the file. A key that is not known is an error: it is a typing mistake."""
 
 
-class AtMost(_Table, frozen=True, kw_only=True):
+class AtMost(_Table, frozen=True, kw_only=True, omit_defaults=True):
     """The most that a container's limits may be; with one of these it must have that limit.
 
     MiB, processes, hundredths of a CPU, weight as in cgroup v2 (100 where none is given).

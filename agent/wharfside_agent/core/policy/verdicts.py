@@ -15,6 +15,9 @@ from wharfside_protocol.errors import Denied
 
 MIB = 1024 * 1024
 
+_STRICT = "a profile that denies what it does not name"
+_SECCOMP = {"required": _STRICT, "filled": f"{_STRICT}, or none, for the node's own"}
+
 
 @dataclass(frozen=True, slots=True)
 class Denial:
@@ -27,7 +30,7 @@ class Denial:
     def error(self, rules: RuleSet) -> Denied:
         """With the whole key of the rule, as it stands in the node's settings."""
         key = f"{rules.name}.{self.rule}"
-        message = f"{self.says}: the node's {key} allows {self.allowed}"
+        message = f"{key} denies {self.says}; it allows {self.allowed}"
         return Denied(message, rule=key, allowed=self.allowed)
 
 
@@ -71,12 +74,14 @@ def judge_count(count: int, rules: Rules) -> Denial | None:
 def shown(value: object) -> str:
     """What a rule allows, in words."""
     if isinstance(value, bool):
-        return "it" if value else "none of it"
+        return "it" if value else "none"
     if isinstance(value, AtMost):
         return ", ".join(f"{name} {most}" for name, most in most_of(value)) or "any"
     if isinstance(value, tuple):
         return ", ".join(value) if value else "none"
-    return "any" if value is None else str(value)
+    if value is None:
+        return "any"
+    return _SECCOMP.get(str(value), str(value))
 
 
 def most_of(most: AtMost) -> list[tuple[str, int]]:
@@ -140,7 +145,7 @@ def _mount_types(asked: Asked, rules: Rules) -> str | None:
     if asked.propagation in ("shared", "rshared"):
         return f"rootfsPropagation {asked.propagation}"
     odd = [f"{m.kind or 'none'} on {m.target}" for m in asked.mounts if not _plain(m, rules)]
-    return _named("mounts of", odd)
+    return _named("mounts that are odd in type, place or options:", odd)
 
 
 def _plain(mount: AskedMount, rules: Rules) -> bool:
@@ -172,7 +177,7 @@ def _devices(asked: Asked, rules: Rules) -> str | None:
 
 
 def _host_namespaces(asked: Asked, rules: Rules) -> str | None:
-    return _named("the node's own namespaces:", _beyond(asked.shared, rules.host_namespaces))
+    return _named("the node's own", _beyond(asked.shared, rules.host_namespaces))
 
 
 def _namespace_roots(asked: Asked, rules: Rules) -> str | None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable
 
 from wharfside_agent.ports.archive import Archive, Archives
 from wharfside_agent.ports.images import Image, ImageDraft, Images
 from wharfside_agent.ports.io import Missing, Over, Piece, Source
+from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.services.checkpoints.manifests import view_of
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
 from wharfside_protocol.io_frames import Chunk, StreamName
 
+Judge = Callable[[Image], Awaitable[None]]
+"""Raises Denied, Invalid: the node does not take such an image."""
+
 
 class Accepting:
     """ports.io.Source of an archive that arrives: its last word is what was accepted."""
 
-    def __init__(self, inner: Source, draft: ImageDraft, tasks: Tasks) -> None:
+    def __init__(self, inner: Source, draft: ImageDraft, judge: Judge, tasks: Tasks) -> None:
         self._inner = inner
         self._draft = draft
+        self._judge = judge
         self._tasks = tasks
         self._accepted = False
 
@@ -31,6 +37,7 @@ class Accepting:
             return piece
         image = await self._draft.accept()
         self._accepted = True
+        await self._judge(image)
         told = encode(view_of(image))
         return Piece([Chunk(stream=StreamName.STDOUT, data=told)])
 
@@ -41,8 +48,9 @@ class Accepting:
 
 
 class CheckpointFiles:
-    def __init__(self, images: Images, archives: Archives, tasks: Tasks) -> None:
+    def __init__(self, images: Images, archives: Archives, runtime: Runtime, tasks: Tasks) -> None:
         self._images = images
+        self._runtime = runtime
         self._archives = archives
         self._tasks = tasks
 
@@ -56,13 +64,26 @@ class CheckpointFiles:
         root = self._images.root_of(image.folder)
         return image, await self._archives.leave(root, "/.")
 
-    async def load(self, expected_bytes: int) -> Archive:
-        """Raises Busy: no room."""
+    async def load(self, expected_bytes: int, rules: str) -> Archive:
+        """What the named rules would not let go on here is not kept.
+
+        Raises:
+            Busy: no room.
+        """
         draft = await self._images.unlabeled(expected_bytes)
         try:
             archive = await self._archives.arrive(self._images.root_of(draft.folder), "/")
         except BaseException:
             await asyncio.shield(draft.discard())
             raise
-        source = Accepting(archive.source, draft, self._tasks)
+
+        async def judge(image: Image) -> None:
+            manifest = image.manifest
+            try:
+                await self._runtime.check_image(image.folder, manifest.spec, rules)
+            except BaseException:
+                await asyncio.shield(self._images.delete(manifest.incarnation, manifest.name))
+                raise
+
+        source = Accepting(archive.source, draft, judge, self._tasks)
         return dataclasses.replace(archive, source=source)

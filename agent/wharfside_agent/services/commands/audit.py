@@ -59,6 +59,10 @@ class Audit:
         self._denied: list[AuditRecord] = []
         self._due = True
 
+    def want(self, wanted: Wanted) -> None:
+        """From the next command on."""
+        self._wanted = wanted
+
     def keep(self, tx: Tx, row: CommandRow) -> None:
         """A command has its result. Called on whatever thread the transaction is."""
         self._add(

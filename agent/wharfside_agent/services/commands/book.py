@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -219,9 +220,8 @@ class Commands:
         """Stores the result, unless the change itself has done so, or a next life will."""
         try:
             if not call.settled and not (call.handed_on and _was_canceled(result)):
-                async for attempt in insist(f"result of {call.id}"):
-                    with attempt:
-                        await self._store.transact(lambda tx: self.save_done(tx, call, result))
+                keep = partial(self._store.transact, lambda tx: self.save_done(tx, call, result))
+                await insist(f"result of {call.id}", keep)
         finally:
             self.leave(call, result)
 

@@ -10,8 +10,10 @@ import time
 
 import structlog
 
+from wharfside_agent import spans
 from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Request
+from wharfside_agent.ports.tracer import SpanKind
 from wharfside_agent.services.commands.audit import Audit
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.commands.figures import RPC, CommandFigures
@@ -54,11 +56,14 @@ class Dispatcher:
             return None
         enter_trace(request.headers)
         began = time.monotonic()
-        try:
-            result = await self._answer(op, request)
-        except Exception as error:
-            log.error("request-failed", op=op, exc_info=error)
-            result = self._refusal(op, told(error).to_body())
+        with spans.root(f"command {op}", SpanKind.SERVER, {"wharfside.op": op}) as span:
+            try:
+                result = await self._answer(op, request)
+            except Exception as error:
+                log.error("request-failed", op=op, exc_info=error)
+                result = self._refusal(op, told(error).to_body())
+            if result.error is not None:
+                span.fail(str(result.error.code))
         self._figures.note(RPC, result, time.monotonic() - began)
         return self._encoded(result)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.trust import Trust, claimed
@@ -19,8 +19,7 @@ from wharfside_protocol.records import Record
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A command that may be run. `remaining`: seconds to its deadline, by this node's clock."""
 
     op: Op
@@ -46,6 +45,10 @@ class Intake:
         self._ops = ops
         self._trust = trust or Trust()
         self._tell_denied: Callable[[Command, Actor, Denied], None] = lambda *_: None
+
+    def trust_by(self, trust: Trust) -> None:
+        """From the next command on."""
+        self._trust = trust
 
     def on_denied(self, tell: Callable[[Command, Actor, Denied], None]) -> None:
         """`tell` hears of each command that is denied, and who is said to have given it."""

@@ -50,6 +50,10 @@ class Lanes:
         """So many wait to get in, in all lanes."""
         return sum(lane.waiting for lane in self._lanes.values()) - self.busy
 
+    def deepen(self, depth: int) -> None:
+        """From the next command on."""
+        self._depth = depth
+
     async def enter(self, key: str, *, patient: bool = False) -> Ticket:
         """Waits for the lane of `key`; the caller bounds the wait.
 

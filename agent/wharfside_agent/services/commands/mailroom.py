@@ -112,6 +112,12 @@ class Mailroom:
             return
         self._start(checked)
 
+    def limit(self, limit: int) -> None:
+        """What is accepted beyond it is done all the same."""
+        self._room += limit - self._limit
+        self._limit = limit
+        self._freed.set()
+
     def close(self) -> None:
         """Takes no more: what still comes is delivered again, to the next life."""
         self._leaving = True

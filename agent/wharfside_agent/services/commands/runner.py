@@ -7,15 +7,18 @@ long as it takes, and leaves that queue with an fsync.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
+from wharfside_agent import spans
 from wharfside_agent.core.journal import Step
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.tracer import SpanKind
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
@@ -36,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 HandlerFunction = Callable[[Any, Call, Any], Awaitable[Record]]
 """(node, call, args) -> value. Raises WharfsideError."""
+
+Work = Callable[[Op, Call, Any, float], Coroutine[Any, Any, Result]]
 
 STORE_BUSY_S = 1.0
 
@@ -71,7 +76,18 @@ class Runner:
         """`remaining`: so many seconds it may wait before it is begun."""
         # A durable signal keeps its place behind what was sent before it.
         work = self._in_lane if op.lane or call.durable else self._outside_lanes
+        if call.durable:
+            work = partial(self._mailed, work)
         call.task = self._tasks.start(work(op, call, args, remaining), f"{op.name} {call.id}")
+
+    async def _mailed(self, work: Work, op: Op, call: Call, args: Any, remaining: float) -> Result:
+        """One over rpc is in its request's span already."""
+        facts = {"wharfside.op": op.name, "wharfside.command": call.id}
+        with spans.root(f"command {op.name}", SpanKind.CONSUMER, facts) as span:
+            result = await work(op, call, args, remaining)
+            if result.error is not None:
+                span.fail(str(result.error.code))
+            return result
 
     async def _in_lane(self, op: Op, call: Call, args: Any, remaining: float) -> Result:
         try:
@@ -99,8 +115,9 @@ class Runner:
             raise _too_late(container)
         call.interruptible = True
         try:
-            async with asyncio.timeout(remaining):
-                call.ticket = await self._lanes.enter(container, patient=call.durable)
+            with spans.span("wait in lane"):
+                async with asyncio.timeout(remaining):
+                    call.ticket = await self._lanes.enter(container, patient=call.durable)
         except TimeoutError as error:
             raise _too_late(container) from error
         except asyncio.CancelledError as error:

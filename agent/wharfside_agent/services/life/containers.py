@@ -21,6 +21,7 @@ from wharfside_agent.ports.runtime import Container, Process, RunPlan
 from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
 from wharfside_agent.services.life.figures import LifeFigures
 from wharfside_agent.services.trace import current_trace
+from wharfside_agent.spans import span
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import AlreadyExists, NotFound
 from wharfside_protocol.events import EventType, facts
@@ -259,15 +260,20 @@ class Containers:
     ) -> ContainerRow:
         """Drafts may be older than the commit before this one: their revision is the row's."""
 
-        def change(tx: Tx) -> None:
-            if row is not live.row:
-                tx.save_container(row)
-            for draft in drafts:
-                tx.append_event(msgspec.structs.replace(draft, revision=row.revision))
-            if also is not None:
-                also(tx, row)
+        with span("commit") as traced:
 
-        await self._store.transact(change)
+            def change(tx: Tx) -> None:
+                if row is not live.row:
+                    tx.save_container(row)
+                for draft in drafts:
+                    trace = traced.traceparent or draft.trace
+                    tx.append_event(
+                        msgspec.structs.replace(draft, revision=row.revision, trace=trace)
+                    )
+                if also is not None:
+                    also(tx, row)
+
+            await self._store.transact(change)
         self.figures.note(drafts)
         live.row = row
         live.tell_changed()

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -97,15 +98,13 @@ class ExitTeller:
         process.seen_over = True
         self._journal.reached(Step.EXIT_SEEN)
         tell = self._tell_init if process.row.process == INIT else self._tell_exec
-        async for attempt in insist(f"exit of {live.row.name}/{process.row.process}"):
-            with attempt:
-                await tell(live, process, ended)
+        what = f"exit of {live.row.name}/{process.row.process}"
+        await insist(what, partial(tell, live, process, ended))
         self._journal.reached(Step.EXIT_COMMITTED)
         process.handle.close()
         if process.row.process == INIT and self._after_exit and not live.discarded:
-            async for attempt in insist(f"what follows the exit of {live.row.name}"):
-                with attempt:
-                    await self._after_exit(live)
+            follow = partial(self._after_exit, live)
+            await insist(f"what follows the exit of {live.row.name}", follow)
 
     async def _end_of(self, live: Live, process: LiveProcess, handle: Process) -> Ended:
         while True:
@@ -115,9 +114,8 @@ class ExitTeller:
                     return told
                 case MonitorGone(watched_by=witness):
                     data = MonitorLost(pid=handle.pid, watched_by=witness)
-                    async for attempt in insist(f"lost monitor of {live.row.name}"):
-                        with attempt:
-                            await self._tell_monitor_lost(live, process, data)
+                    tell = partial(self._tell_monitor_lost, live, process, data)
+                    await insist(f"lost monitor of {live.row.name}", tell)
                     if handle.id == INIT and self._after_monitor is not None:
                         act = self._after_monitor(live)
                         self._tasks.start(act, f"monitor of {live.row.name}")
@@ -203,9 +201,7 @@ class ExitTeller:
     async def _follow_oom(self, live: Live, run: Container) -> None:
         """Settling: the exit's own last look at the counter must not tell the same kill again."""
         async for counters in run.oom():
-            async for attempt in insist(f"oom of {live.row.name}"):
-                with attempt:
-                    await self._tell_oom(live, run, counters)
+            await insist(f"oom of {live.row.name}", partial(self._tell_oom, live, run, counters))
 
     async def _tell_oom(self, live: Live, run: Container, counters: OomCounters) -> None:
         async with live.settling:

@@ -77,6 +77,11 @@ class Relist:
             Kind.ORPHAN_ALIVE: self._report,
         }
 
+    def pace(self, every_s: float, patience_s: float) -> None:
+        """From the next look on."""
+        self._every_s = every_s
+        self._doubts.patience_s = patience_s
+
     async def run(self) -> None:
         """Looks for ever; whatever one look fails of, the next one comes."""
         self.missed = int(await self._store.transact(lambda tx: tx.meta(MISSED_KEY)) or 0)

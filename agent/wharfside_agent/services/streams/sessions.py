@@ -73,10 +73,7 @@ class Sessions:
         self._bus = bus
         self._subjects = subjects
         self._tasks = tasks
-        self._most = most
-        self._most_of_one = most - most // 4
-        self._window = window
-        self._idle_s = idle_s
+        self.limit(most=most, window=window, idle_s=idle_s)
         self._places: dict[Key, _Place] = {}
         self._reasons: dict[Key, ErrorBody] = {}
         self._resets: asyncio.Queue[tuple[Key, ErrorBody]] = asyncio.Queue(MAX_RESETS)
@@ -146,6 +143,13 @@ class Sessions:
                 session.end(Busy("the agent goes down: open another session", session="gone"))
         if self._lives:
             await asyncio.wait(set(self._lives), timeout=grace_s)
+
+    def limit(self, *, most: int, window: int, idle_s: float) -> None:
+        """For those that begin from now on."""
+        self._most = most
+        self._most_of_one = most - most // 4
+        self._window = window
+        self._idle_s = idle_s
 
     def _check_room(self, peer: str) -> None:
         if self._going_down:

@@ -7,6 +7,7 @@ just the head, and the expected-sequence rule finds it in the stream, however la
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import LaneRow, OutboxRow, Store, Tx
@@ -57,14 +58,15 @@ class Acks:
     async def _commit(self, batch: _Batch) -> None:
         await _at_most(batch.hurry, GATHER_S)
         self._open = None
-        async for attempt in insist("PubAcks"):
-            with attempt:
-                now = self._clock.now()
-                await self._store.transact(lambda tx: _forget(tx, batch, now))  # noqa: B023
+        await insist("PubAcks", partial(self._forgotten, batch))
         for row, _sequence in batch.acks:
             if self._batch_of.get(row.lane) is batch:
                 del self._batch_of[row.lane]
         batch.done.set()
+
+    async def _forgotten(self, batch: _Batch) -> None:
+        now = self._clock.now()
+        await self._store.transact(lambda tx: _forget(tx, batch, now))
 
 
 async def _at_most(event: asyncio.Event, seconds: float) -> None:

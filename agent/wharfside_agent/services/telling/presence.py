@@ -19,6 +19,7 @@ from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.assets import node_key
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.records import Labels
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import to_timestamp
 from wharfside_protocol.views import ContainerCounts, NodeInfo
@@ -90,6 +91,11 @@ class Presence:
     def changed(self) -> None:
         """Something that presence tells has changed: a put follows soon."""
         self._changed.set()
+
+    def relabel(self, labels: Labels) -> None:
+        """The node's labels from now on."""
+        self._base = msgspec.structs.replace(self._base, labels=labels)
+        self.changed()
 
     def on_mailbox(self, state: Callable[[], str | None]) -> None:
         """`state` tells how the mailbox is."""

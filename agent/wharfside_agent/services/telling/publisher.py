@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -21,12 +22,14 @@ from wharfside_agent.core.sequencing import (
 from wharfside_agent.ports.bus import Bus, WrongSequence
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.store import OutboxRow, Store
+from wharfside_agent.ports.tracer import SpanKind
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.telling.acks import Acks
 from wharfside_agent.services.telling.lane_starts import LaneStarts
 from wharfside_agent.services.trace import HEADER as TRACE_HEADER
+from wharfside_agent.spans import span_of
 from wharfside_protocol.cloudevents import to_headers
 from wharfside_protocol.codec import encode
 from wharfside_protocol.events import Event
@@ -141,9 +144,8 @@ class Publisher:
 
     async def _drain(self, name: str, lane: deque[OutboxRow]) -> None:
         await self.released.wait()
-        async for attempt in insist(f"start of lane {name}"):
-            with attempt:
-                expected = await self._starts.expected(name, lane[0].last_acked)
+        begin = partial(self._starts.expected, name, lane[0].last_acked)
+        expected = await insist(f"start of lane {name}", begin)
         while lane:
             await self._acks.settled(name)
             async with self._slots:
@@ -161,11 +163,14 @@ class Publisher:
 
     async def _publish(self, row: OutboxRow, lane: str, expected: int) -> int:
         event = _stored_event(row.event)
-        headers = to_headers(event) | ({TRACE_HEADER: row.trace} if row.trace else {})
         first_try = self._clock.boottime()
-        return await self._insistence.until_taken(
-            lane, lambda: self._send(self._stamped(row, event), headers, expected, first_try)
-        )
+        facts = {"messaging.system": "nats", "messaging.message.id": event.event_id}
+        with span_of(row.trace, f"publish {event.type}", SpanKind.PRODUCER, facts) as span:
+            trace = span.traceparent or row.trace
+            headers = to_headers(event) | ({TRACE_HEADER: trace} if trace else {})
+            return await self._insistence.until_taken(
+                lane, lambda: self._send(self._stamped(row, event), headers, expected, first_try)
+            )
 
     async def _send(
         self, event: Event, headers: dict[str, str], expected: int, first_try: int

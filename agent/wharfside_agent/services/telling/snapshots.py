@@ -26,12 +26,14 @@ class Snapshots:
         self._clock = clock
         self._every_s = every_s
 
+    def pace(self, every_s: float) -> None:
+        """After the next one."""
+        self._every_s = every_s
+
     async def run(self) -> None:
         """At the start, and every so often, for ever."""
         while True:
-            async for attempt in insist("snapshot"):
-                with attempt:
-                    await self.tell()
+            await insist("snapshot", self.tell)
             await asyncio.sleep(self._every_s)
 
     async def tell(self, cause: str | None = None) -> Snapshot:

@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry: the only room that imports it, and imported only where it is wanted."""

@@ -1,0 +1,62 @@
+"""ports.credentials.FolderBell by inotify(7): files are replaced by rename, so their folders ring.
+
+A link into another folder is followed, and Kubernetes' way of replacing a volume's files (a
+link `..data` that is renamed) is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from asyncinotify import Inotify, Mask
+
+REPLACED = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE
+VOLUME_LINK = "..data"
+
+SETTLE_S = 0.2
+"""Several files are replaced one after the other: they are one change."""
+
+
+class InotifyFolders:
+    """Opened with the first wait, on its loop; what changes between two waits ends the next one."""
+
+    def __init__(self) -> None:
+        self._inotify: Inotify | None = None
+        self._names: set[str] = set()
+        self._rung = asyncio.Event()
+
+    async def changed(self, paths: Sequence[Path], timeout_s: float) -> bool:
+        real = [path.resolve() for path in paths]
+        self._names = {path.name for path in (*paths, *real)} | {VOLUME_LINK}
+        with suppress(OSError):  # out of inotify's: then there is the timeout alone
+            for folder in {path.parent for path in (*paths, *real)}:
+                self._opened().add_watch(folder, REPLACED)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        await asyncio.sleep(SETTLE_S)
+        self._rung.clear()
+        return True
+
+    def close(self) -> None:
+        if self._inotify is not None:
+            asyncio.get_running_loop().remove_reader(self._inotify.fd)
+            self._inotify.close()
+            self._inotify = None
+
+    def _opened(self) -> Inotify:
+        if self._inotify is None:
+            self._inotify = Inotify(sync_timeout=0)
+            asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain)
+        return self._inotify
+
+    def _drain(self) -> None:
+        assert self._inotify is not None
+        for event in self._inotify:
+            if str(event.name) in self._names:
+                self._rung.set()
