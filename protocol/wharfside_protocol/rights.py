@@ -27,8 +27,16 @@ from wharfside_protocol.assets import (
 from wharfside_protocol.commands import OPS
 from wharfside_protocol.subjects import Subjects, check_name
 
-RESPONSE_THRESHOLD_S = 600
-"""An answer that crosses accounts may take so long (nats-server's own limit is 2 minutes)."""
+ANSWER_S = 3600
+"""An answer of a node may take so long to cross accounts (nats-server's own limit: 2 minutes)."""
+
+PULL_S, LONG_PULL_S = 30, 300
+"""So long after the last message of a pull the next may come: an agent's end after 2.5 s; an
+orchestrator may be in no hurry. The server keeps 0.8 KB of each for just so long, answered or
+not: 10 minutes of all pulls of a thousand nodes would be 370 MB."""
+
+LOOK_S = 30
+"""The same of what is answered at once: direct gets, and `$SRV`, which everybody answers."""
 
 SERVICE_NAME = "wharfside-agent"
 """The micro service that every agent is (ADR-32)."""
@@ -86,7 +94,9 @@ class Crossing(StrEnum):
 class Share:
     """`owner` exports `subject`; the accounts in `to` import it under the same name.
 
-    `many`: a request may have many answers, or late ones (`response_type: Stream`).
+    Attributes:
+        many: a request may have many answers (`response_type: Stream`); else the first ends it.
+        within_s: so long answers may take (`response_threshold`); None is the server's own limit.
     """
 
     owner: Account
@@ -94,6 +104,7 @@ class Share:
     subject: str
     to: tuple[Account, ...]
     many: bool = False
+    within_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +243,7 @@ def _from_hub_to_nodes(p: str) -> Iterator[Share]:
     )  # fmt: skip
     pulled = (f"{_NEXT}.{CMD}.*", f"{_NEXT}.{CKPT}.*")
     yield from _services(Account.HUB, published, Account.NODES)
-    yield from _services(Account.HUB, pulled, Account.NODES, many=True)
+    yield from _services(Account.HUB, pulled, Account.NODES, many=True, within_s=PULL_S)
     yield Share(Account.HUB, Crossing.STREAM, f"{p}.kv.nodes.*", (Account.NODES,))
 
 
@@ -240,8 +251,10 @@ def _from_hub_to_people(p: str) -> Iterator[Share]:
     """Republished by the streams, since what came by an import goes to no third account."""
     ops, view = Account.OPS, Account.VIEW
     yield from _services(Account.HUB, (f"{p}.cmd.>", f"{_ACK}.{EVT}.>"), ops)
-    yield from _services(Account.HUB, (f"{_NEXT}.{EVT}.*", f"{_GET}.{RES}.>"), ops, many=True)
-    yield from _services(Account.HUB, _watched(), ops, view, many=True)
+    pulled = (f"{_NEXT}.{EVT}.*",)
+    yield from _services(Account.HUB, pulled, ops, many=True, within_s=LONG_PULL_S)
+    yield from _services(Account.HUB, (f"{_GET}.{RES}.>",), ops, within_s=LOOK_S)
+    yield from _services(Account.HUB, _watched(), ops, view, many=True, within_s=LOOK_S)
     yield Share(Account.HUB, Crossing.STREAM, f"{p}.live.evt.>", (ops, view))
     yield Share(Account.HUB, Crossing.STREAM, f"{p}.live.res.>", (ops,))
     yield Share(Account.HUB, Crossing.STREAM, f"{p}.kv.>", (ops, view))
@@ -253,7 +266,8 @@ def _watched() -> tuple[str, ...]:
 
 def _between_nodes_and_people(p: str) -> Iterator[Share]:
     ops, view = Account.OPS, Account.VIEW
-    yield from _services(Account.NODES, (f"{p}.rpc.>", "$SRV.>"), ops, view, many=True)
+    yield from _services(Account.NODES, (f"{p}.rpc.>",), ops, view, within_s=ANSWER_S)
+    yield from _services(Account.NODES, ("$SRV.>",), ops, view, many=True, within_s=LOOK_S)
     yield Share(Account.NODES, Crossing.STREAM, f"{p}.io.*.*.*.down", (ops, view))
     yield Share(Account.NODES, Crossing.STREAM, f"{p}.progress.>", (ops,))
     for people in (ops, view):
@@ -261,7 +275,11 @@ def _between_nodes_and_people(p: str) -> Iterator[Share]:
 
 
 def _services(
-    owner: Account, subjects: Iterable[str], *to: Account, many: bool = False
+    owner: Account,
+    subjects: Iterable[str],
+    *to: Account,
+    many: bool = False,
+    within_s: int | None = None,
 ) -> Iterator[Share]:
     for subject in subjects:
-        yield Share(owner, Crossing.SERVICE, subject, to, many)
+        yield Share(owner, Crossing.SERVICE, subject, to, many, within_s)

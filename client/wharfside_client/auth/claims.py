@@ -12,9 +12,7 @@ from typing import Any
 from wharfside_client.auth.jwts import UNLIMITED
 from wharfside_protocol.assets import SECOND
 from wharfside_protocol.rights import (
-    RESPONSE_THRESHOLD_S,
     Account,
-    Crossing,
     Rights,
     Role,
     Share,
@@ -168,16 +166,17 @@ def _covers(outer: str, inner: str) -> bool:
 
 def _export(share: Share) -> dict[str, Any]:
     """Private: an account needs a token of ours to import it, as `accounts: [...]` has it."""
-    many = {
-        "response_type": "Stream",
-        "response_threshold": RESPONSE_THRESHOLD_S * SECOND,
-    }
-    return {
+    told: dict[str, Any] = {
         "name": share.subject,
         "subject": share.subject,
         "type": str(share.kind),
         "token_req": True,
-    } | (many if share.many and share.kind is Crossing.SERVICE else {})
+    }
+    if share.many:
+        told["response_type"] = "Stream"
+    if share.within_s is not None:
+        told["response_threshold"] = share.within_s * SECOND
+    return told
 
 
 def _import(share: Share, owner: str, token: str) -> dict[str, Any]:

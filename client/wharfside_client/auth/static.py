@@ -14,9 +14,7 @@ import msgspec
 from wharfside_client.auth.state import Site, State, User
 from wharfside_protocol.rights import (
     ACCOUNTS,
-    RESPONSE_THRESHOLD_S,
     Account,
-    Crossing,
     Rights,
     Role,
     Share,
@@ -112,11 +110,10 @@ def _entry(public: str, connections: Iterable[str], may: Rights) -> Iterator[str
 
 
 def _export(share: Share) -> str:
-    many = ""
-    if share.many and share.kind is Crossing.SERVICE:
-        many = f', response_type: Stream, response_threshold: "{RESPONSE_THRESHOLD_S}s"'
+    many = ", response_type: Stream" if share.many else ""
+    within = f', response_threshold: "{share.within_s}s"' if share.within_s is not None else ""
     to = ", ".join(share.to)
-    return f"{{ {share.kind}: {json.dumps(share.subject)}, accounts: [{to}]{many} }}"
+    return f"{{ {share.kind}: {json.dumps(share.subject)}, accounts: [{to}]{many}{within} }}"
 
 
 def _import(share: Share) -> str:

@@ -79,8 +79,9 @@ def test_every_share_is_exported_privately_once(account: Account) -> None:
 
 def test_answers_that_are_many_or_late_are_let_through() -> None:
     told = {each["subject"]: each for each in claims_of(Account.NODES, Subjects())["exports"]}
-    assert told["wharfside.v1.rpc.>"]["response_type"] == "Stream"
-    assert told["wharfside.v1.rpc.>"]["response_threshold"] == 600 * 10**9
+    assert told["$SRV.>"]["response_type"] == "Stream"
+    assert "response_type" not in told["wharfside.v1.rpc.>"]
+    assert told["wharfside.v1.rpc.>"]["response_threshold"] == 3600 * 10**9
     streams = [each for each in told.values() if each["type"] == Crossing.STREAM]
     assert streams
     assert not any("response_type" in each for each in streams)
