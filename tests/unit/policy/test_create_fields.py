@@ -8,8 +8,10 @@ import msgspec
 import pytest
 from tests.unit.policy.kit import asked, rootfs_spec, rule_of
 
+from wharfside_agent.core.policy.container_rules import CONTAINER
+from wharfside_agent.core.policy.process_rules import PROCESS
 from wharfside_agent.core.policy.rules import DEFAULTS, Rules
-from wharfside_agent.core.policy.verdicts import CONTAINER, PROCESS, judge
+from wharfside_agent.core.policy.verdicts import judge
 from wharfside_agent.core.policy.words import _SAYS
 from wharfside_protocol.codec import convert
 from wharfside_protocol.specs import (

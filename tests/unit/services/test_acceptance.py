@@ -10,6 +10,7 @@ import pytest
 from nkeys import PREFIX_BYTE_USER, encode_seed
 
 from wharfside_agent.core.actors import Actor
+from wharfside_agent.core.policy.rules import policy_of
 from wharfside_agent.core.trust import Trust, TrustedKey
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.bus import Request
@@ -23,7 +24,7 @@ from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.commands import OPS, Pong
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Accepted, Command, Result
-from wharfside_protocol.errors import Invalid
+from wharfside_protocol.errors import Denied, Invalid
 from wharfside_protocol.records import Record
 from wharfside_protocol.signing import Signer
 from wharfside_protocol.subjects import Subjects
@@ -200,6 +201,24 @@ async def test_a_signed_letter_is_its_keys_actors_in_every_life(tmp_path: Path) 
     assert intake.again(later, 30).call.actor == row.given_by
     assert isinstance(desk.acceptance.judge(letter()), Refused)
     await store.close()
+
+
+async def test_a_letter_that_the_policy_denies_is_told_so_in_every_life(desk: Desk) -> None:
+    """Also one that was accepted under rules that have grown stricter since."""
+    narrow = Rulebook(policy_of({"ops": ["reads"]}))
+    intake = Intake("n1", desk.commands, OPS, narrow)
+    denying = Acceptance("n1", S, desk.store, desk.commands, intake)
+    refused = denying.judge(letter())
+    assert isinstance(refused, Refused)
+    assert refused.error.details["rule"] == "policy.ops"
+    await denying.store([refused])
+    told = await desk.told(ReportKind.RESULT, Result)
+    assert isinstance(told, Result)
+    assert told.error == refused.error.to_body()
+    judged = desk.acceptance.judge(letter("command-2"))
+    assert isinstance(judged, Checked)
+    with pytest.raises(Denied):
+        intake.again(judged.call, 30)
 
 
 def test_seconds_to_a_deadline() -> None:
