@@ -179,7 +179,13 @@ class Bus:
             async with asyncio.timeout(timeout_s):
                 await self._up.wait()
         except TimeoutError as error:
-            raise self._why or self._connection.unreachable() from error
+            raise self._unreachable() from error
+
+    def _unreachable(self) -> ServerUnreachable:
+        """Also where a server does not let us in any more: who waits for it goes on waiting."""
+        if self._why is None:
+            return self._connection.unreachable()
+        return ServerUnreachable(self._why.message, servers=list(self.settings.servers))
 
     async def _connect(self) -> None:
         """A new connection, with all that is subscribed."""

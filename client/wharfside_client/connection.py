@@ -110,6 +110,7 @@ class Connection:
         # without end for a connection whose TLS handshake has failed
         with contextlib.suppress(NatsError, OSError, AssertionError, TimeoutError):
             await asyncio.wait_for(self._nc.close(), CLOSE_S)
+        self._drop_socket()
 
     async def publish(
         self, subject: str, data: bytes, reply: str, headers: Mapping[str, str] | None
@@ -155,6 +156,8 @@ class Connection:
     def unreachable(self, error: BaseException | None = None) -> ServerUnreachable:
         """The error that says what to check, with the last cause that is known."""
         cause = error or (self._failures[-1] if self._failures else None)
+        if isinstance(cause, Exception) and (known := self._refusal(cause)) is not None:
+            return ServerUnreachable(known.message, servers=list(self._settings.servers))
         servers = ", ".join(self._settings.servers)
         because = f" ({_words(cause)})" if cause is not None else ""
         return ServerUnreachable(
@@ -213,6 +216,8 @@ class Connection:
                 self._hopeless.set()
         else:
             self._failures[:] = [error]
+            if self._refusal(error) is not None:
+                self._drop_socket()
             _log.debug("nats: %s", _words(error))
 
     async def _on_disconnected(self) -> None:
@@ -238,11 +243,19 @@ class Connection:
 
     def _limit_unacked(self) -> None:
         # nats-py waits without end for a half-open connection's bytes; only the socket can tell
-        writer = getattr(getattr(self._nc, "_transport", None), "_io_writer", None)
+        writer = self._writer()
         sock = writer.get_extra_info("socket") if writer is not None else None
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS)
+
+    def _drop_socket(self) -> None:
+        """nats-py forgets the socket of a connection that was refused, and leaves it open."""
+        if (writer := self._writer()) is not None:
+            writer.transport.abort()
+
+    def _writer(self) -> asyncio.StreamWriter | None:
+        return getattr(getattr(self._nc, "_transport", None), "_io_writer", None)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

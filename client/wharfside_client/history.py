@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
+
 from wharfside_client.bus import Bus
 from wharfside_client.cursor import Cursor
 from wharfside_client.direct import read_last, read_page, read_pages
@@ -18,6 +20,8 @@ from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import NODE_TOKEN, Subjects
 from wharfside_protocol.times import from_timestamp
+
+LAG_S = 1.0
 
 _log = logging.getLogger("wharfside.client")
 
@@ -104,9 +108,26 @@ async def find_position(bus: Bus, subjects: Subjects, since: int | str | None) -
 
 
 async def _resume(bus: Bus, everything: str, after: int) -> Cursor:
-    """A cursor after the sequence `after`, where the stream still goes on from there."""
+    """A cursor after the sequence `after`, where the stream still goes on from there.
+
+    A replica that has not got so far yet answers as a stream that was made anew: it is given LAG_S.
+    """
     if after <= 0:
         return Cursor(0)
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(lambda error: _ends_before(error, after)),
+        stop=stop_after_delay(LAG_S),
+        wait=wait_fixed(0.1),
+        reraise=True,
+    )
+    return await retrying(_resume_now, bus, everything, after)
+
+
+def _ends_before(error: BaseException, after: int) -> bool:
+    return isinstance(error, EventsLost) and int(error.details["first"]) < after
+
+
+async def _resume_now(bus: Bus, everything: str, after: int) -> Cursor:
     page = await read_page(bus, EVT, everything, after, batch=1)
     if not page.messages:
         last = await read_last(bus, EVT, everything)

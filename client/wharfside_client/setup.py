@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from wharfside_client.bus import Bus
 from wharfside_client.direct import read_last
@@ -32,6 +35,11 @@ from wharfside_protocol.subjects import check_name
 
 CONSUMERS = {"mailbox": CMD, "carriage": CKPT, "consumer": EVT}
 """Kinds of assets that are consumers, and the stream of each."""
+
+T = TypeVar("T")
+
+LEADERLESS_S = 20.0
+"""An election begins after 4 to 9 s of silence, and each question waits 5 s for its answer."""
 
 KV_DELETE = {"KV-Operation": "DEL"}
 
@@ -117,7 +125,8 @@ class Setup:
             wanted = desired_stream(config)
             if replicas is None:
                 del wanted["num_replicas"]
-            reports.append(await self._settle(Asset(kind, config["name"], wanted)))
+            asset = Asset(kind, config["name"], wanted)
+            reports.append(await _until_answered(partial(self._settle, asset)))
         return reports
 
     async def add_node(self, node: str) -> AssetReport:
@@ -160,7 +169,7 @@ class Setup:
         """
         return [
             report
-            for node in await self._present()
+            for node in await _until_answered(self._present)
             for report in (
                 await self._repaired("mailbox", node, self.add_node),
                 await self._repaired("carriage", node, self.add_carriage),
@@ -280,6 +289,21 @@ class Setup:
         except Denied:
             return True  # a provisioner may write the bucket without reading it
         return last is not None and "KV-Operation" not in last.headers
+
+
+async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """A cluster that has just begun, or has lost its leader, answers nobody for some seconds.
+
+    Raises:
+        Unanswered: for LEADERLESS_S.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Unanswered),
+        stop=stop_after_delay(LEADERLESS_S),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
+    return await retrying(ask)
 
 
 def _difference(

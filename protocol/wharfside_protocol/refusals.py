@@ -31,8 +31,8 @@ class Refusal(NamedTuple):
 
 
 _CREDENTIALS = (
-    "check the credentials: they may be of another fleet, replaced, or revoked "
-    "(`wharfside auth show` tells where the keys are kept)"
+    "check --creds, --nkey, user and password, or the NATS context (an agent: nats.creds or "
+    "nats.nkey_seed); they may have been replaced or revoked"
 )
 _ROWS: tuple[tuple[str, Part, str], ...] = (
     (

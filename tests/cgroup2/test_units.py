@@ -32,6 +32,7 @@ def node(leak_gate: LeakGate, tmp_path: Path, nats_server: NatsServer) -> Iterat
         yield node
 
 
+@pytest.mark.soak
 async def test_the_agent_starts_again_below_limits_that_hold(node: UnitNode) -> None:
     async with connect(node.server) as fleet:
         await fleet.setup.bootstrap()

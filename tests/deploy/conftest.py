@@ -17,6 +17,8 @@ from tests.support.systemd import Systemd
 
 NEEDED = ("root", "systemd", "conmon", "crun", "runc", "busybox-static", "nats-server")
 
+HOST = "bare"
+
 
 @pytest.fixture
 def systemd(leak_gate: LeakGate, tmp_path: Path) -> Iterator[Systemd]:
@@ -30,6 +32,13 @@ def systemd(leak_gate: LeakGate, tmp_path: Path) -> Iterator[Systemd]:
 def unit_node(systemd: Systemd, nats_server: NatsServer) -> UnitNode:
     """This checkout's agent as its own unit, on a machine that has not booted yet."""
     return installed(UnitNode(systemd, nats_server.url))
+
+
+@pytest.fixture
+def bare_node(systemd: Systemd, nats_server: NatsServer) -> UnitNode:
+    """A machine that has booted, and on which nothing is installed."""
+    systemd.start()
+    return UnitNode(systemd, nats_server.url, name=HOST)
 
 
 @contextmanager

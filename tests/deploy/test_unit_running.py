@@ -24,7 +24,7 @@ async def test_no_restart_of_the_unit_touches_a_container(
         await fleet.setup.bootstrap()
         await asyncio.to_thread(unit_node.start)
         node = fleet.node(unit_node.name)
-        pid = (await node.run(unit_node.spec("c1", ENDS_WHEN_ASKED))).pid
+        pid = (await node.run(unit_node.spec("c1", ENDS_WHEN_ASKED), unreachable_s=60)).pid
         assert pid is not None
         born = unit_node.birth(pid)
         assert unit_node.cgroup(pid).startswith(f"/wharfside.slice/{CONTAINERS}/ctr/")

@@ -1,4 +1,4 @@
-"""Wheels for an installation without a network: this checkout's, the next, what they need."""
+"""Wheels to install without a network: this checkout, its next version, all that they need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUILD_S = 300.0
 
 
 def wheelhouse() -> Path:
-    """A folder with what `wharfside[fast]` depends on; built once for each pyproject.toml."""
+    """A folder with what `wharfside[fast,tls]` depends on; built once for each pyproject.toml."""
     wanted = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes()).hexdigest()[:12]
     folder = CACHE / wanted
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def wheelhouse() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             work = Path(tempfile.mkdtemp(dir=CACHE))
-            _pip_wheel(work, f"{CHECKOUT}[fast]")
+            _pip_wheel(work, f"{CHECKOUT}[fast,tls]")
             for ours in work.glob("wharfside-*"):
                 ours.unlink()
             work.rename(folder)

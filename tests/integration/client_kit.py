@@ -9,7 +9,7 @@ from typing import Any
 
 from wharfside_client.bus import Bus
 from wharfside_client.jetstream import JetStream
-from wharfside_client.settings import ServerSettings
+from wharfside_client.settings import ServerSettings, split_urls
 from wharfside_protocol.codec import encode
 from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.subjects import Subjects
@@ -21,7 +21,7 @@ IN_FLIGHT = 64
 
 @asynccontextmanager
 async def opened_bus(url: str, **settings: Any) -> AsyncIterator[Bus]:
-    bus = Bus(ServerSettings(servers=(url,), **settings))
+    bus = Bus(ServerSettings(servers=split_urls(url), **settings))
     await bus.open()
     try:
         yield bus

@@ -41,6 +41,11 @@ class World:
     rootfs: Path
 
     @property
+    def url(self) -> str:
+        """Of the bus; in a cluster of all servers."""
+        return self.server.url
+
+    @property
     def roots(self) -> Path:
         return self.rootfs.parent
 
@@ -53,7 +58,7 @@ class World:
     def agent(self, name: str, *, server: str | None = None) -> Iterator[AgentProcess]:
         """An agent that is not started yet, with a folder of its own."""
         folder = self.folder / f"agent-{next(_numbers)}-{name}"
-        url = server or self.server.url
+        url = server or self.url
         with agent_process(name, url, folder, self.roots, cgroup=self.cgroup) as agent:
             yield agent
 
@@ -146,7 +151,7 @@ async def open_site(
     world: World, agent: AgentProcess, settings: ServerSettings | None = None
 ) -> AsyncIterator[Site]:
     """`agent` may be down now, or not started yet. `settings`: as a user with rights."""
-    async with connect(settings or world.server.url) as fleet:
+    async with connect(settings or world.url) as fleet:
         told = Told(lambda: f"log of {agent.name}:\n{_log_of(agent)}")
         async with fleet.events() as stream:
             following = asyncio.create_task(told.follow(stream))

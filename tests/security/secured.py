@@ -125,7 +125,7 @@ def server_config(auth: Folder, folder: Path) -> str:
     lines = auth.conf("nats").read_text().splitlines()
     text += "".join(f"{line}\n" for line in lines if line.startswith("tls "))
     if any(line.startswith("resolver ") for line in lines):
-        text += f'resolver {{ type: full, dir: "{folder / "resolver"}", interval: "2m" }}\n'
+        text += f'resolver {{ type: full, dir: "{folder / "resolver"}", interval: "15s" }}\n'
     return text
 
 
@@ -177,35 +177,43 @@ class SecuredWorld:
 
 
 @contextmanager
-def secured_world(folder: Path, form: Form = Form.STATIC) -> Iterator[SecuredWorld]:
+def secured_ground(folder: Path, form: Form = Form.STATIC) -> Iterator[tuple[Secured, World]]:
+    """The server, and what agents work on; afterwards nothing is left."""
     gate = LeakGate(folder)
     try:
         rootfs = build_rootfs(folder / "roots" / "busybox")
         with secured_server(folder, form) as secured:
-            world = World(folder, secured.server, gate.cgroup, rootfs)
-            with (
-                secured_agent(world, secured, NODES[0]) as a,
-                secured_agent(world, secured, NODES[1]) as b,
-            ):
-                yield SecuredWorld(secured, world, dict(zip(NODES, (a, b), strict=True)))
+            yield secured, World(folder, secured.server, gate.cgroup, rootfs)
     finally:
         leaks = gate.close()
     assert not leaks, "\n".join(leaks.lines())
 
 
 @contextmanager
-def secured_agent(world: World, secured: Secured, name: str) -> Iterator[AgentProcess]:
+def secured_world(folder: Path, form: Form = Form.STATIC) -> Iterator[SecuredWorld]:
+    with (
+        secured_ground(folder, form) as (secured, world),
+        secured_agent(world, secured, NODES[0]) as a,
+        secured_agent(world, secured, NODES[1]) as b,
+    ):
+        yield SecuredWorld(secured, world, dict(zip(NODES, (a, b), strict=True)))
+
+
+@contextmanager
+def secured_agent(
+    world: World, secured: Secured, name: str, credentials: Path | None = None
+) -> Iterator[AgentProcess]:
     """A real agent with the rights of the node `name`, connected."""
     with world.agent(name) as agent:
-        agent.nats = agent_settings(secured, name)
+        agent.nats = agent_settings(secured, name, credentials)
         agent.write_config()
         agent.start(until="bus-connected")
         yield agent
         assert agent.stop() == 0
 
 
-def agent_settings(secured: Secured, name: str) -> str:
+def agent_settings(secured: Secured, name: str, credentials: Path | None = None) -> str:
     """What stands in the agent's `[nats]`."""
-    settings = secured.settings(name)
+    settings = secured.settings(name, credentials)
     given = {"nkey_seed": settings.nkey, "creds": settings.creds, "ca": settings.ca}
-    return "\n".join(f'{key} = "{value}"' for key, value in given.items() if value is not None)
+    return "\n".join(f'{key} = "{path}"' for key, path in given.items() if path is not None)

@@ -147,7 +147,9 @@ async def test_each_further_run_is_judged_again(tight: Site) -> None:
     path.write_text(json.dumps(config | {"hooks": {"poststop": [{"path": "/bin/true"}]}}))
     with pytest.raises(Denied, match="poststop"):
         await tight.node.start(spec.container)
-    assert (await tight.node.inspect(spec.container)).state == "stopped"
+    after = await tight.node.inspect(spec.container)
+    assert (after.state, after.run) == ("stopped", 1)
+    assert tight.told.types(spec.container) == ["created", "started", "exited"]
 
 
 async def test_a_bind_in_a_bundle_leads_nowhere_else(opened: Site) -> None:

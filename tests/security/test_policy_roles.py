@@ -151,6 +151,7 @@ async def test_a_policy_that_grew_stricter_judges_the_next_run(own: Site) -> Non
         with pytest.raises(Denied) as denied:
             await own.node.start(name)
         assert denied.value.details["rule"] == "policy.limits_at_most"
-        assert (await own.node.inspect(name)).state == "stopped"
+        after = await own.node.inspect(name)
+        assert (after.state, after.run) == ("stopped", 1)
     finally:
         await own.clear()

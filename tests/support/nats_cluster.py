@@ -24,14 +24,15 @@ from tests.support.nats_server import NatsServer
 LEADER_S = 30.0
 """An election begins after 4 to 9 s of silence (nats-server, raft.go)."""
 
-_META_LEADER = "JetStream cluster new metadata leader"
+_META_LEADER = "metadata leader"
+"""In the words of the one that it is, and of those that are told."""
 
 
 class NatsCluster:
     """`config` is of every server: text of nats-server's configuration."""
 
     def __init__(self, directory: Path, *, size: int = 3, config: str = "") -> None:
-        ports = _free_ports(size)
+        ports = free_ports(size)
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         self.servers = {
             name: NatsServer(
@@ -75,8 +76,8 @@ class NatsCluster:
         for server in self:
             server.start()
         wait_until(
-            lambda: any(_META_LEADER in server.log for server in self),
-            "JetStream has a leader",
+            lambda: all(_META_LEADER in server.log for server in self),
+            "every server knows JetStream's leader",
             within_s=LEADER_S,
         )
 
@@ -101,7 +102,7 @@ class NatsCluster:
             server.kill()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports for the routes, which each server must know of the others before they run."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import structlog
 
 from wharfside_agent.bus.credentials import MAX_BYTES, jwt_of
@@ -23,6 +24,9 @@ from wharfside_agent.core.expiry import Expiry
 from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
+
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""To the end of the year 9999, where Python's datetime ends."""
 
 
 class OptionFiles:
@@ -72,14 +76,20 @@ class OptionFiles:
             yield Expiry(what, str(path), _nanoseconds(begin), _nanoseconds(end))
 
 
+class _Claims(msgspec.Struct, frozen=True):
+    """Seconds since 1970; none means that it never ends."""
+
+    iat: Seconds = 0
+    exp: Seconds | None = None
+
+
 def _of_jwt(path: Path) -> Iterator[Expiry]:
-    with suppress(OSError, ValueError):
-        jwt = jwt_of(path)
-        body = (jwt or "").split(".")[1:2]
-        claims = json.loads(base64.urlsafe_b64decode(body[0] + "==")) if body else {}
-        if end := int(claims.get("exp", 0)):
-            begin = int(claims.get("iat", 0))
-            yield Expiry("jwt", str(path), begin * NANOSECONDS, end * NANOSECONDS)
+    with suppress(OSError, ValueError, IndexError, msgspec.MsgspecError):
+        body = (jwt_of(path) or "").split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(f"{body}=="), type=_Claims)
+        if claims.exp is not None:
+            begin, end = claims.iat * NANOSECONDS, claims.exp * NANOSECONDS
+            yield Expiry("jwt", str(path), begin, end)
 
 
 def _nanoseconds(moment: datetime) -> int:

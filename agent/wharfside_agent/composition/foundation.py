@@ -54,8 +54,6 @@ class Foundation:
         self.command_figures = CommandFigures()
         self.recovered = False
         """What ran before is found again: commands are taken from then on."""
-        self.expiries: dict[tuple[str, str], float] = {}
-        """When each credential in use expires (Unix seconds), by what it is and its path."""
         self.going_down: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def bundle_of(self, incarnation: str, run: int) -> str:

@@ -12,6 +12,7 @@ from wharfside_agent.core import oci_config
 from wharfside_agent.core.compatibility import unfit
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.core.policy.asked import process_of
+from wharfside_agent.core.policy.rules import EVERYBODY
 from wharfside_agent.core.policy.verdicts import judge_limits, judge_process
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.handlers.node import Node
@@ -23,9 +24,18 @@ from wharfside_agent.services.migration.arrivals import MOST
 from wharfside_protocol.checkpoints import RestoreArgs
 from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.commands import CreateArgs, ExecArgs, UpdateArgs
-from wharfside_protocol.errors import AlreadyExists, Busy, Invalid, NotFound, Unsupported
+from wharfside_protocol.errors import (
+    AlreadyExists,
+    Busy,
+    Denied,
+    Invalid,
+    NotFound,
+    Unsupported,
+    WharfsideError,
+)
 from wharfside_protocol.migration import NodeFacts, ReceiveArgs
 from wharfside_protocol.specs import ContainerSpec, Limits
+from wharfside_protocol.states import ContainerState
 
 CHECKPOINTING_RUNTIME = "runc"
 
@@ -49,14 +59,28 @@ def for_create(node: Node, call: Call, args: CreateArgs) -> tuple[ContainerSpec,
 
 
 def for_start(node: Node, call: Call, args: ContainerArgs) -> Live:
-    """
+    """A further run is judged by the rules that let the container in, as they are now.
+
     Raises:
         NotFound, Stale, WrongState, Denied: nothing was changed.
     """
     live = node.containers.find(args.container, call.command.expect)
     advance(live.row.state, Input.START, live.row.name)
+    if live.row.state is ContainerState.STOPPED:
+        _still_allowed(node, live)
     node.capacity.admit_again(live.row)
     return live
+
+
+def _still_allowed(node: Node, live: Live) -> None:
+    """Only what a rule denies: a bundle that is gone, or broken, is told as the run's failure."""
+    try:
+        node.runtime.check(live.row.spec, live.row.rules)
+    except Denied as denied:
+        if str(denied.details.get("rule")).startswith(EVERYBODY):
+            raise
+    except WharfsideError:
+        return
 
 
 def for_exec(node: Node, call: Call, args: ExecArgs) -> Live:

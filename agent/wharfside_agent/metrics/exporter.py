@@ -1,6 +1,6 @@
 """The page that Prometheus reads: taken on the loop in one go, written in a thread.
 
-What is taken is a copy of numbers (some 50 us); to write it out takes milliseconds.
+What is taken is a copy of numbers (0.2 ms); to write it out takes some milliseconds.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from wharfside_client.auth.errors import BadAuthority
 
+Certificate = x509.Certificate
+
 SKEW = timedelta(minutes=5)
 """A certificate is valid from so long ago: the clocks of a fleet differ."""
 

@@ -48,7 +48,7 @@ def equip_servers(
     state, tls = load(path), TlsFolder(path / "tls")
     tls.make_authority()
     certificates = {}
-    for server in state.servers.servers:
+    for server in (*state.servers.servers, *(site.listen for site in state.sites)):
         names = [server.host, *hosts.get(server.name, ()), *hosts.get(EVERY, ())]
         issued = tls.issue(server.name, list(dict.fromkeys(names)), days)
         certificates[server.name] = str(issued.certificate)

@@ -36,9 +36,15 @@ class BadState(ClientError):
 
 
 class NoSuchUser(ClientError):
-    """The auth folder knows no user of this name."""
+    """The auth folder knows no user, or no role, of this name."""
 
     fault = "no-such-user"
+
+
+class NoSuchSite(ClientError):
+    """The auth folder knows no edge site of this name."""
+
+    fault = "no-such-site"
 
 
 class UserExists(ClientError):

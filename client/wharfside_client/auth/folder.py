@@ -6,6 +6,7 @@ users/NAME.creds      the same in a folder of JWTs: JWT and seed
 keys/                 what makes users and accounts (`operator.py`); stays here
 keys/routes.password  lets the servers of a cluster into each other
 conf/SERVER.conf      goes to that server, with the files beside it
+users/SITE.site.nk    the seed of an edge site; in conf/SITE.site.conf, which goes to its server
 conf/accounts.conf    the four accounts, and the users by public keys or the operator
 tls/                  the authority and what it issued (`tls.py`)
 """
@@ -18,10 +19,11 @@ from pathlib import Path
 
 from wharfside_client.auth.operator import Operator
 from wharfside_client.auth.placing import PRIVATE, PUBLIC, place
-from wharfside_client.auth.servers import server_text
-from wharfside_client.auth.state import State
-from wharfside_client.auth.static import accounts_text
+from wharfside_client.auth.servers import server_text, site_server_text
+from wharfside_client.auth.state import Site, State
+from wharfside_client.auth.static import accounts_text, site_users
 from wharfside_client.errors import LocalFiles
+from wharfside_protocol.rights import Account
 
 ACCOUNTS_FILE = "accounts.conf"
 
@@ -61,15 +63,27 @@ class Folder:
                     ACCOUNTS_FILE,
                     password,
                     resolver=state.trust is not None,
+                    leaves=bool(state.sites),
                 ),
                 PRIVATE if password else PUBLIC,
             )
             for server in state.servers.servers
         }
+        for site in state.sites:
+            wanted[self.conf(f"{site.name}.site")] = (self._site_text(state, site), PRIVATE)
         operator = self.operator(state)
         text = accounts_text(state) if operator is None else operator.text()
         wanted[self.accounts] = (text, PUBLIC)
         return [path for path, (text, mode) in wanted.items() if _settle(path, text, mode)]
+
+    def site_seed(self, name: str) -> Path:
+        """Where the seed of an edge site is."""
+        return self.path / "users" / f"{name}.site.nk"
+
+    def _site_text(self, state: State, site: Site) -> str:
+        seed = _read(self.site_seed(site.name)).strip()
+        users = site_users(state, site)
+        return site_server_text(state.servers, site.listen, Account.NODES, seed, users)
 
     def _route_password(self) -> str:
         path = self.path / "keys" / "routes.password"

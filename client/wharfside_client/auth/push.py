@@ -2,7 +2,7 @@
 
 The only part of this folder that speaks to a server. A nats-server whose resolver is `full`
 takes the JWT of an account on `$SYS.REQ.CLAIMS.UPDATE`, answers, and gives it to each server of
-its cluster; one that is away asks for it when it is back (nats-server, accounts.go).
+its cluster; one that is away asks the others when it is back (`servers.ACCOUNTS_SYNC_S`).
 """
 
 from __future__ import annotations

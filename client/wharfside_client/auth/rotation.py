@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wharfside_client.auth.errors import NothingToRevoke, WrongForm
+from wharfside_client.auth.errors import NoSuchUser, NothingToRevoke, WrongForm
 from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.issuing import issue
 from wharfside_client.auth.operator import Operator
@@ -49,10 +49,11 @@ def rotate_role(path: Path, role: str, now: int, expires: int | None = None) -> 
 
     Raises:
         WrongForm: there are no signing keys in this folder.
+        NoSuchUser: there is no such role.
         BadState, LocalFiles, BadKey: see `members.add`.
     """
     state = load(path)
-    _operator(path, state).add_signer(role)
+    _operator(path, state, role).add_signer(role)
     state.touch(now)
     return _rotated(path, state, _members(state, role), now, expires)
 
@@ -88,7 +89,7 @@ def revoke_role(path: Path, role: str, now: int) -> Revoked:
         WrongForm, BadState, LocalFiles, BadKey: as `rotate_role`.
     """
     state = load(path)
-    signers = _operator(path, state).drop_old_signers(role)
+    signers = _operator(path, state, role).drop_old_signers(role)
     if not signers:
         raise NothingToRevoke(
             f"the role {role} has one signing key: `wharfside auth rotate --role {role}` "
@@ -129,10 +130,13 @@ def _members(state: State, role: str) -> list[str]:
     return [user.name for user in state.users if user.role == role and user.valid]
 
 
-def _operator(path: Path, state: State) -> Operator:
+def _operator(path: Path, state: State, role: str) -> Operator:
+    """Who has signing keys for `role`."""
     operator = Folder(path).operator(state)
-    if operator is None:
+    if operator is None or state.trust is None:
         raise WrongForm(
             f"{path} has no signing keys: its servers know each user's own. Rotate users by name"
         )
+    if role not in state.trust.signers:
+        raise NoSuchUser(f"there is no role {role}; there are: {', '.join(state.trust.signers)}")
     return operator

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.subjects import check_name
 
-CLIENT_PORT, ROUTE_PORT = 4222, 6222
+CLIENT_PORT, ROUTE_PORT, LEAF_PORT = 4222, 6222, 7422
 MAX_PAYLOAD = "1MB"
 """Wharfside's messages stay below 900 KiB."""
 
@@ -25,6 +25,9 @@ SERVER = "{server}"
 """Stands for a server's name in a path."""
 
 STORE = "/var/lib/nats"
+ACCOUNTS_SYNC_S = 15
+"""A server that was away while an account changed hears of it from the others so long after its
+start, not before (nats-server, accounts.go: DirAccResolver)."""
 
 
 class TlsPaths(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int = CLIENT_PORT
     route_port: int = ROUTE_PORT
+    leaf_port: int = LEAF_PORT
 
 
 class Servers(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +78,18 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def server_text(
-    all_of: Servers, server: Server, include: str, route_password: str, *, resolver: bool = False
+    all_of: Servers,
+    server: Server,
+    include: str,
+    route_password: str,
+    *,
+    resolver: bool = False,
+    leaves: bool = False,
 ) -> str:
     """The file of one server. `include` is the file of its users, relative to this one.
 
     `resolver`: it keeps accounts that are pushed to it, and gives them to the other servers.
+    `leaves`: servers of edge sites connect to it.
 
     `route_password` lets the servers of a cluster into each other: who gets in there is a
     server, and no account stops it.
@@ -93,6 +104,7 @@ def server_text(
             *_tls(all_of.tls, server),
             *(_cluster(all_of, server, route_password) if len(all_of.servers) > 1 else ()),
             *(_resolver(all_of, server) if resolver else ()),
+            *(_leafnodes(all_of, server) if leaves else ()),
             f"include {_quoted(include)}",
             "",
         ]
@@ -110,7 +122,7 @@ def _tls(tls: TlsPaths | None, server: Server, *, routes: bool = False) -> Itera
 def _resolver(all_of: Servers, server: Server) -> Iterator[str]:
     """`full`: every server has all accounts, and changes them while it runs."""
     folder = _path(f"{all_of.store.rstrip('/')}/accounts", server)
-    yield f'resolver {{ type: full, dir: {folder}, interval: "2m" }}'
+    yield f'resolver {{ type: full, dir: {folder}, interval: "{ACCOUNTS_SYNC_S}s" }}'
 
 
 def _cluster(all_of: Servers, server: Server, password: str) -> Iterator[str]:
@@ -125,6 +137,49 @@ def _cluster(all_of: Servers, server: Server, password: str) -> Iterator[str]:
     yield from (f"    {_quoted(f'nats://{login}{_place(s.host, s.route_port)}')}" for s in others)
     yield "  ]"
     yield "}"
+
+
+def _leafnodes(all_of: Servers, server: Server) -> Iterator[str]:
+    yield "leafnodes {"
+    yield f"  listen: {_quoted(_place(_bound(server.host), server.leaf_port))}"
+    yield from (f"  {line}" for line in _tls(all_of.tls, server))
+    yield "}"
+
+
+def site_server_text(
+    all_of: Servers, server: Server, account: str, seed: str, users: Iterable[str]
+) -> str:
+    """The file of an edge site's server: a leaf of every server of the fleet.
+
+    It has no JetStream, and `account` alone, with its own `users`; `seed` lets it in.
+    """
+    scheme = "nats-leaf" if all_of.tls is None else "tls"
+    hubs = [f"{scheme}://{_place(each.host, each.leaf_port)}" for each in all_of.servers]
+    ca = "" if all_of.tls is None else f", tls {{ ca_file: {_path(all_of.tls.ca, server)} }}"
+    return "\n".join(
+        [
+            "# Written by `wharfside auth`, anew with every change. It holds a seed: keep it 0600.",
+            f"server_name: {server.name}",
+            f"listen: {_quoted(_place(_bound(server.host), server.port))}",
+            f"max_payload: {MAX_PAYLOAD}",
+            # a line that takes nothing is given up after half a minute, not after four
+            'ping_interval: "10s"',
+            "ping_max: 2",
+            *_tls(all_of.tls, server),
+            "accounts {",
+            f"  {account} {{",
+            "    users: [",
+            *(f"      {line}" for line in users),
+            "    ]",
+            "  }",
+            "}",
+            "leafnodes {",
+            f"  remotes: [ {{ urls: {json.dumps(hubs)}, account: {account},",
+            f"    nkey: {_quoted(seed)}{ca} }} ]",
+            "}",
+            "",
+        ]
+    )
 
 
 def _bound(host: str) -> str:

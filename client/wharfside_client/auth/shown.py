@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from wharfside_client.auth.state import State, User
+from wharfside_client.auth.state import Site, State, User
+from wharfside_client.auth.static import site_rights
 from wharfside_protocol.records import Record
-from wharfside_protocol.rights import ACCOUNTS, Role, rights
+from wharfside_protocol.rights import ACCOUNTS, Account, Role, rights
 from wharfside_protocol.subjects import Subjects
 
 IN_WORDS = {
@@ -33,8 +34,10 @@ class ShownUser(Record, frozen=True, kw_only=True):
 
 
 def shown(state: State) -> list[ShownUser]:
-    """The users of the four accounts."""
-    return [_shown(user, Subjects(state.prefix)) for user in state.users]
+    """The users of the four accounts, and the edge sites."""
+    subjects = Subjects(state.prefix)
+    users = [_shown(user, subjects) for user in state.users]
+    return users + [_shown_site(site, subjects) for site in state.sites]
 
 
 def _shown(user: User, subjects: Subjects) -> ShownUser:
@@ -46,6 +49,20 @@ def _shown(user: User, subjects: Subjects) -> ShownUser:
         may=IN_WORDS[user.role],
         keys=[key.public for key in user.valid],
         expires=user.valid[-1].expires if user.valid else None,
+        publish=[*may.publish],
+        subscribe=[*may.subscribe],
+    )
+
+
+def _shown_site(site: Site, subjects: Subjects) -> ShownUser:
+    may = site_rights(site, subjects)
+    return ShownUser(
+        name=site.name,
+        role="site",
+        account=Account.NODES,
+        may=f"be each of its nodes: {', '.join(site.nodes)}",
+        keys=[site.key.public],
+        expires=None,
         publish=[*may.publish],
         subscribe=[*may.subscribe],
     )

@@ -9,7 +9,7 @@ import msgspec
 
 from wharfside_client.auth.errors import BadState, NoSuchUser, UserExists
 from wharfside_client.auth.placing import place
-from wharfside_client.auth.servers import Servers
+from wharfside_client.auth.servers import Server, Servers
 from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, check_name
 
@@ -56,6 +56,15 @@ class User(msgspec.Struct, kw_only=True, omit_defaults=True):
         return [key for key in self.keys if key.revoked is None]
 
 
+class Site(msgspec.Struct, kw_only=True):
+    """An edge site, whose server is a leaf of the fleet's: `nodes` speak to it alone."""
+
+    name: str
+    nodes: list[str]
+    key: UserKey
+    listen: Server
+
+
 class Trust(msgspec.Struct, kw_only=True):
     """Public keys of the form JWT; their seeds are files of the folder (`operator.py`).
 
@@ -86,6 +95,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     issued: int
     servers: Servers = Servers()
     users: list[User] = []
+    sites: list[Site] = []
     trust: Trust | None = None
 
     def user(self, name: str) -> User:

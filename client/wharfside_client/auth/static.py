@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from wharfside_client.auth.state import State, User
+import msgspec
+
+from wharfside_client.auth.state import Site, State, User
 from wharfside_protocol.rights import (
     ACCOUNTS,
     Account,
+    Rights,
     Role,
     Share,
     exports,
@@ -22,7 +25,9 @@ from wharfside_protocol.rights import (
 from wharfside_protocol.subjects import Subjects
 
 CONNECTIONS = ("STANDARD", "WEBSOCKET")
-"""Not MQTT, and no leaf nodes: those bring a whole server with them."""
+"""Not MQTT, and no leaf nodes: those bring a whole server with them, and have keys of their own."""
+
+LEAF = ("LEAFNODE",)
 
 
 def accounts_text(state: State) -> str:
@@ -34,14 +39,36 @@ def accounts_text(state: State) -> str:
     ]
     for account in Account:
         users = [user for user in state.users if ACCOUNTS[Role(user.role)] is account]
-        lines += [f"  {account} {{", *_account(account, users, subjects), "  }"]
+        sites = _open_sites(state) if account is Account.NODES else []
+        lines += [f"  {account} {{", *_account(account, users, sites, subjects), "  }"]
     return "\n".join([*lines, "}", ""])
 
 
-def _account(account: Account, users: Iterable[User], subjects: Subjects) -> Iterator[str]:
+def site_users(state: State, site: Site) -> list[str]:
+    """The nodes of `site` as its own server knows them: by the keys that the fleet's would take."""
+    subjects = Subjects(state.prefix)
+    return [line for name in site.nodes for line in user_lines(state.user(name), subjects)]
+
+
+def _open_sites(state: State) -> list[Site]:
+    """Without nodes that were revoked; a site with none left is none: an empty list of rights
+    would be all rights to nats-server."""
+    found = []
+    for site in state.sites:
+        nodes = [name for name in site.nodes if state.user(name).valid]
+        if nodes:
+            found.append(msgspec.structs.replace(site, nodes=nodes))
+    return found
+
+
+def _account(
+    account: Account, users: Iterable[User], sites: Iterable[Site], subjects: Subjects
+) -> Iterator[str]:
     if account is Account.HUB:
         yield "    jetstream: enabled"
-    yield from _block("users", (line for user in users for line in user_lines(user, subjects)))
+    of_users = (line for user in users for line in user_lines(user, subjects))
+    of_sites = (line for site in sites for line in _site(site, subjects))
+    yield from _block("users", (*of_users, *of_sites))
     yield from _block("exports", map(_export, exports(account, subjects)))
     yield from _block("imports", map(_import, imports(account, subjects)))
 
@@ -59,10 +86,27 @@ def user_lines(user: User, subjects: Subjects) -> Iterator[str]:
     may = rights(Role(user.role), user.name, subjects)
     for key in user.valid:
         yield f"# {user.role} {user.name}"
-        yield f"{{ nkey: {key.public}, allowed_connection_types: {_list(CONNECTIONS)},"
-        yield "  permissions: {"
-        yield f"    publish: {{ allow: {_list(may.publish)} }}"
-        yield f"    subscribe: {{ allow: {_list(may.subscribe)} }} }} }}"
+        yield from _entry(key.public, CONNECTIONS, may)
+
+
+def site_rights(site: Site, subjects: Subjects) -> Rights:
+    """What any of its nodes may, the site may: it can be each of them, and nobody else."""
+    each = [rights(Role.NODE, name, subjects) for name in site.nodes]
+    publish = dict.fromkeys(subject for may in each for subject in may.publish)
+    subscribe = dict.fromkeys(subject for may in each for subject in may.subscribe)
+    return Rights(tuple(publish), tuple(subscribe))
+
+
+def _site(site: Site, subjects: Subjects) -> Iterator[str]:
+    yield f"# site {site.name}"
+    yield from _entry(site.key.public, LEAF, site_rights(site, subjects))
+
+
+def _entry(public: str, connections: Iterable[str], may: Rights) -> Iterator[str]:
+    yield f"{{ nkey: {public}, allowed_connection_types: {_list(connections)},"
+    yield "  permissions: {"
+    yield f"    publish: {{ allow: {_list(may.publish)} }}"
+    yield f"    subscribe: {{ allow: {_list(may.subscribe)} }} }} }}"
 
 
 def _export(share: Share) -> str:

@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.x509 import Certificate
-
-from wharfside_client.auth.certificates import Authority, Pair, bundle, bundled
+from wharfside_client.auth.certificates import Authority, Certificate, Pair, bundle, bundled
 from wharfside_client.auth.errors import BadAuthority
 from wharfside_client.auth.placing import PUBLIC, place
 

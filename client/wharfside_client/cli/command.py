@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import fields, is_dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -85,9 +85,11 @@ def _own(body: Body) -> dict[str, inspect.Parameter]:
     return {parameter.name: parameter for parameter in own}
 
 
-def _spread(kind: type) -> list[inspect.Parameter]:
+@cache
+def _spread(kind: type) -> tuple[inspect.Parameter, ...]:
+    """Once for all commands that share it: hints cost a millisecond a type."""
     hints = get_type_hints(kind, include_extras=True)
-    return [
+    return tuple(
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -95,7 +97,7 @@ def _spread(kind: type) -> list[inspect.Parameter]:
             annotation=hints[field.name],
         )
         for field in fields(kind)
-    ]
+    )
 
 
 def _gather(ctx: typer.Context, body: Body, given: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.integration.client_kit import TIME, presence
 
@@ -26,3 +27,9 @@ def test_skew_over_two_seconds_is_flagged(behind_s: float, skew_s: float, said: 
     assert status.skew_s == skew_s
     assert status.seen_s == 1.0
     assert _state(status) == said
+
+
+def test_what_a_node_is_not_ready_in_stands_beside_it() -> None:
+    told = msgspec.structs.replace(presence("n1"), ready={"disk": "full", "bus": "offline"})
+    status = _status(told, AT, AT)
+    assert _state(status) == "up (disk: full, bus: offline)"

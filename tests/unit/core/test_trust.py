@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from nkeys import PREFIX_BYTE_USER, encode_seed
 
@@ -168,3 +170,17 @@ def test_a_command_of_a_former_life_is_judged_by_the_keys_of_this_one() -> None:
     refused("keys", lambda: Trust([TrustedKey(STRANGER.key, "x")]).still(actor, OPS["pause"]))
     refused("require", lambda: Trust([TRUSTED], "changes").still(Actor("ci"), OPS["pause"]))
     assert Trust([TRUSTED]).still(Actor("ci"), OPS["pause"]) == Actor("ci")
+
+
+TEXT = st.text(max_size=120) | st.sampled_from([CI.key, STRANGER.key, to_timestamp(NOW), *HEADERS])
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.dictionaries(st.sampled_from([*HEADERS, "traceparent"]), TEXT))
+def test_whatever_is_in_the_headers_is_denied_or_not_looked_at(headers: dict[str, str]) -> None:
+    trust = Trust([TRUSTED])
+    if trust.looks_at(headers):
+        with pytest.raises(Denied):
+            proven(headers=headers, trust=trust)
+    else:
+        assert not set(headers) & set(HEADERS)

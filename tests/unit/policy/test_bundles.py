@@ -151,6 +151,18 @@ HOSTILE: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"privileged": True},
     ),
     (
+        "files of another owner",
+        "mount_types",
+        {"mounts": [mount("bind", "/x", "idmap", source="/srv/box/x")]},
+        {"privileged": True},
+    ),
+    (
+        "files of another owner, by numbers",
+        "unknown_fields",
+        {"mounts": [mount("tmpfs", "/x") | {"uidMappings": [{"hostID": 0}]}]},
+        {"unknown_fields": True},
+    ),
+    (
         "shared propagation",
         "mount_types",
         {"linux": {"rootfsPropagation": "shared"}},

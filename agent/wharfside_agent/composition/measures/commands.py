@@ -75,6 +75,12 @@ COMMANDS: tuple[Metric[Sources], ...] = (
         lambda source: source.parts.mailroom.accepted,
     ),
     Metric(
+        "wharfside_dead_letters_total",
+        Kind.COUNTER,
+        "Letters that are no command, or have another's id: `wharfside dead-letters` lists them.",
+        lambda source: source.parts.mailroom.dead_letters,
+    ),
+    Metric(
         "wharfside_sessions",
         Kind.GAUGE,
         "I/O sessions that are open.",
@@ -84,7 +90,7 @@ COMMANDS: tuple[Metric[Sources], ...] = (
         "wharfside_sessions_limit",
         Kind.GAUGE,
         "As many as may be (limits.sessions).",
-        lambda source: source.parts.settings.limits.sessions,
+        lambda source: source.parts.sessions.most,
     ),
     Metric(
         "wharfside_sessions_opened_total",

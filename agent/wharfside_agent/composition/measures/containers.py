@@ -24,11 +24,19 @@ def _by_state(source: Sources) -> Mapping[str, float]:
 def _events(source: Sources) -> Mapping[str, float]:
     """Of a container: each is there from the first scrape on, so that a rate sees it begin."""
     events = source.parts.containers.figures.events
-    return {type_: events[type_] for type_ in map(str, EventType) if type_ in _OF_CONTAINERS}
+    return {type_: events[type_] for type_ in _OF_CONTAINERS}
 
 
-_OF_NODES = {"up", "draining", "down", "snapshot", "credentials-expiring", "events-dropped"}
-_OF_CONTAINERS = {str(type_) for type_ in EventType} - _OF_NODES
+_OF_NODES = {
+    EventType.UP,
+    EventType.DRAINING,
+    EventType.DOWN,
+    EventType.SNAPSHOT,
+    EventType.CREDENTIALS_EXPIRING,
+    EventType.EVENTS_DROPPED,
+    EventType.AUDIT,
+}
+_OF_CONTAINERS = [str(type_) for type_ in EventType if type_ not in _OF_NODES]
 
 
 def _exits(source: Sources) -> Mapping[tuple[str, str], float]:

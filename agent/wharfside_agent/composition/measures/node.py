@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from wharfside_agent.composition.measures.sources import Sources
 from wharfside_agent.metrics.metric import Kind, Metric
 from wharfside_protocol import PROTOCOL_VERSION, __version__
+from wharfside_protocol.views import Resources
 
 USEC = 1e-6
 
@@ -30,6 +31,14 @@ def _ready(source: Sources) -> Mapping[str, float]:
 def _info(source: Sources) -> Mapping[tuple[str, str, str], float]:
     identity = source.parts.store.identity
     return {(identity.node, identity.node_id, identity.boot_id): 1.0}
+
+
+def _amounts(of: Resources) -> Mapping[tuple[str, str], float]:
+    return {
+        ("memory", "byte"): of.memory_bytes,
+        ("cpu", "core"): of.cpu_percent / 100,
+        ("pids", "process"): of.pids,
+    }
 
 
 NODE: tuple[Metric[Sources], ...] = (
@@ -118,8 +127,22 @@ NODE: tuple[Metric[Sources], ...] = (
         Kind.GAUGE,
         "When what lets the agent in expires (Unix time), by what it is (`jwt`, `certificate`, "
         "`ca`) and its path; those without an end are left out.",
-        lambda source: source.parts.expiries,
+        lambda source: source.parts.credentials.ends(),
         ("credential", "path"),
+    ),
+    Metric(
+        "wharfside_capacity_allocatable",
+        Kind.GAUGE,
+        "What the node may promise its containers in all.",
+        lambda source: _amounts(source.parts.capacity.view().total),
+        ("resource", "unit"),
+    ),
+    Metric(
+        "wharfside_capacity_promised",
+        Kind.GAUGE,
+        "What it has promised them: the sum of their limits, not what they use.",
+        lambda source: _amounts(source.parts.capacity.view().promised),
+        ("resource", "unit"),
     ),
     Metric(
         "wharfside_relist_duration_seconds",

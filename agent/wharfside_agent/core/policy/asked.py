@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from wharfside_agent.core.policy.devices import USUAL, Device, device_of
@@ -31,6 +32,7 @@ KNOWN: Mapping[str, frozenset[str]] = {
         "terminal consoleSize user env args cwd capabilities rlimits noNewPrivileges "
         "apparmorProfile selinuxLabel oomScoreAdj ioPriority scheduler commandLine"
     ),
+    "mounts": _words("destination type source options"),
     "linux": _words(
         "namespaces uidMappings gidMappings timeOffsets devices cgroupsPath rootfsPropagation "
         "seccomp maskedPaths readonlyPaths sysctl resources mountLabel personality"
@@ -44,6 +46,8 @@ UNIFIED = ("memory.", "cpu.", "cpuset.", "io.", "pids.", "hugetlb.", "misc.", "r
 
 STEERING = ("run.oci.", "org.criu.", "org.systemd.", "io.podman.", "com.github.containers.")
 """Annotations by which crun and runc themselves are steered: filters, sockets, CRIU's scripts."""
+
+_NOTHING: tuple[object, ...] = (None, False, {}, [], "")
 
 _LAX_ACTIONS = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_NOTIFY")
 
@@ -129,6 +133,7 @@ def asked_of(spec: ContainerSpec, runtime: str, config: Mapping[str, Any]) -> As
         ),
         unknown=(
             *_unknown("config", config),
+            *(name for each in config.get("mounts") or () for name in _unknown("mounts", each)),
             *_unknown("linux", linux),
             *_unknown("resources", resources),
             *(f"unified {name}" for name in _odd_files(resources.get("unified") or ())),
@@ -141,7 +146,7 @@ def process_of(process: Mapping[str, Any]) -> AskedProcess:
     """Of a container's process, or of an exec's."""
     sets = (process.get("capabilities") or {}).values()
     return AskedProcess(
-        capabilities=frozenset(name.upper() for names in sets for name in names or ()),
+        capabilities=frozenset(name.upper() for name in set().union(*filter(None, sets))),
         new_privileges=process.get("noNewPrivileges") is not True,
         root=(process.get("user") or {}).get("uid", 0) == 0,
         rlimits=tuple(str(each.get("type")) for each in process.get("rlimits") or ()),
@@ -159,14 +164,15 @@ def _scheduling(process: Mapping[str, Any]) -> list[str]:
 
 def _mount(mount: Mapping[str, Any]) -> AskedMount:
     options = tuple(mount.get("options") or ())
+    return _made(mount.get("type") or "", mount.get("source") or "", mount["destination"], options)
+
+
+@lru_cache(maxsize=256)
+def _made(kind: str, source: str, destination: str, options: tuple[str, ...]) -> AskedMount:
+    """Every container has the same seven, and these paths take time."""
     access = [each for each in options if each in ("ro", "rw")]
-    return AskedMount(
-        kind=mount.get("type") or "",
-        source=mount.get("source") or "",
-        target=posixpath.normpath("/" + mount["destination"].lstrip("/")),
-        readonly=access[-1:] == ["ro"],
-        options=options,
-    )
+    target = posixpath.normpath("/" + destination.lstrip("/"))
+    return AskedMount(kind, source, target, access[-1:] == ["ro"], options)
 
 
 def _devices(
@@ -203,11 +209,8 @@ def _texts(*values: Any) -> tuple[str, ...]:
 
 
 def _unknown(part: str, found: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{part}.{name}" for name, value in found.items() if _odd(part, name, value))
-
-
-def _odd(part: str, name: str, value: Any) -> bool:
-    return name not in KNOWN[part] and value not in (None, False, {}, [], "")
+    odd = found.keys() - KNOWN[part]
+    return tuple(f"{part}.{name}" for name in sorted(odd) if found[name] not in _NOTHING)
 
 
 def _odd_files(names: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from wharfside_agent.core.policy.asked import Asked, AskedMount, AskedProcess
@@ -91,10 +92,11 @@ def most_of(most: AtMost) -> list[tuple[str, int]]:
 
 def _beyond(wanted: Iterable[str], allowed: Collection[str]) -> list[str]:
     """`all` and `*` allow everything, a last `*` any rest."""
-    if ALL in allowed:
+    missing = set(wanted).difference(allowed)
+    if not missing or ALL in allowed:
         return []
     stems = tuple(each[:-1] for each in allowed if each.endswith("*"))
-    return sorted(each for each in wanted if each not in allowed and not each.startswith(stems))
+    return sorted(each for each in missing if not each.startswith(stems))
 
 
 def _below(path: str, roots: Collection[str]) -> bool:
@@ -144,21 +146,30 @@ def _mount_types(asked: Asked, rules: Rules) -> str | None:
         return None
     if asked.propagation in ("shared", "rshared"):
         return f"rootfsPropagation {asked.propagation}"
-    odd = [f"{m.kind or 'none'} on {m.target}" for m in asked.mounts if not _plain(m, rules)]
+    odd = [
+        f"{m.kind or 'none'} on {m.target}"
+        for m in asked.mounts
+        if not _plain(m, rules.mount_types)
+    ]
     return _named("mounts that are odd in type, place or options:", odd)
 
 
-def _plain(mount: AskedMount, rules: Rules) -> bool:
+_REACHING = ("shared", "rshared", "remount", "idmap", "ridmap")
+"""Mount options that reach beyond the container, or give its files other owners."""
+
+
+@lru_cache(maxsize=256)
+def _plain(mount: AskedMount, types: tuple[str, ...]) -> bool:
     """Of a type that is let in, where that type belongs, and seen by nobody else.
 
     A second proc or sysfs would have nothing masked, and a writable sysfs or cgroup tree is the
     node's own.
     """
-    if not {"shared", "rshared", "remount"}.isdisjoint(mount.options):
+    if any(option.startswith(_REACHING) for option in mount.options):
         return False
     if mount.binds:
-        return "bind" in rules.mount_types and not _below(mount.target, ("/proc", "/sys"))
-    if mount.kind not in rules.mount_types:
+        return "bind" in types and not _below(mount.target, ("/proc", "/sys"))
+    if mount.kind not in types:
         return False
     match mount.kind:
         case "proc":

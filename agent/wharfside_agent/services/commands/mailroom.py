@@ -79,6 +79,7 @@ class Mailroom:
         self._journal = journal
         self._figures = figures
         self._limit = limit
+        self.dead_letters = 0
         self._room = limit
         self._freed = asyncio.Event()
         self._shortage = shortage
@@ -193,6 +194,7 @@ class Mailroom:
         await asyncio.gather(*(_answer(*each) for each in answers))
         self._journal.reached(Step.MAILBOX_ACKED)
         for each, verdict in zip(judged, verdicts, strict=True):
+            self.dead_letters += verdict is Verdict.CONFLICT
             if isinstance(each, Checked) and verdict is Verdict.NEW:
                 self._start(each)
 

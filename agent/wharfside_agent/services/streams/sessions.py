@@ -146,7 +146,7 @@ class Sessions:
 
     def limit(self, *, most: int, window: int, idle_s: float) -> None:
         """For those that begin from now on."""
-        self._most = most
+        self.most = most
         self._most_of_one = most - most // 4
         self._window = window
         self._idle_s = idle_s
@@ -157,12 +157,12 @@ class Sessions:
         own = sum(1 for each, _ in self._places if each == peer)
         if own >= self._most_of_one:
             raise Busy(
-                f"{own} sessions of {peer} are open here, and the rest of {self._most} "
+                f"{own} sessions of {peer} are open here, and the rest of {self.most} "
                 "(limits.sessions) are for other peers: close one, or try again later"
             )
-        if len(self._places) >= self._most:
+        if len(self._places) >= self.most:
             raise Busy(
-                f"{self._most} sessions are open here, and no more may be (limits.sessions): "
+                f"{self.most} sessions are open here, and no more may be (limits.sessions): "
                 "close one, or try again later"
             )
 

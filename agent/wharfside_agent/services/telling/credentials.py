@@ -17,7 +17,7 @@ from wharfside_agent.ports.credentials import CredentialFiles, FolderBell
 from wharfside_agent.ports.store import EventDraft, Store, Tx
 from wharfside_agent.services.shortage import insist
 from wharfside_protocol.events import CredentialsExpiring, EventType, facts
-from wharfside_protocol.times import to_timestamp
+from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -57,10 +57,11 @@ class Credentials:
         first = soonest(self.expiries)
         return None if first is None else to_timestamp(first.ends_at)
 
-    def expire_seconds(self) -> dict[tuple[str, str], float]:
-        """Seconds to the end of each by what it is and its path; below 0 afterwards."""
-        now = self._clock.now()
-        return {(each.what, each.path): each.left_s(now) for each in self.expiries}
+    def ends(self) -> dict[tuple[str, str], float]:
+        """When each ends (Unix seconds), by what it is and its path: of a file of several the
+        first."""
+        last_first = sorted(self.expiries, key=lambda each: each.ends_at, reverse=True)
+        return {(each.what, each.path): each.ends_at / NANOSECONDS for each in last_first}
 
     async def run(self) -> None:
         """Looks whenever the bell rings, and every LOOK_S, for ever."""

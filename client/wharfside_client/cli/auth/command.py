@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from wharfside_client.cli.auth import init, push, revoke, rotate, show, sign_key, tls, users
+from wharfside_client.cli.auth import init, push, revoke, rotate, show, sign_key, sites, tls, users
 from wharfside_client.cli.command import command, group
 from wharfside_client.cli.session import Session
 
@@ -15,6 +15,8 @@ def register(app: typer.Typer) -> None:
     command(auth_app, "init")(init.init)
     command(auth_app, "add-node")(users.add_node)
     command(auth_app, "add-user")(users.add_user)
+    command(auth_app, "add-site")(sites.add_site)
+    command(auth_app, "remove-site")(sites.remove_site)
     command(auth_app, "sign-key")(sign_key.sign_key)
     command(auth_app, "show")(show.show)
     command(auth_app, "rotate")(rotate.rotate)

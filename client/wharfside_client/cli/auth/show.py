@@ -40,9 +40,9 @@ async def show(
     from wharfside_client.auth.state import load
 
     state = load(folder_of(folder))
-    if name is not None:
-        state.user(name)
     found = [user for user in shown(state) if name in (None, user.name)]
+    if not found:
+        state.user(name)
     if session.output.json:
         session.output.document(found if name is None else found[0])
     elif name is None:
