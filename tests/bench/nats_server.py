@@ -29,6 +29,10 @@ class Server:
         self._port = -1
         self.url = ""
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def start(self) -> None:
         """
         Raises:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgpack
@@ -95,7 +97,21 @@ def test_the_version_and_other_defaults_need_not_be_sent() -> None:
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.dictionaries(KEYS, ANYTHING, max_size=4))
 def test_what_can_be_packed_can_be_unpacked(value: dict[str, Any]) -> None:
-    assert unpack(pack(value)) == value
+    data = pack(value)
+    assert unpack(data) == value
+    # digests are of these bytes: every encoder must write the same
+    assert data == msgpack.packb(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [datetime.now(UTC), {1}, (1,), Decimal(1), b"".join, bytearray(b"x")],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_value_of_the_wire_is_not_packed(value: object) -> None:
+    for message in ({"x": value}, {"x": [value]}):
+        with pytest.raises(Invalid, match="does not travel"):
+            pack(message)
 
 
 def test_a_whole_number_may_come_for_a_float_and_nothing_else_for_a_number() -> None:
