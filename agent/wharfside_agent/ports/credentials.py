@@ -24,7 +24,11 @@ class CredentialFiles(Protocol):
 
 
 class FolderBell(Protocol):
-    async def changed(self, paths: Sequence[Path], timeout_s: float) -> bool:
-        """Until one of these files may have changed, which may be a false alarm; False: so long
+    def listen(self, paths: Sequence[Path]) -> None:
+        """To these files from now on, and to no others: then look at them."""
+        ...
+
+    async def changed(self, timeout_s: float) -> bool:
+        """Until one of the files may have changed, which may be a false alarm; False: so long
         nothing was seen, which proves nothing either (a file system over the network)."""
         ...

@@ -21,19 +21,21 @@ SETTLE_S = 0.2
 
 
 class InotifyFolders:
-    """Opened with the first wait, on its loop; what changes between two waits ends the next one."""
+    """Opened when it first listens, on its loop; what changes between two waits ends the next."""
 
     def __init__(self) -> None:
         self._inotify: Inotify | None = None
         self._names: set[str] = set()
         self._rung = asyncio.Event()
 
-    async def changed(self, paths: Sequence[Path], timeout_s: float) -> bool:
+    def listen(self, paths: Sequence[Path]) -> None:
         real = [path.resolve() for path in paths]
         self._names = {path.name for path in (*paths, *real)} | {VOLUME_LINK}
         with suppress(OSError):  # out of inotify's: then there is the timeout alone
             for folder in {path.parent for path in (*paths, *real)}:
                 self._opened().add_watch(folder, REPLACED)
+
+    async def changed(self, timeout_s: float) -> bool:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._rung.wait()

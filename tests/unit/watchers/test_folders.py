@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -43,10 +42,9 @@ async def test_it_rings(
 ) -> None:
     file = tmp_path / "node.creds"
     file.write_text("a")
-    ringing = asyncio.create_task(bell.changed([file], WITHIN_S))
-    await asyncio.sleep(0)
+    bell.listen([file])
     replace(file)
-    assert await ringing
+    assert await bell.changed(WITHIN_S)
 
 
 async def test_behind_a_link(bell: InotifyFolders, tmp_path: Path) -> None:
@@ -55,30 +53,31 @@ async def test_behind_a_link(bell: InotifyFolders, tmp_path: Path) -> None:
     real.write_text("a")
     link = tmp_path / "node.creds"
     link.symlink_to(real)
-    ringing = asyncio.create_task(bell.changed([link], WITHIN_S))
-    await asyncio.sleep(0)
+    bell.listen([link])
     by_rename(real)
-    assert await ringing
+    assert await bell.changed(WITHIN_S)
 
 
 async def test_between_two_waits_nothing_is_missed(bell: InotifyFolders, tmp_path: Path) -> None:
     file = tmp_path / "node.creds"
     file.write_text("a")
-    assert not await bell.changed([file], 0.01)
+    bell.listen([file])
+    assert not await bell.changed(0.01)
     by_rename(file)
-    assert await bell.changed([file], WITHIN_S)
+    bell.listen([file])
+    assert await bell.changed(WITHIN_S)
 
 
 async def test_other_files_of_the_folder_do_not_ring(bell: InotifyFolders, tmp_path: Path) -> None:
     file = tmp_path / "node.creds"
     file.write_text("a")
-    ringing = asyncio.create_task(bell.changed([file], 0.3))
-    await asyncio.sleep(0)
+    bell.listen([file])
     (tmp_path / "other").write_text("b")
-    assert not await ringing
+    assert not await bell.changed(0.3)
 
 
 async def test_without_a_folder_there_is_the_time_alone(
     bell: InotifyFolders, tmp_path: Path
 ) -> None:
-    assert not await bell.changed([tmp_path / "none" / "node.creds"], 0.01)
+    bell.listen([tmp_path / "none" / "node.creds"])
+    assert not await bell.changed(0.01)

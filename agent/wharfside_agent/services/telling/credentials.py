@@ -66,8 +66,9 @@ class Credentials:
     async def run(self) -> None:
         """Looks whenever the bell rings, and every LOOK_S, for ever."""
         while True:
+            self._bell.listen(self._files.paths())
             await self._look()
-            await self._bell.changed(self._files.paths(), self._pause_s())
+            await self._bell.changed(self._pause_s())
 
     async def _look(self) -> None:
         if (digest := self._files.digest()) != self._digest:
@@ -95,6 +96,7 @@ class Credentials:
 
     def reread(self) -> None:
         """The settings name other files: theirs are the contents that were read."""
+        self._bell.listen(self._files.paths())
         self._digest = self._files.digest()
 
 
