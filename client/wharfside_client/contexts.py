@@ -7,7 +7,7 @@ comes after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ _FROM_CONTEXT = {
     "tls_first": "tls_first",
     "inbox_prefix": "inbox",
 }
+_WHO = ("creds", "nkey", "user", "token")
 _PATHS = ("creds", "nkey", "sign_key", "ca", "cert", "key")
 
 
@@ -65,7 +66,18 @@ def find_settings(
     layers = [from_context, from_environment, {k: v for k, v in flags.items() if v is not None}]
     if context:
         layers[:2] = [from_environment, from_context]
-    return ServerSettings(**_finish({key: v for layer in layers for key, v in layer.items()}))
+    return ServerSettings(**_finish(_merged(layers)))
+
+
+def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The later layers over the earlier. One that says who we are hides all that those before
+    say of it: an nkey by a flag is not to lose to credentials in the environment."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        if any(key in layer for key in _WHO):
+            merged = {k: v for k, v in merged.items() if k not in (*_WHO, "password")}
+        merged |= layer
+    return merged
 
 
 def context_folder(environment: Mapping[str, str]) -> Path:

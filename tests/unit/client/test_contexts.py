@@ -45,6 +45,17 @@ def test_a_flag_comes_before_all(home: Path) -> None:
     assert (found.servers, found.user, found.password) == (("nats://flag:4222",), "ops", "secret")
 
 
+def test_one_way_to_say_who_we_are_hides_the_others(home: Path) -> None:
+    """nats-py prefers credentials to an nkey, whichever was said last."""
+    there = environment(home, NATS_CREDS="/env.creds", NATS_CONTEXT="lab")
+    found = find_settings({"nkey": "/flag.nk"}, None, there)
+    assert (found.creds, found.nkey, found.user, found.password) == (None, "/flag.nk", None, None)
+    assert find_settings({}, None, there).creds == "/env.creds"
+    other_password = environment(home, NATS_PASSWORD="other", NATS_CONTEXT="lab")
+    found = find_settings({}, None, other_password)
+    assert (found.user, found.password) == ("ops", "other")
+
+
 def test_the_environment_comes_before_a_selected_context(home: Path) -> None:
     (home / ".config/nats/context.txt").write_text("lab\n")
     assert find_settings({}, None, environment(home)).servers == ("nats://lab:4222",)
