@@ -55,7 +55,7 @@ def begin(
         state = load(path)
     else:
         fresh = Subjects(prefix or DEFAULT_PREFIX).prefix
-        state = State(form=form or Form.STATIC, prefix=fresh, created=now, issued=now)
+        state = State(form=form or Form.STATIC, prefix=fresh, created=now)
     if prefix not in (None, state.prefix):
         raise BadState(
             f"{path} is for the prefix {state.prefix}, and its users' keys with it: "

@@ -13,11 +13,9 @@ from pathlib import Path
 
 from wharfside_client.auth import claims, jwts
 from wharfside_client.auth.keys import Key, Kind
-from wharfside_client.auth.state import SYSTEM, State, Trust, UserKey
+from wharfside_client.auth.state import SYS, SYSTEM, State, Trust, UserKey, account_of
 from wharfside_protocol.rights import ACCOUNTS, Account, Role, Share
 from wharfside_protocol.subjects import Subjects
-
-_SYS = "SYS"
 
 
 class Operator:
@@ -40,13 +38,13 @@ class Operator:
         signing = Key.make(Kind.OPERATOR).save(keys / "operator-signing.nk")
         accounts = {
             name: Key.make(Kind.ACCOUNT).save(keys / f"{name}.nk").public
-            for name in (_SYS, *Account)
+            for name in (SYS, *Account)
         }
         told = jwts.sign(
             identity,
             identity.public,
             "wharfside",
-            claims.operator(signing.public, accounts[_SYS]),
+            claims.operator(signing.public, accounts[SYS]),
             issued=state.created,
         )
         trust = Trust(operator=told, accounts=accounts, signers={})
@@ -71,10 +69,14 @@ class Operator:
 
     def account_jwts(self) -> dict[str, str]:
         """The JWT of each account by its public key, as the state has it now."""
-        signing = self._key("operator-signing", Kind.OPERATOR)
+        signing, trust = self._key("operator-signing", Kind.OPERATOR), self._trust
         return {
-            self._trust.accounts[name]: jwts.sign(
-                signing, self._trust.accounts[name], name, nats, issued=self._state.issued
+            trust.accounts[name]: jwts.sign(
+                signing,
+                trust.accounts[name],
+                name,
+                nats,
+                issued=trust.issued.get(name, self._state.created),
             )
             for name, nats in self._account_claims()
         }
@@ -86,7 +88,7 @@ class Operator:
             signer,
             key.public,
             user,
-            claims.user(self._trust.accounts[_account_of(role)]),
+            claims.user(self._trust.accounts[account_of(role)]),
             issued=key.issued,
             expires=key.expires,
         )
@@ -99,7 +101,7 @@ class Operator:
             [
                 "# Written by `wharfside auth`, anew with every change: edit nothing here.",
                 f"operator: {self._trust.operator}",
-                f"system_account: {self._trust.accounts[_SYS]}",
+                f"system_account: {self._trust.accounts[SYS]}",
                 "resolver_preload {",
                 *preload,
                 "}",
@@ -110,7 +112,7 @@ class Operator:
     def _account_claims(self) -> Iterator[tuple[str, dict[str, object]]]:
         trust = self._trust
         publics = {account: trust.accounts[account] for account in Account}
-        yield _SYS, claims.system_account(trust.signers[SYSTEM], self._revocations(_SYS))
+        yield SYS, claims.system_account(trust.signers[SYSTEM], self._revocations(SYS))
         for account in Account:
             signers = {role: trust.signers[role] for role in Role if ACCOUNTS[role] is account}
             revoked = self._revocations(account)
@@ -133,7 +135,7 @@ class Operator:
     def _revocations(self, account: str) -> dict[str, int]:
         users = [user for user in self._state.users if ACCOUNTS[user.role] == account]
         keys = [key for user in users for key in user.keys]
-        if account == _SYS:
+        if account == SYS:
             keys = self._trust.system
         return {key.public: key.revoked for key in keys if key.revoked is not None}
 
@@ -142,7 +144,3 @@ class Operator:
 
     def _signer_file(self, role: str, public: str) -> Path:
         return self._folder / "keys" / f"{role}-{public}.nk"
-
-
-def _account_of(role: str) -> str:
-    return _SYS if role == SYSTEM else ACCOUNTS[Role(role)]

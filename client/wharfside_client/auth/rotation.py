@@ -54,7 +54,7 @@ def rotate_role(path: Path, role: str, now: int, expires: int | None = None) -> 
     """
     state = load(path)
     _operator(path, state, role).add_signer(role)
-    state.touch(now)
+    state.touch(role, now)
     return _rotated(path, state, _members(state, role), now, expires)
 
 
@@ -78,7 +78,7 @@ def revoke(path: Path, name: str, now: int, *, old: bool = False) -> Revoked:
         raise NothingToRevoke(f"{name} has {what}; see `wharfside auth show`")
     if not old:
         Folder(path).credentials(state, name).unlink(missing_ok=True)
-    return _revoked(path, state, gone, [], now)
+    return _revoked(path, state, state.role(name), gone, [], now)
 
 
 def revoke_role(path: Path, role: str, now: int) -> Revoked:
@@ -96,7 +96,8 @@ def revoke_role(path: Path, role: str, now: int) -> Revoked:
             "makes the next one"
         )
     keys = [key for name in _members(state, role) for key in state.keys(name)[:-1]]
-    return _revoked(path, state, [key for key in keys if key.revoked is None], signers, now)
+    gone = [key for key in keys if key.revoked is None]
+    return _revoked(path, state, role, gone, signers, now)
 
 
 def _rotated(path: Path, state: State, names: list[str], now: int, expires: int | None) -> Rotated:
@@ -113,11 +114,11 @@ def _rotated(path: Path, state: State, names: list[str], now: int, expires: int 
 
 
 def _revoked(
-    path: Path, state: State, gone: list[UserKey], signers: list[str], now: int
+    path: Path, state: State, role: str, gone: list[UserKey], signers: list[str], now: int
 ) -> Revoked:
     for key in gone:
         key.revoked = now
-    state.touch(now)
+    state.touch(role, now)
     save(path, state)
     written = [str(each) for each in Folder(path).write_conf(state)]
     return Revoked(folder=str(path), written=written, keys=[k.public for k in gone] + signers)

@@ -10,10 +10,13 @@ import msgspec
 from wharfside_client.auth.errors import BadState, NoSuchUser, UserExists
 from wharfside_client.auth.placing import place
 from wharfside_client.auth.servers import Server, Servers
-from wharfside_protocol.rights import Role
+from wharfside_protocol.rights import ACCOUNTS, Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, check_name
 
 FILE = "auth.json"
+SYS = "SYS"
+"""The system account."""
+
 SYSTEM = "system"
 """The role, and the name of its one user, that tells servers of changed accounts (JWT alone)."""
 
@@ -73,26 +76,26 @@ class Trust(msgspec.Struct, kw_only=True):
         accounts: by their names, SYS too.
         signers: the signing keys of each role, and of `system`, the one in use last.
         system: keys of the one user of SYS, who tells servers of changed accounts.
+        issued: the date of an account's claims, where they have changed since it was made.
     """
 
     operator: str
     accounts: dict[str, str]
     signers: dict[str, list[str]]
     system: list[UserKey] = []
+    issued: dict[str, int] = {}
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
     Attributes:
         created: when the folder was made; what never changes is dated so.
-        issued: the date of the newest claims of accounts, which rises with every change.
     """
 
     version: int = VERSION
     form: Form
     prefix: str = DEFAULT_PREFIX
     created: int
-    issued: int
     servers: Servers = Servers()
     users: list[User] = []
     sites: list[Site] = []
@@ -147,9 +150,18 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.users.append(user)
         return user
 
-    def touch(self, now: int) -> None:
-        """Claims that are made from now on are newer than all before, also within a second."""
-        self.issued = max(now, self.issued + 1)
+    def touch(self, role: str, now: int) -> None:
+        """The claims of the role's account are newer from now on, also within a second; those of
+        others stay the very same, and what crosses them is left alone."""
+        if self.trust is not None:
+            account = account_of(role)
+            last = self.trust.issued.get(account, self.created)
+            self.trust.issued[account] = max(now, last + 1)
+
+
+def account_of(role: str) -> str:
+    """Where the users of a role live; SYS for `system`."""
+    return SYS if role == SYSTEM else ACCOUNTS[Role(role)]
 
 
 def load(folder: Path) -> State:
