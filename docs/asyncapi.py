@@ -12,10 +12,11 @@ import yaml
 from wharfside_protocol import __version__
 from wharfside_protocol.cloudevents import TYPE_PREFIX
 from wharfside_protocol.codec import CONTENT_TYPE
-from wharfside_protocol.commands import OPS, Op, Progress
+from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.events import EVENT_DATA, Event, EventType
 from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import PROJECTIONS, WORDS, definitions
 from wharfside_protocol.shipped import ShippedOutput

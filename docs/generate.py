@@ -25,12 +25,13 @@ from wharfside_agent.core.relist import FINDINGS
 from wharfside_agent.core.trust import AHEAD_S
 from wharfside_protocol.assets import streams
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
-from wharfside_protocol.commands import OPS, Progress
+from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import COST, MAX_WIRE_BYTES, DownFrame, UpFrame
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import catalogue
 from wharfside_protocol.shipped import ShippedOutput

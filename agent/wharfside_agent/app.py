@@ -25,7 +25,8 @@ from wharfside_agent.composition.tracing import start_tracing
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import make_machine
 from wharfside_agent.notify import keep_alive, notify
-from wharfside_agent.ports.store import EventDraft, Store
+from wharfside_agent.ports.rows import EventDraft
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.admission import keep_room
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.migration.moves_answered import adopt_moves

@@ -21,7 +21,6 @@ from wharfside_client.session import Asked, Request, Resume, Session
 from wharfside_protocol.codec import convert, to_plain
 from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.commands import (
-    OPS,
     CancelValue,
     CommandArgs,
     CommandsArgs,
@@ -43,6 +42,7 @@ from wharfside_protocol.commands import (
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
 from wharfside_protocol.io_frames import BULK_WINDOW, Position
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Labels, Record
 from wharfside_protocol.subjects import check_name
 from wharfside_protocol.views import ContainerView, NodeInfo

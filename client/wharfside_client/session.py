@@ -25,7 +25,6 @@ from wharfside_client.bus import Bus
 from wharfside_client.errors import SessionEnded, SessionLost
 from wharfside_client.wire import Wire
 from wharfside_protocol.codec import convert, to_plain
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import Internal, Unsupported, WharfsideError, WrongState
 from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_frames import (
@@ -41,6 +40,7 @@ from wharfside_protocol.io_frames import (
     SignalFrame,
     StreamName,
 )
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 
 T = TypeVar("T")

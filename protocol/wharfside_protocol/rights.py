@@ -24,7 +24,7 @@ from wharfside_protocol.assets import (
     RES,
     streams,
 )
-from wharfside_protocol.commands import OPS
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.subjects import Subjects, check_name
 
 ANSWER_S = 3600

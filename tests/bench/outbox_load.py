@@ -27,7 +27,8 @@ from tenacity import (
 from ulid import ULID
 
 from wharfside_agent.host import boot_id
-from wharfside_agent.ports.store import EventDraft, Tx
+from wharfside_agent.ports.rows import EventDraft
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.store.writer import open_store
 from wharfside_client import EventFilter, Wharfside
 from wharfside_protocol.assets import EVT

@@ -25,7 +25,8 @@ from tests.contract.worlds import (
 from tests.support.eventually import eventually, wait_until
 
 from wharfside_agent.core.placement import RunPlace
-from wharfside_agent.ports.runtime import ProcessTrace, RunPlan
+from wharfside_agent.ports.process import ProcessTrace
+from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import MonitorGone
 from wharfside_agent.watchers.exits import PidfdExits
 from wharfside_agent.watchers.pidfd import kernel_tells_exits

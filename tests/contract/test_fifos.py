@@ -18,7 +18,7 @@ from tests.contract.worlds import (
     shell,
 )
 
-from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.process import Process
 from wharfside_agent.ports.watcher import Ended
 from wharfside_protocol.specs import Io, ProcessSpec
 

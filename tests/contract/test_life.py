@@ -12,7 +12,7 @@ from tests.contract.worlds import SLEEP, World, assert_ended, bounded, end_of, s
 from tests.support.eventually import eventually
 
 from wharfside_agent.core.placement import RunPlace
-from wharfside_agent.ports.runtime import NotExited
+from wharfside_agent.ports.process import NotExited
 from wharfside_protocol.errors import NotFound, RuntimeFailed
 from wharfside_protocol.specs import Limits
 

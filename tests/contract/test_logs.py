@@ -17,7 +17,8 @@ from tests.support.eventually import eventually
 
 from wharfside_agent.ports.io import Missing, Piece, Source
 from wharfside_agent.ports.logs import LogName, LogWish
-from wharfside_agent.ports.runtime import Container, Process
+from wharfside_agent.ports.process import Process
+from wharfside_agent.ports.runtime import Container
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_protocol.specs import ProcessSpec
 

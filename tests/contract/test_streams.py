@@ -22,7 +22,7 @@ from tests.contract.worlds import (
 from tests.support.eventually import eventually
 
 from wharfside_agent.ports.io import Missing, Piece
-from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.process import Process
 from wharfside_protocol.errors import RuntimeFailed, Unsupported, WrongState
 from wharfside_protocol.io_frames import StreamName
 from wharfside_protocol.specs import Io, ProcessSpec

@@ -21,7 +21,7 @@ from tests.contract.worlds import (
 )
 from tests.support.eventually import eventually
 
-from wharfside_agent.ports.runtime import Process
+from wharfside_agent.ports.process import Process
 from wharfside_agent.ports.watcher import MonitorGone
 from wharfside_agent.runtime import ctl
 from wharfside_protocol.errors import RuntimeFailed

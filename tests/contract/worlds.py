@@ -15,7 +15,8 @@ from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_agent.core.exit_status import shell_code
 from wharfside_agent.core.placement import Places
 from wharfside_agent.ports.io import Piece, Source
-from wharfside_agent.ports.runtime import PLAIN_IO, Container, Process, RunPlan, Runtime
+from wharfside_agent.ports.process import PLAIN_IO, Process
+from wharfside_agent.ports.runtime import Container, RunPlan, Runtime
 from wharfside_agent.ports.watcher import Ended, Exits, MonitorGone, OomCounters
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.driver import Driver

@@ -21,7 +21,8 @@ from wharfside_agent.core.migration import Source, Target
 from wharfside_agent.host import SystemClock
 from wharfside_agent.images.disk import DiskImages
 from wharfside_agent.ports.images import Image
-from wharfside_agent.ports.store import Arrival, Departure, Store, Tx
+from wharfside_agent.ports.rows import Arrival, Departure
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.migration.arrivals import Arrivals, expiry
 from wharfside_agent.services.migration.carriage import Carriage

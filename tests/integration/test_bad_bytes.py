@@ -11,8 +11,8 @@ from tests.integration.canary import nothing_changes
 from tests.integration.raw import Raw, new_id
 from tests.integration.world import Site
 
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import ErrorCode
+from wharfside_protocol.ops import OPS
 
 KIB = 1024
 MIB = 1024 * KIB

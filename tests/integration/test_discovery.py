@@ -16,8 +16,8 @@ from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
 
 from wharfside_protocol.codec import decode, encode
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.envelope import Command, Result
+from wharfside_protocol.ops import OPS
 
 pytestmark = pytest.mark.requires("crun", "conmon", "nats-server", "root")
 

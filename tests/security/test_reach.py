@@ -17,7 +17,7 @@ from tests.security.reach import may_hear, reached
 from tests.security.secured import USERS, Secured
 from tests.support.requirements import need
 
-from wharfside_protocol.commands import OPS
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.rights import Account, Role, rights, shares
 
 SEED = 20261126

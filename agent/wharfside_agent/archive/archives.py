@@ -15,7 +15,7 @@ from wharfside_agent.archive.streams import PackedSource, UnpackingSink, Unpacki
 from wharfside_agent.archive.unpacking import Unpacking
 from wharfside_agent.archive.workers import Worker
 from wharfside_agent.ports.archive import Archive
-from wharfside_agent.ports.runtime import Root
+from wharfside_agent.ports.process import Root
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.tar_stream import Incoming
 

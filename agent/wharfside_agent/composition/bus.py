@@ -15,9 +15,9 @@ from wharfside_agent.ports.bus import Request
 from wharfside_agent.settings import Settings
 from wharfside_protocol import __version__
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import Busy
+from wharfside_protocol.ops import OPS
 
 
 def make_bus(settings: Settings, node_id: str) -> NatsBus:

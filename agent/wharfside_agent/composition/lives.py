@@ -7,7 +7,7 @@ from functools import cached_property
 
 from wharfside_agent import host
 from wharfside_agent.composition.foundation import Foundation
-from wharfside_agent.ports.store import Arrival
+from wharfside_agent.ports.rows import Arrival
 from wharfside_agent.services.life.capacity import Capacity
 from wharfside_agent.services.life.disconnects import Disconnects
 from wharfside_agent.services.life.drain import Drain

@@ -11,7 +11,7 @@ from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.composition.telling import Telling
 from wharfside_agent.core.journal import Step
 from wharfside_agent.images.disk import DiskImages
-from wharfside_agent.ports.store import Arrival
+from wharfside_agent.ports.rows import Arrival
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here
 from wharfside_agent.services.checkpoints.phases import Phases

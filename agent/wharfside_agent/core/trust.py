@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wharfside_agent.core.actors import Actor
-from wharfside_protocol.commands import Op
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import Denied, Invalid
+from wharfside_protocol.ops import Op
 from wharfside_protocol.signing import (
     HEADERS,
     KEY_HEADER,

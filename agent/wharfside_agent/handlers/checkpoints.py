@@ -8,7 +8,8 @@ from wharfside_agent.handlers.judged import incarnation_of
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.archive import Archive
 from wharfside_agent.ports.images import Image
-from wharfside_agent.ports.store import ContainerRow, Tx
+from wharfside_agent.ports.rows import ContainerRow
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.manifests import view_of
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.views import state_value

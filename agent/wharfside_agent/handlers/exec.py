@@ -13,7 +13,8 @@ from wharfside_agent.errors import told
 from wharfside_agent.handlers.judged import for_exec
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
-from wharfside_agent.ports.store import Intent, ProcessRow, Tx
+from wharfside_agent.ports.rows import Intent, ProcessRow
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.life.containers import Live, LiveProcess, traced
 from wharfside_agent.services.streams.attachments import Wish

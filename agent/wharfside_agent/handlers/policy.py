@@ -8,8 +8,9 @@ from wharfside_agent.handlers.judged import CHECKS
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.book import Call
 from wharfside_protocol.codec import convert
-from wharfside_protocol.commands import OPS, Op, PolicyCheckArgs, PolicyCheckValue
+from wharfside_protocol.commands import PolicyCheckArgs, PolicyCheckValue
 from wharfside_protocol.errors import Draining, Unsupported, WharfsideError
+from wharfside_protocol.ops import OPS, Op
 
 
 async def policy_check(node: Node, call: Call, args: PolicyCheckArgs) -> PolicyCheckValue:

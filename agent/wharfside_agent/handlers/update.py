@@ -5,7 +5,7 @@ from __future__ import annotations
 from wharfside_agent.core.journal import Step
 from wharfside_agent.handlers.judged import for_update
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.ports.store import Intent
+from wharfside_agent.ports.rows import Intent
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.life.updates import in_force, tell_updated

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wharfside_agent.ports.io import Carried
-from wharfside_agent.ports.runtime import Root
+from wharfside_agent.ports.process import Root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wharfside_agent.core.images import CheckpointManifest
-from wharfside_agent.ports.runtime import Root
+from wharfside_agent.ports.process import Root
 
 Progress = Callable[[int, int], None]
 """Bytes done, bytes in all; called in the loop, some ten times a second at most."""

@@ -16,7 +16,8 @@ from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.resources import to_resources
 from wharfside_agent.ports.io import Source
 from wharfside_agent.ports.logs import LogName, LogWish
-from wharfside_agent.ports.runtime import PLAIN_IO, Dump, ProcessTrace, RunPlan
+from wharfside_agent.ports.process import PLAIN_IO, ProcessTrace
+from wharfside_agent.ports.runtime import Dump, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
 from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary

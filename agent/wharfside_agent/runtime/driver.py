@@ -12,7 +12,8 @@ from pathlib import Path
 from wharfside_agent.core.images import CRIU
 from wharfside_agent.core.placement import RunPlace
 from wharfside_agent.core.policy.rules import EVERYBODY
-from wharfside_agent.ports.runtime import Planned, ProcessTrace, RunPlan
+from wharfside_agent.ports.process import ProcessTrace
+from wharfside_agent.ports.runtime import Planned, RunPlan
 from wharfside_agent.runtime import argv, cgroups
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands

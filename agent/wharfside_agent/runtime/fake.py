@@ -16,15 +16,8 @@ import msgspec
 from wharfside_agent.core.exit_status import Ended
 from wharfside_agent.core.policy.limits import amounts_in
 from wharfside_agent.core.policy.rules import EVERYBODY
-from wharfside_agent.ports.runtime import (
-    PLAIN_IO,
-    Dump,
-    NotExited,
-    Planned,
-    ProcessTrace,
-    Root,
-    RunPlan,
-)
+from wharfside_agent.ports.process import PLAIN_IO, NotExited, ProcessTrace, Root
+from wharfside_agent.ports.runtime import Dump, Planned, RunPlan
 from wharfside_agent.ports.watcher import MonitorGone, OomCounters
 from wharfside_agent.runtime.fake_machine import FakeBody, FakeMachine, FakeProcess
 from wharfside_agent.runtime.fake_streams import FakeStreams

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Collection
 from contextlib import suppress
 
-from wharfside_agent.ports.runtime import ProcessTrace
+from wharfside_agent.ports.process import ProcessTrace
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.runtime.argv import MonitorDir
 from wharfside_agent.runtime.identity import (

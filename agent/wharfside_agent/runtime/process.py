@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wharfside_agent.ports.runtime import NotExited, ProcessTrace
+from wharfside_agent.ports.process import NotExited, ProcessTrace
 from wharfside_agent.ports.watcher import Ended, ExitWatch
 from wharfside_agent.runtime.logs import WrittenLog
 from wharfside_agent.runtime.streams import RunStreams

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wharfside_agent.ports.runtime import Process
-from wharfside_agent.ports.store import ContainerRow, ProcessRow
+from wharfside_agent.ports.process import Process
+from wharfside_agent.ports.rows import ContainerRow, ProcessRow
 from wharfside_protocol.commands import CreateValue, StateValue
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.times import to_timestamp

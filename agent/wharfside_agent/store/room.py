@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from wharfside_agent.ports.store import Row
+from wharfside_agent.ports.rows import Row
 from wharfside_protocol.events import TERMINAL_TYPES, EventType
 
 DEFAULT_MAX_EVENTS = 100_000

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from ulid import ULID
 
-from wharfside_agent.ports.store import (
+from wharfside_agent.ports.rows import (
     Arrival,
     AuditRow,
     CommandPhase,
@@ -17,7 +17,6 @@ from wharfside_agent.ports.store import (
     ContainerRow,
     Departure,
     EventDraft,
-    Identity,
     Intent,
     LaneRow,
     OutboxRow,
@@ -27,6 +26,7 @@ from wharfside_agent.ports.store import (
     Row,
     ShipmentRow,
 )
+from wharfside_agent.ports.store import Identity
 from wharfside_agent.store.room import (
     DROPPED_KEY,
     Room,

@@ -27,7 +27,8 @@ from typing import Any, TypeVar
 
 from wharfside_agent.core.figures import COMMIT_S, Histogram
 from wharfside_agent.errors import DiskFull, StartError
-from wharfside_agent.ports.store import Identity, OutboxRow, Tx
+from wharfside_agent.ports.rows import OutboxRow
+from wharfside_agent.ports.store import Identity, Tx
 from wharfside_agent.store.identity import claim
 from wharfside_agent.store.reserve import DEFAULT_BYTES, Reserve, is_full
 from wharfside_agent.store.room import DEFAULT_MAX_EVENTS, DROPPED_KEY, Room

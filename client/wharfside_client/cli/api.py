@@ -15,7 +15,7 @@ from wharfside_client.cli.lane import or_posted
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from wharfside_protocol.commands import Op
+    from wharfside_protocol.ops import Op
     from wharfside_protocol.records import Record
 
 Name = Annotated[str, typer.Argument(metavar="OP", show_default=False)]
@@ -88,8 +88,8 @@ async def schema(
 
 
 def _known(name: str) -> Op:
-    from wharfside_protocol.commands import OPS
     from wharfside_protocol.errors import Unsupported
+    from wharfside_protocol.ops import OPS
 
     if name not in OPS:
         raise Unsupported(f"no op {name!r}; there are: {', '.join(OPS)}", op=name)

@@ -12,7 +12,7 @@ import msgspec
 from ulid import ULID
 
 from wharfside_agent.core.exit_status import Ended
-from wharfside_agent.ports.store import OutboxRow
+from wharfside_agent.ports.rows import OutboxRow
 from wharfside_agent.services.life import exits
 from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.telling.publisher import Publisher

@@ -13,10 +13,10 @@ from nkeys import PREFIX_BYTE_USER, encode_seed
 
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.trust import AHEAD_S, Require, Trust, TrustedKey
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Expect
 from wharfside_protocol.errors import Denied
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.signing import (
     HEADERS,
     KEY_HEADER,

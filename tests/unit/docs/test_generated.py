@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.events import EventType
+from wharfside_protocol.ops import OPS
 
 TOP = Path(__file__).resolve().parents[3]
 

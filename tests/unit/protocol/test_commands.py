@@ -6,8 +6,9 @@ import pytest
 from tests.unit.protocol.strategies import field_types
 
 from wharfside_protocol.codec import convert
-from wharfside_protocol.commands import CAPTURE_BYTES, OPS, CreateArgs, Op
+from wharfside_protocol.commands import CAPTURE_BYTES, CreateArgs
 from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS, MAX_DEADLINE_SECONDS
+from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.views import Standing

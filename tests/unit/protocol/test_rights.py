@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.rights import (
     Account,
     Crossing,

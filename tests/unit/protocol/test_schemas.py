@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from tests.unit.protocol.strategies import example, records
 
 from wharfside_protocol import schemas
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.events import EVENT_DATA
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 
 VECTORS = Path(__file__).parents[3] / "protocol" / "vectors"

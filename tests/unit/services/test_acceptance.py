@@ -14,17 +14,18 @@ from wharfside_agent.core.policy.rules import policy_of
 from wharfside_agent.core.trust import Trust, TrustedKey
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.bus import Request
-from wharfside_agent.ports.store import ReportKind
+from wharfside_agent.ports.rows import ReportKind
 from wharfside_agent.services.commands.acceptance import Acceptance, Refused, Verdict
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.intake import Checked, Intake, remaining
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.codec import decode, encode
-from wharfside_protocol.commands import OPS, Pong
+from wharfside_protocol.commands import Pong
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import Denied, Invalid
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.signing import Signer
 from wharfside_protocol.subjects import Subjects

@@ -9,7 +9,7 @@ from typing import cast
 from wharfside_agent.core.exit_status import Ended, interpret
 from wharfside_agent.core.sequencing import SendAgain, Stored, after_wrong_sequence
 from wharfside_agent.ports.bus import Bus, WrongSequence
-from wharfside_agent.ports.store import ContainerRow, EventDraft
+from wharfside_agent.ports.rows import ContainerRow, EventDraft
 from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.telling.publisher import Publisher

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from wharfside_agent.core.figures import Histogram
-from wharfside_agent.ports.store import EventDraft
+from wharfside_agent.ports.rows import EventDraft
 from wharfside_agent.services.commands.figures import RPC, CommandFigures
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.life.figures import LifeFigures

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from tests.unit.store.test_store import NOW, opened
 
-from wharfside_agent.ports.store import CommandPhase, ReportKind, ReportRow, Row, ShipmentRow
+from wharfside_agent.ports.rows import CommandPhase, ReportKind, ReportRow, Row, ShipmentRow
 from wharfside_agent.store.schema import MIGRATIONS, SCHEMA_VERSION
 
 

@@ -10,7 +10,7 @@ from tests.support.old_store import make_schema_1, rewrite_as_schema_1, schema_o
 from tests.unit.store.test_store import NOW, container, draft, opened
 
 from wharfside_agent.core.actors import NOBODY
-from wharfside_agent.ports.store import CommandPhase, CommandRow, LaneRow
+from wharfside_agent.ports.rows import CommandPhase, CommandRow, LaneRow
 from wharfside_agent.store.schema import SCHEMA_VERSION
 from wharfside_protocol.events import Event
 

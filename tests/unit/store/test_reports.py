@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.store.test_store import NOW, opened
 
-from wharfside_agent.ports.store import CommandPhase, CommandRow, ReportKind, ReportRow, Tx
+from wharfside_agent.ports.rows import CommandPhase, CommandRow, ReportKind, ReportRow
+from wharfside_agent.ports.store import Tx
 
 
 def report(command: str, kind: ReportKind, payload: bytes = b"") -> ReportRow:

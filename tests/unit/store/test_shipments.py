@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from tests.unit.store.test_store import opened
 
-from wharfside_agent.ports.store import ShipmentRow
+from wharfside_agent.ports.rows import ShipmentRow
 
 
 async def test_shipments_are_kept_until_their_incarnation_is_forgotten(tmp_path: Path) -> None:

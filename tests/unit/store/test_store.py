@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wharfside_agent.core.actors import Actor
-from wharfside_agent.ports.store import (
+from wharfside_agent.ports.rows import (
     AuditRow,
     CommandPhase,
     CommandRow,
@@ -21,8 +21,8 @@ from wharfside_agent.ports.store import (
     LaneRow,
     OutboxRow,
     ProcessRow,
-    Tx,
 )
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.store import writer
 from wharfside_agent.store.identity import ForeignStore
 from wharfside_agent.store.schema import SCHEMA_VERSION, SchemaTooNew

@@ -11,8 +11,8 @@ import msgspec
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.oci_defaults import CAPABILITIES
 from wharfside_agent.core.policy.devices import DEVICE
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.ops import OPS
 
 ALL, READS = "all", "reads"
 

@@ -23,8 +23,9 @@ from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, ImageDraft, Images, Layers, Progress
+from wharfside_agent.ports.rows import ContainerRow, Intent
 from wharfside_agent.ports.runtime import Dump, Runtime
-from wharfside_agent.ports.store import ContainerRow, Intent, Store, Tx
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.checkpoints.manifests import (
     Here,
     flags_of,

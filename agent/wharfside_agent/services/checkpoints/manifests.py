@@ -9,7 +9,7 @@ import msgspec
 
 from wharfside_agent.core.images import CheckpointManifest, Lower
 from wharfside_agent.ports.images import BrokenImage, Image
-from wharfside_agent.ports.store import ContainerRow
+from wharfside_agent.ports.rows import ContainerRow
 from wharfside_protocol.checkpoints import CheckpointArgs, CheckpointFlags, CheckpointView
 from wharfside_protocol.views import RestoredFrom
 

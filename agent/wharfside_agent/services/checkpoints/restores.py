@@ -19,8 +19,9 @@ from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, Layers
+from wharfside_agent.ports.rows import ContainerRow, Intent, ProcessRow
 from wharfside_agent.ports.runtime import Planned, Runtime
-from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Store, Tx
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.checkpoints.manifests import layered, origin_of
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
 from wharfside_agent.services.checkpoints.shelf import Shelf

@@ -9,8 +9,8 @@ import structlog
 
 from wharfside_agent.errors import DiskFull, OutOfDescriptors
 from wharfside_agent.ports.store import Store
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.errors import Busy
+from wharfside_protocol.ops import OPS
 
 log = structlog.get_logger(__name__)
 

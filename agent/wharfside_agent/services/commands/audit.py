@@ -17,14 +17,15 @@ from wharfside_agent.core.denials import Denials
 from wharfside_agent.core.journal import Step
 from wharfside_agent.errors import is_shortage
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import AuditRow, CommandRow, EventDraft, Store, Tx
+from wharfside_agent.ports.rows import AuditRow, CommandRow, EventDraft
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.journal import Journal
-from wharfside_protocol.commands import Op
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Denied, ErrorCode
 from wharfside_protocol.events import Audit as AuditData
 from wharfside_protocol.events import AuditRecord, EventType, facts
+from wharfside_protocol.ops import Op
 from wharfside_protocol.times import to_timestamp
 
 log = structlog.get_logger(__name__)

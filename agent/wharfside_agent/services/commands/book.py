@@ -13,7 +13,8 @@ from wharfside_agent.core.actors import NOBODY, Actor
 from wharfside_agent.core.policy.rules import EVERYBODY
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import CommandPhase, CommandRow, Store, Tx
+from wharfside_agent.ports.rows import CommandPhase, CommandRow
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.lanes import Ticket
 from wharfside_agent.services.commands.reports import result_report
 from wharfside_agent.services.shortage import insist

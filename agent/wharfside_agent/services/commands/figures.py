@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from wharfside_agent.core.figures import COMMAND_S, Histogram
-from wharfside_protocol.commands import OPS
 from wharfside_protocol.envelope import Result
+from wharfside_protocol.ops import OPS
 
 RPC, MAILBOX = "rpc", "mailbox"
 

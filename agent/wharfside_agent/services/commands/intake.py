@@ -11,10 +11,10 @@ from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import convert
-from wharfside_protocol.commands import OPS, Op
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import MAX_DEADLINE_SECONDS, Command
 from wharfside_protocol.errors import Denied, Invalid, Unsupported
+from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.records import Record
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 

@@ -15,7 +15,8 @@ from tenacity import AsyncRetrying, Future, retry_if_exception_type, wait_random
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.ports.bus import BusError, Letter, Mailbox, NoMailbox
-from wharfside_agent.ports.store import CommandRow, Store
+from wharfside_agent.ports.rows import CommandRow
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.acceptance import Acceptance, Judged, Refused, Verdict
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.commands.figures import MAILBOX, CommandFigures

@@ -14,7 +14,8 @@ import structlog
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.ports.bus import Bus, WrongSequence
-from wharfside_agent.ports.store import ReportKind, ReportRow, Store, Tx
+from wharfside_agent.ports.rows import ReportKind, ReportRow
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.trace import HEADER as TRACE_HEADER

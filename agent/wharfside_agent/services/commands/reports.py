@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wharfside_agent.ports.store import CommandRow, ReportKind, ReportRow
+from wharfside_agent.ports.rows import CommandRow, ReportKind, ReportRow
 from wharfside_protocol.codec import encode
 from wharfside_protocol.envelope import Accepted
 from wharfside_protocol.times import to_timestamp

@@ -23,7 +23,6 @@ from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.tasks import Tasks
-from wharfside_protocol.commands import Op
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import (
     Busy,
@@ -33,6 +32,7 @@ from wharfside_protocol.errors import (
     ErrorBody,
     WharfsideError,
 )
+from wharfside_protocol.ops import Op
 from wharfside_protocol.records import Record
 
 log = structlog.get_logger(__name__)

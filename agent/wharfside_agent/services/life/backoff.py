@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from wharfside_agent.ports.store import ContainerRow, EventDraft
+from wharfside_agent.ports.rows import ContainerRow, EventDraft
 from wharfside_agent.services.life.containers import Containers
 from wharfside_protocol.events import EventType, NotRestarting
 from wharfside_protocol.events import WhyNotRestarting as Why

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from wharfside_agent.core import capacity as core
 from wharfside_agent.core.policy.limits import Amounts, amounts_in
 from wharfside_agent.core.policy.verdicts import judge_count
-from wharfside_agent.ports.store import Arrival, ContainerRow
+from wharfside_agent.ports.rows import Arrival, ContainerRow
 from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_protocol.states import ContainerState

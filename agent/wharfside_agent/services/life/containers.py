@@ -17,8 +17,10 @@ from wharfside_agent.core import lifecycle
 from wharfside_agent.core.fencing import check_fence
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.runtime import Container, Process, RunPlan
-from wharfside_agent.ports.store import ContainerRow, EventDraft, ProcessRow, Store, Tx
+from wharfside_agent.ports.process import Process
+from wharfside_agent.ports.rows import ContainerRow, EventDraft, ProcessRow
+from wharfside_agent.ports.runtime import Container, RunPlan
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.life.figures import LifeFigures
 from wharfside_agent.services.trace import current_trace
 from wharfside_agent.spans import span

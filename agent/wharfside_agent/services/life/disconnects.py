@@ -15,7 +15,7 @@ import structlog
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.bus import Bus, BusError
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import ContainerRow
+from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.life.backoff import waits_for_restart

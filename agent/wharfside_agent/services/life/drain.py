@@ -16,7 +16,8 @@ import structlog
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.bus import Bus
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import EventDraft, Row, Store, Tx
+from wharfside_agent.ports.rows import EventDraft, Row
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.life.containers import Containers, Live

@@ -14,8 +14,9 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.rows import Intent, ProcessRow
 from wharfside_agent.ports.runtime import Runtime
-from wharfside_agent.ports.store import Intent, ProcessRow, Tx
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.backoff import backoff_ended

@@ -23,8 +23,9 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.errors import is_shortage
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.runtime import Container, Process
-from wharfside_agent.ports.store import EventDraft, ProcessRow
+from wharfside_agent.ports.process import Process
+from wharfside_agent.ports.rows import EventDraft, ProcessRow
+from wharfside_agent.ports.runtime import Container
 from wharfside_agent.ports.watcher import Ended, MonitorGone, OomCounters
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.containers import Containers, Live, LiveProcess

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from wharfside_agent.ports.store import EventDraft
+from wharfside_agent.ports.rows import EventDraft
 from wharfside_protocol.events import EventType
 from wharfside_protocol.states import INIT
 

@@ -17,7 +17,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.restart_policy import Again, Over, Rests, Tally, decide
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import ContainerRow, RestartRow, Store
+from wharfside_agent.ports.rows import ContainerRow, RestartRow
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.lanes import Lanes, Ticket
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.life.backoff import backoff_ended, waits_for_restart

@@ -7,7 +7,8 @@ import signal
 import msgspec
 
 from wharfside_agent.core.signals import signal_number
-from wharfside_agent.ports.store import Intent, Tx
+from wharfside_agent.ports.rows import Intent
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
 from wharfside_protocol.errors import NotFound, WrongState
 from wharfside_protocol.events import EventType, Signaled, WhyNotRestarting

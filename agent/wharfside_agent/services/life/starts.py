@@ -18,8 +18,9 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
+from wharfside_agent.ports.rows import ContainerRow, Intent, ProcessRow
 from wharfside_agent.ports.runtime import Runtime
-from wharfside_agent.ports.store import ContainerRow, Intent, ProcessRow, Store, Tx
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.exits import ExitTeller

@@ -6,7 +6,8 @@ import msgspec
 
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.policy.limits import Amounts, amounts_in
-from wharfside_agent.ports.store import ContainerRow, Tx
+from wharfside_agent.ports.rows import ContainerRow
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.life.capacity import limits_of
 from wharfside_agent.services.life.containers import Also, Containers, Live
 from wharfside_protocol.events import Updated

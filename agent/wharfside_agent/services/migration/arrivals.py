@@ -28,7 +28,8 @@ from wharfside_agent.errors import is_shortage, told
 from wharfside_agent.ports.bus import Bus
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, Images
-from wharfside_agent.ports.store import Arrival, Store, Tx
+from wharfside_agent.ports.rows import Arrival
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.effects import AGAIN_S, Effects, until_done
 from wharfside_agent.services.migration.receiving import Receiving

@@ -6,7 +6,8 @@ import msgspec
 
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image
-from wharfside_agent.ports.store import Arrival, ContainerRow, Store, Tx
+from wharfside_agent.ports.rows import Arrival, ContainerRow
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.commands.lanes import Lanes

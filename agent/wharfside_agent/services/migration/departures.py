@@ -27,7 +27,8 @@ from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import BusError
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Images
-from wharfside_agent.ports.store import Departure, Store
+from wharfside_agent.ports.rows import Departure
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.effects import AGAIN_S, Effects, until_done
 from wharfside_agent.services.migration.sending import Sending

@@ -7,7 +7,7 @@ import asyncio
 from wharfside_agent.core.lifecycle import OVER, Input
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Images
-from wharfside_agent.ports.store import Departure
+from wharfside_agent.ports.rows import Departure
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.commands.book import Call

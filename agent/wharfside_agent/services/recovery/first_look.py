@@ -14,8 +14,10 @@ import structlog
 from wharfside_agent.core.lifecycle import OVER, Input
 from wharfside_agent.core.migration import Target
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.runtime import ProcessTrace, Runtime
-from wharfside_agent.ports.store import ContainerRow, EventDraft, Intent, ProcessRow, Store, Tx
+from wharfside_agent.ports.process import ProcessTrace
+from wharfside_agent.ports.rows import ContainerRow, EventDraft, Intent, ProcessRow
+from wharfside_agent.ports.runtime import Runtime
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.life.containers import Containers, Live, LiveProcess

@@ -16,8 +16,9 @@ from wharfside_agent.core.figures import RELIST_S, Histogram
 from wharfside_agent.core.lifecycle import OVER, Input
 from wharfside_agent.core.relist import Doubts, Finding, Kind, Known, Watched, compare
 from wharfside_agent.ports.ground import Ground
-from wharfside_agent.ports.runtime import Process
-from wharfside_agent.ports.store import EventDraft, ProcessRow, Store, Tx
+from wharfside_agent.ports.process import Process
+from wharfside_agent.ports.rows import EventDraft, ProcessRow
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.life.containers import Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.exits import ExitTeller

@@ -18,8 +18,9 @@ from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.runtime import Process
-from wharfside_agent.ports.store import ContainerRow, Intent, Tx
+from wharfside_agent.ports.process import Process
+from wharfside_agent.ports.rows import ContainerRow, Intent
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.endings import Endings

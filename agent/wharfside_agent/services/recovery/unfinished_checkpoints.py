@@ -13,8 +13,9 @@ from msgspec.structs import asdict
 
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, Images
+from wharfside_agent.ports.rows import ContainerRow, Intent
 from wharfside_agent.ports.runtime import Dump, Runtime
-from wharfside_agent.ports.store import ContainerRow, Intent, Tx
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here, manifest_of
 from wharfside_agent.services.checkpoints.restores import Restores

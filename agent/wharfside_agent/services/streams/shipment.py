@@ -10,7 +10,8 @@ import msgspec
 from wharfside_agent.ports.bus import Bus, WrongSequence
 from wharfside_agent.ports.io import Missing, Piece, Source
 from wharfside_agent.ports.logs import LogName, Logs, LogWish
-from wharfside_agent.ports.store import ShipmentRow, Store
+from wharfside_agent.ports.rows import ShipmentRow
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.insistence import Insistence
 from wharfside_protocol.codec import encode
 from wharfside_protocol.io_frames import CHUNK_BYTES, Chunk

@@ -12,7 +12,8 @@ import structlog
 
 from wharfside_agent.ports.bus import Bus
 from wharfside_agent.ports.logs import LogName, Logs
-from wharfside_agent.ports.store import ShipmentRow, Store
+from wharfside_agent.ports.rows import ShipmentRow
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.streams.shipment import Shipment

@@ -10,7 +10,8 @@ import asyncio
 from functools import partial
 
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import LaneRow, OutboxRow, Store, Tx
+from wharfside_agent.ports.rows import LaneRow, OutboxRow
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 

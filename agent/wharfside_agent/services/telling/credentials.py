@@ -14,7 +14,8 @@ import structlog
 from wharfside_agent.core.expiry import Expiry, passed_threshold, soonest
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.credentials import CredentialFiles, FolderBell
-from wharfside_agent.ports.store import EventDraft, Store, Tx
+from wharfside_agent.ports.rows import EventDraft
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.shortage import insist
 from wharfside_protocol.events import CredentialsExpiring, EventType, facts
 from wharfside_protocol.times import NANOSECONDS, to_timestamp

@@ -6,7 +6,8 @@ import asyncio
 
 from wharfside_agent.core.sequencing import PROBE_SEQUENCE
 from wharfside_agent.ports.bus import Bus, WrongSequence
-from wharfside_agent.ports.store import LaneRow, Store
+from wharfside_agent.ports.rows import LaneRow
+from wharfside_agent.ports.store import Store
 from wharfside_agent.services.insistence import Insistence
 from wharfside_protocol.subjects import NODE_TOKEN, Subjects
 

@@ -13,7 +13,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from wharfside_agent.ports.bus import Bus, BusError
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import ContainerRow, Store, Tx
+from wharfside_agent.ports.rows import ContainerRow
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.views import restarts, stopping, timestamp_or_none
 from wharfside_protocol.assets import container_key
 from wharfside_protocol.codec import encode

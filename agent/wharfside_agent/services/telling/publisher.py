@@ -21,7 +21,8 @@ from wharfside_agent.core.sequencing import (
 )
 from wharfside_agent.ports.bus import Bus, WrongSequence
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import OutboxRow, Store
+from wharfside_agent.ports.rows import OutboxRow
+from wharfside_agent.ports.store import Store
 from wharfside_agent.ports.tracer import SpanKind
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.shortage import insist

@@ -11,7 +11,8 @@ import asyncio
 import structlog
 
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.store import EventDraft, Store, Tx
+from wharfside_agent.ports.rows import EventDraft
+from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.shortage import insist
 from wharfside_protocol.events import EventType, Snapshot, facts
 from wharfside_protocol.inventory import inventory_hash
