@@ -45,6 +45,7 @@ Sink = Callable[[Message], None]
 Unsubscribe = Callable[[], Awaitable[None]]
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.I)
+_HUNG_UP = re.compile(r"unexpected EOF|after close notify|connection reset", re.I)
 _SSL = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")
 """OpenSSL's own names and places, around its words."""
 
@@ -171,7 +172,22 @@ class Connection:
             error = connecting.exception()
             if isinstance(error, Exception):
                 self._failures.append(error)
-        return next(filter(None, map(self._refusal, self._failures)), None) or self.unreachable()
+        refusals = filter(None, map(self._refusal, self._failures))
+        return next(refusals, None) or self._hung_up() or self.unreachable()
+
+    def _hung_up(self) -> ClientError | None:
+        """A server that refuses us says why and hangs up; its last word may be lost with that."""
+        words = next((w for e in self._failures if _HUNG_UP.search(w := _words(e))), None)
+        if words is None:
+            return None
+        expired = self._settings.expired()
+        if expired is not None:
+            return Refused(f"the NATS server does not let us in ({words}); {expired}")
+        return ServerUnreachable(
+            f"the NATS server hung up ({words}): it does not let us in, or goes down; "
+            "try again, and check --creds, --nkey, user and password, or the NATS context",
+            servers=list(self._settings.servers),
+        )
 
     def _refusal(self, failure: Exception) -> ClientError | None:
         words = _words(failure)

@@ -56,7 +56,8 @@ async def is_let_in(secured: Secured, credentials: Path) -> bool:
     try:
         async with connect(secured.settings("guest", credentials)):
             return True
-    except Refused:
+    except (Refused, ServerUnreachable) as error:
+        assert "does not let us in" in error.message
         return False
 
 
