@@ -20,7 +20,7 @@ from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.intake import Checked, Intake, remaining
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.store.writer import SqliteStore, open_store
-from wharfside_protocol.codec import decode, encode
+from wharfside_protocol.codec import MAX_MESSAGE_BYTES, decode, encode, pack
 from wharfside_protocol.commands import Pong
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Accepted, Command, Result
@@ -171,6 +171,16 @@ async def test_what_is_refused_is_told_where_it_has_an_id(desk: Desk, post: Post
     expected = [] if judged.call is None else [("command-1", "result")]
     assert await desk.reports() == expected
     assert await desk.store.transact(lambda tx: tx.waiting_commands()) == []
+
+
+async def test_an_op_of_any_length_cannot_keep_its_batch_from_the_store(desk: Desk) -> None:
+    """What is kept of a refused one is bounded: a letter beside it would lose its deliveries."""
+    data = pack({"id": "command-2", "node": "n1", "op": "x" * (MAX_MESSAGE_BYTES - 64)})
+    endless = Post(Request(S.command("n1", "pause"), data, {}))
+    assert await desk.take(letter(), endless) == [Verdict.NEW, Verdict.CONFLICT]
+    told = await desk.told(ReportKind.RESULT, Result)
+    assert isinstance(told, Result)
+    assert (told.id, told.op) == ("command-2", "")
 
 
 async def test_a_refused_one_never_tells_of_anothers_id(desk: Desk) -> None:

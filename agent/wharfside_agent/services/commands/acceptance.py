@@ -6,6 +6,7 @@ another delivery of it, in whichever life, would be given again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -26,6 +27,7 @@ from wharfside_protocol.codec import decode, unpack
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, Command
 from wharfside_protocol.errors import Busy, Unsupported, WharfsideError
+from wharfside_protocol.records import OP_PATTERN
 from wharfside_protocol.subjects import Subjects, check_command_id
 
 log = structlog.get_logger(__name__)
@@ -85,7 +87,7 @@ class Acceptance:
         """A call under the id that is in `data`, if any, so that its sender can be told."""
         try:
             claimed = unpack(data)
-            id_, op = _text(claimed, "id"), _text(claimed, "op")
+            id_, op = _text(claimed, "id"), _op(claimed)
             check_command_id(id_)
             args = claimed.get("args", {})
             digest = command_digest(op, args) if isinstance(args, dict) else ""
@@ -170,3 +172,9 @@ class Acceptance:
 def _text(claimed: dict[str, Any], field: str) -> str:
     value = claimed.get(field)
     return value if isinstance(value, str) else ""
+
+
+def _op(claimed: dict[str, Any]) -> str:
+    """Only what may be one: its result is kept and told, and must find room in a message."""
+    op = _text(claimed, "op")
+    return op if re.match(OP_PATTERN, op) else ""
