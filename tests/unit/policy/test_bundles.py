@@ -121,6 +121,12 @@ HOSTILE: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"privileged": True},
     ),
     (
+        "one that is made writable again with all below it",
+        "mount_types",
+        {"mounts": [mount("sysfs", "/sys", "rrw", "ro")]},
+        {"privileged": True},
+    ),
+    (
         "a writable cgroup tree",
         "mount_types",
         {"mounts": [mount("cgroup", "/sys/fs/cgroup")]},
@@ -321,3 +327,22 @@ def test_a_mount_of_the_bundle_itself_needs_no_root() -> None:
     assert verdict_of_bundle(elsewhere, Rules(mount_roots=())) == "mount_roots"
     found = judge(asked(bundle_spec(), elsewhere), Rules(mount_roots=("/srv/boxes/",)))
     assert found is None
+
+
+@pytest.mark.parametrize(
+    ("options", "readonly"),
+    [
+        (["bind", "ro"], True),
+        (["rbind", "ro", "rro"], True),
+        (["rbind", "ro"], False),  # what is mounted below stays writable
+        (["bind", "ro", "rw"], False),
+        (["bind", "ro", "rrw"], False),  # the last word, wherever it stands
+        (["rbind", "rrw", "ro", "rro"], False),
+    ],
+)
+def test_a_mount_that_may_not_be_written_must_be_so_with_all_below_it(
+    options: list[str], readonly: bool
+) -> None:
+    theirs = config(mounts=[mount("bind", "/data", *options, source="/srv/box/data")])
+    rule = verdict_of_bundle(theirs, Rules(mounts_writable=False))
+    assert rule == (None if readonly else "mounts_writable")

@@ -170,9 +170,16 @@ def _mount(mount: Mapping[str, Any]) -> AskedMount:
 @lru_cache(maxsize=256)
 def _made(kind: str, source: str, destination: str, options: tuple[str, ...]) -> AskedMount:
     """Every container has the same seven, and these paths take time."""
-    access = [each for each in options if each in ("ro", "rw")]
     target = posixpath.normpath("/" + destination.lstrip("/"))
-    return AskedMount(kind, source, target, access[-1:] == ["ro"], options)
+    return AskedMount(kind, source, target, _readonly(options), options)
+
+
+def _readonly(options: Sequence[str]) -> bool:
+    """`ro` with `rbind` leaves writable what is mounted below; `rrw` opens even the mount itself,
+    wherever it stands (mount_setattr(2), as runc applies it)."""
+    access = [each for each in options if each in ("ro", "rw")]
+    whole = "rro" in options or "rbind" not in options
+    return access[-1:] == ["ro"] and whole and "rrw" not in options
 
 
 def _devices(

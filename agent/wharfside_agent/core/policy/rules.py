@@ -72,7 +72,7 @@ class Rules(_Table, frozen=True, kw_only=True):
         bundles: OCI bundles, with a config.json of their own.
         bundle_roots: sources lie below one of these; left out: all of `runtime.bundle_roots`.
         mount_roots: so do sources of bind mounts; left out: all of `runtime.mount_roots`.
-        mounts_writable: bind mounts may be writable.
+        mounts_writable: bind mounts may be writable; else `rbind` needs `rro`, for what lies below.
         mount_types: file systems that a bundle may mount.
         capabilities: that a process may have, in any of its sets; `all`.
         devices: beside the usual ones, as `c 10:229`, `b 8:*`, `a *:*` (for all).
