@@ -103,6 +103,7 @@ class _Linux(msgspec.Struct):
     devices: list[_Device] | None = None
     seccomp: _Seccomp | None = None
     sysctl: dict[str, str] | None = None
+    uidMappings: list[dict[str, Any]] | None = None  # noqa: N815
     maskedPaths: list[_Text] | None = None  # noqa: N815
     readonlyPaths: list[_Text] | None = None  # noqa: N815
     rootfsPropagation: str = ""  # noqa: N815
@@ -133,7 +134,7 @@ _NAMES = _words(
     "terminal consoleSize user uid gid umask additionalGids env args cwd capabilities bounding "
     "effective inheritable permitted ambient rlimits noNewPrivileges apparmorProfile "
     "selinuxLabel oomScoreAdj ioPriority scheduler destination type source options uidMappings "
-    "gidMappings namespaces devices cgroupsPath rootfsPropagation seccomp maskedPaths "
+    "gidMappings hostID namespaces devices cgroupsPath rootfsPropagation seccomp maskedPaths "
     "readonlyPaths sysctl resources mountLabel personality timeOffsets major minor allow access "
     "defaultAction action syscalls listenerPath names memory cpu pids unified limit swap quota "
     "period shares prestart createRuntime createContainer startContainer poststart poststop"

@@ -240,6 +240,12 @@ HOSTILE: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"linux": {"resources": {"unified": {"cgroup.type": "threaded"}}}},
         {"unknown_fields": True},
     ),
+    (
+        "a weight past the rule of weights",
+        "unknown_fields",
+        {"linux": {"resources": {"unified": {"cpu.weight.nice": "-20"}}}},
+        {"unknown_fields": True},
+    ),
 ]
 
 
@@ -274,6 +280,7 @@ def test_nothing_opens_the_nodes_mounts_nor_privileged_hooks() -> None:
         {"mounts": [{"destination": "/x", "type": "tmpfs", "Type": "bind", "Source": "/"}]},
         {"process": {"NoNewPrivileges": False}},
         {"linux": {"re\u017fources": {}}},  # Go folds the long s, too
+        {"linux": {"uidMappings": [{"hostID": 9, "HostID": 0}]}},
     ],
 )
 def test_a_name_that_go_would_read_as_another_is_refused(changes: dict[str, Any]) -> None:
@@ -318,6 +325,19 @@ def test_a_limit_of_its_own_files_wins_over_its_fields() -> None:
     resources = {"memory": {"limit": 1 << 20}, "unified": {"memory.max": "max"}}
     found = asked(bundle_spec(), config(linux={"resources": resources}))
     assert found.limits.memory_bytes is None
+
+
+@pytest.mark.parametrize("host", [{"hostID": 0}, {}])  # left out it is 0
+def test_root_by_another_number_is_root(host: dict[str, int]) -> None:
+    mapped = [{"containerID": 0, "hostID": 100_000, "size": 1000}, {"containerID": 1000, **host}]
+    theirs = config(
+        process={"user": {"uid": 1000, "gid": 1000}},
+        linux={**namespaces(*OWN_NAMESPACES, "user"), "uidMappings": mapped},
+    )
+    assert verdict_of_bundle(theirs) is None
+    assert verdict_of_bundle(theirs, Rules(root=False)) == "root"
+    mapped.pop()
+    assert verdict_of_bundle(theirs, Rules(root=False)) is None
 
 
 def test_a_mount_of_the_bundle_itself_needs_no_root() -> None:

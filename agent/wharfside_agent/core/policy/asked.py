@@ -44,6 +44,9 @@ KNOWN: Mapping[str, frozenset[str]] = {
 UNIFIED = ("memory.", "cpu.", "cpuset.", "io.", "pids.", "hugetlb.", "misc.", "rdma.")
 """Controllers whose files take from the container, or limit it; not those that shape the tree."""
 
+UNWEIGHED = ("cpu.weight.nice",)
+"""Sets cpu.weight in other words (cgroup-v2.rst), which the rule of limits does not read."""
+
 STEERING = ("run.oci.", "org.criu.", "org.systemd.", "io.podman.", "com.github.containers.")
 """Annotations by which crun and runc themselves are steered: filters, sockets, CRIU's scripts."""
 
@@ -80,7 +83,8 @@ class AskedProcess:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`shared`: namespaces that would be the node's; `joined`: by kind and file.
+    """`shared`: namespaces that would be the node's; `joined`: by kind and file; `maps_root`: in
+    a user namespace of its own some uid, whichever, is the node's root.
 
     `seccomp` is `none`, `lax` (what it does not name is allowed, or asked of a listener), or
     `strict`. `bundle` is the folder of the caller's own config.json.
@@ -93,6 +97,7 @@ class Asked:
     devices: tuple[Device, ...] = ()
     shared: tuple[str, ...] = ()
     joined: tuple[tuple[str, str], ...] = ()
+    maps_root: bool = False
     seccomp: str = "strict"
     hooks: tuple[str, ...] = ()
     propagation: str = ""
@@ -123,6 +128,8 @@ def asked_of(spec: ContainerSpec, runtime: str, config: Mapping[str, Any]) -> As
         devices=tuple(_devices(linux.get("devices") or (), resources.get("devices") or ())),
         shared=_shared(linux.get("namespaces") or ()),
         joined=_joined(linux.get("namespaces") or ()),
+        # a hostID that is left out is 0
+        maps_root=any(not each.get("hostID") for each in linux.get("uidMappings") or ()),
         seccomp=_seccomp(linux.get("seccomp")),
         hooks=tuple(name for name, found in (config.get("hooks") or {}).items() if found),
         propagation=str(linux.get("rootfsPropagation") or ""),
@@ -221,4 +228,6 @@ def _unknown(part: str, found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _odd_files(names: Sequence[str]) -> list[str]:
-    return [name for name in names if not name.startswith(UNIFIED) or "/" in name]
+    return [
+        name for name in names if not name.startswith(UNIFIED) or "/" in name or name in UNWEIGHED
+    ]

@@ -100,6 +100,11 @@ def _namespace_roots(asked: Asked, rules: Rules) -> str | None:
     )
 
 
+def _root_by_another_number(asked: Asked, rules: Rules) -> str | None:
+    """user_namespaces(7): a process of that uid has all that root's files give."""
+    return None if rules.root or not asked.maps_root else "a uid that is the node's root"
+
+
 def _seccomp(asked: Asked, rules: Rules) -> str | None:
     if rules.seccomp == "free" or asked.seccomp == "strict":
         return None
@@ -163,6 +168,7 @@ CONTAINER: Mapping[str, Callable[[Asked, Rules], str | None]] = MappingProxyType
         "devices": _devices,
         "host_namespaces": _host_namespaces,
         "namespace_roots": _namespace_roots,
+        "root": _root_by_another_number,
         "seccomp": _seccomp,
         "sysctls": _sysctls,
         "security_labels": _security_labels,

@@ -89,7 +89,7 @@ class Rules(_Table, frozen=True, kw_only=True):
         scheduling: real-time scheduling, I/O priority, a negative OOM score.
         runtime_annotations: `run.oci.*`, `org.criu.*` and others that steer the runtime itself.
         unknown_fields: fields of a config.json that no rule here knows.
-        root: processes may be uid 0.
+        root: processes may be uid 0, or another that a user namespace maps to the node's.
         privileged: opens capabilities, devices, host_namespaces, new_privileges, seccomp, unmasked,
             sysctls, rlimits, mount_types, security_labels and scheduling all at once.
         limits_at_most: see AtMost.
