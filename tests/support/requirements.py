@@ -24,6 +24,9 @@ CRIU_FOLDER = Path(__file__).parents[2] / ".test-env" / "criu" / "bin"
 PROMETHEUS_FOLDER = CRIU_FOLDER.parents[1] / "prometheus" / "bin"
 """Where tests/support/prometheus unpacks it."""
 
+NODE_PACKAGES = Path(__file__).parents[1] / "foreign" / "js" / "node_modules"
+"""Where tests/support/node links to what it has fetched."""
+
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -123,6 +126,12 @@ def _prometheus() -> str | None:
     return "Prometheus is not here: tests/support/prometheus prepare"
 
 
+def _node() -> str | None:
+    if find_command("node") and NODE_PACKAGES.is_dir():
+        return None
+    return "Node or its packages are not here: tests/support/node prepare"
+
+
 def _systemd() -> str | None:
     """Its programs are enough: the tests boot a systemd of their own (tests/support/systemd.py)."""
     if Path("/lib/systemd/systemd").exists() and find_command("systemd-analyze"):
@@ -139,4 +148,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "systemd": _systemd,
     "criu": cache(_criu),
     "prometheus": _prometheus,
+    "node": _node,
 }

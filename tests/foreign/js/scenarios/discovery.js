@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { micro, presences } from "../wharfside/discovery.js";
+import { NodeAway } from "../wharfside/fleet.js";
+import { fleet, node, open, site, streams } from "./kit.js";
+
+test("NATS micro finds every node: ping, info, stats", async () => {
+  for (const verb of ["ping", "info", "stats"]) {
+    const answers = await micro(fleet, verb);
+    assert.deepEqual(answers.map((each) => each.metadata.node).sort(), site.nodes);
+    assert.ok(answers.every((each) => each.type === `io.nats.micro.v1.${verb}_response`));
+  }
+});
+
+test("info names the node's subject and its ops", async () => {
+  const [answer] = (await micro(fleet, "info")).filter((each) => each.metadata.node === node);
+  const [endpoint] = answer.endpoints;
+  assert.equal(endpoint.subject, `${fleet.prefix}.rpc.${node}.*`);
+  assert.ok(endpoint.metadata.ops.split(",").includes("run"));
+});
+
+test("stats count what was asked", async () => {
+  const asked = async () => {
+    const answers = await micro(fleet, "stats");
+    return answers.find((each) => each.metadata.node === node).endpoints[0].num_requests;
+  };
+  const before = await asked();
+  await fleet.call(node, "ping");
+  assert.ok((await asked()) > before);
+});
+
+test("presence is read by direct get, whole or of one node", async () => {
+  const nodes = await presences(streams);
+  assert.ok(site.nodes.every((name) => nodes.get(name)?.state === "up"));
+  const { value } = await streams.last("KV_WHARFSIDE_NODES", `$KV.WHARFSIDE_NODES.${node}`);
+  const { node_id, boot_id } = await fleet.call(node, "info");
+  assert.deepEqual([value.node_id, value.boot_id], [node_id, boot_id]);
+});
+
+test("a viewer discovers, too", async () => {
+  const eyes = await open("eyes");
+  assert.equal((await micro(eyes, "ping")).length, site.nodes.length);
+  assert.equal((await eyes.call(node, "ping")).node, node);
+});
+
+test("a node that is not there answers nobody", async () => {
+  await assert.rejects(fleet.call("nowhere", "ping"), NodeAway);
+});

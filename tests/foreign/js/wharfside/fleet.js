@@ -1,0 +1,76 @@
+// One connection: commands to nodes by request and reply, and errors as they came.
+
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { connect, errors, headers, nkeyAuthenticator } from "@nats-io/transport-node";
+import { decode, encode } from "./codec.js";
+
+export const newId = () => randomUUID().replaceAll("-", "");
+
+/** What a node answered instead of a value. `code`, `stage` and `details` as in ErrorBody. */
+export class CommandError extends Error {
+  constructor(result) {
+    super(`${result.op}: ${result.error.code}: ${result.error.message}`);
+    Object.assign(this, { result, code: result.error.code, stage: result.error.stage, details: result.error.details ?? {} });
+  }
+}
+
+/** Nobody listens there: the node is away, or there is none of that name. */
+export class NodeAway extends Error {}
+
+/** The value of a Result. Throws CommandError. */
+export function valueOf(result) {
+  if (!result.ok) throw new CommandError(result);
+  return result.value ?? {};
+}
+
+export class Fleet {
+  constructor(connection, peer, prefix) {
+    Object.assign(this, { connection, peer, prefix });
+  }
+
+  /** `user`: the name that `wharfside auth add-user` made, whose inbox, sessions and consumer are its own. */
+  static async open({ servers, seed, user, inbox = `_INBOX.${user}`, prefix = "wharfside.v1" }) {
+    const authenticator = seed && nkeyAuthenticator(new TextEncoder().encode((await readFile(seed, "utf8")).trim()));
+    const connection = await connect({ servers, authenticator, inboxPrefix: inbox, name: `orchestrator ${user}` });
+    return new Fleet(connection, user, prefix);
+  }
+
+  close() {
+    return this.connection.drain();
+  }
+
+  /** The Result, whatever it says. `more`: id, deadline, expect, actor. */
+  async request(node, op, args = {}, { timeout = 10_000, trace, ...more } = {}) {
+    const command = { id: newId(), op, node, args, ...more };
+    return (await this.raw(node, op, encode(command), { timeout, trace })).result;
+  }
+
+  async raw(node, op, payload, { timeout = 10_000, trace } = {}) {
+    const carried = headers();
+    if (trace) carried.set("traceparent", trace);
+    try {
+      const answer = await this.connection.request(`${this.prefix}.rpc.${node}.${op}`, payload, { timeout, headers: carried });
+      return { result: decode(answer.data), headers: answer.headers };
+    } catch (error) {
+      if (isNoResponders(error)) throw new NodeAway(`${node} is not connected`);
+      throw error;
+    }
+  }
+
+  /** The value. Throws CommandError, NodeAway. */
+  async call(node, op, args, more) {
+    return valueOf(await this.request(node, op, args, more));
+  }
+
+  /** Asks again until the process has ended. */
+  async wait(node, container, more = {}) {
+    for (;;) {
+      const value = await this.call(node, "wait", { container, timeout_s: 20, ...more }, { timeout: 30_000 });
+      if (value.exit) return value;
+    }
+  }
+}
+
+const isNoResponders = (error) =>
+  error instanceof errors.NoRespondersError || error?.cause instanceof errors.NoRespondersError;
