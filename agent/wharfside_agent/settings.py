@@ -216,7 +216,7 @@ class ProcessLogSettings(Group, frozen=True, kw_only=True):
 
     max_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, le=1024 * 1024 * 1024)] = 16 * 1024 * 1024
     max_files: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 5
-    max_runs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+    max_runs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 16
     max_execs: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
 
 

@@ -22,7 +22,7 @@ LogKey = tuple[int, str]
 class Keeping:
     """`runs` with what ran in them, and `execs` that are over; else a crash loop fills the disk."""
 
-    runs: int = 10
+    runs: int = 16
     execs: int = 100
 
 
