@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from tests.integration.counting import COUNTS, Counting
 from tests.integration.world import Site, command
+from tests.support.eventually import eventually
 from tests.support.requirements import requires
 
 from wharfside_protocol.errors import AlreadyExists, Invalid, NotFound, Unsupported, WrongState
@@ -38,6 +40,23 @@ async def test_a_counter_goes_on_where_it_was(site: Site) -> None:
     await site.told.exit(name, nth=11)
     life = ["checkpointed", "exited", "restored"]
     assert site.told.types(name)[:-2] == ["created", "started", *life * 10]
+
+
+async def test_a_zombie_is_kept_and_brings_no_rights(site: Site) -> None:
+    """A child that nobody waits for: its image has no credentials, so there is nothing to judge."""
+    script = "sleep 0.01 & exec sleep 1000"
+    name = await site.run(("/bin/sh", "-c", script), checkpointable=True)
+
+    pid = (await site.node.inspect(name)).pid
+
+    def dead() -> bool:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [Path(f"/proc/{each}/stat").read_text().split()[2] for each in children] == ["Z"]
+
+    await eventually(dead, "a zombie")
+    await site.node.checkpoint(name, "one", exit=True)
+    restored = await site.node.restore(name, "one")
+    assert restored.state is ContainerState.RUNNING
 
 
 async def test_both_copies_live_on(site: Site) -> None:

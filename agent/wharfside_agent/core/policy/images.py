@@ -19,6 +19,7 @@ MAX_CORE_BYTES = 1024 * 1024
 _IMAGE, _CORE = 0x54564319, 0x55053847
 _THREAD_CORE, _TASK_CORE = 5, 3
 _CREDS, _SECCOMP_MODE = 10, 11
+_TASK_STATE, _DEAD = 1, 2
 _EUID = 3
 _CAPABILITIES = (9, 10, 11, 12, 19)  # inheritable, permitted, effective, bounding, ambient
 _NO_NEW_PRIVILEGES = 18  # CRIU 4.1 and later
@@ -38,8 +39,10 @@ CAPABILITIES = tuple(f"CAP_{name}" for name in _NUMBERED.split())
 """By their numbers (capabilities(7), linux/capability.h)."""
 
 
-def task_in(data: bytes) -> tuple[AskedProcess, bool]:
+def task_in(data: bytes) -> tuple[AskedProcess, bool] | None:
     """What a `core-<id>.img` gives its thread, and whether a seccomp filter holds it.
+
+    None: a zombie, of which CRIU restores no more than its exit code.
 
     Raises:
         Invalid: it is no such image.
@@ -53,9 +56,11 @@ def task_in(data: bytes) -> tuple[AskedProcess, bool]:
         raise Invalid(f"the image of a process cannot be read: {error}") from error
 
 
-def _task(core: bytes) -> tuple[AskedProcess, bool]:
+def _task(core: bytes) -> tuple[AskedProcess, bool] | None:
     cores = [value for value in _of(core, _THREAD_CORE) if isinstance(value, bytes)]
     creds = [each for one in cores for each in _of(one, _CREDS) if isinstance(each, bytes)]
+    if not cores and _is_dead(core):
+        return None
     if len(cores) != 1 or len(creds) != 1:
         raise ValueError("it has no credentials")
     held = {name for field in _CAPABILITIES for name in _names(creds[0], field)}
@@ -68,6 +73,11 @@ def _task(core: bytes) -> tuple[AskedProcess, bool]:
         new_privileges=_of(creds[0], _NO_NEW_PRIVILEGES) != [1],
     )
     return task, filtered
+
+
+def _is_dead(core: bytes) -> bool:
+    tasks = [value for value in _of(core, _TASK_CORE) if isinstance(value, bytes)]
+    return len(tasks) == 1 and _of(tasks[0], _TASK_STATE) == [_DEAD]
 
 
 def _names(creds: bytes, field: int) -> Iterator[str]:
