@@ -230,6 +230,18 @@ async def test_a_follower_goes_on_over_the_agents_death(killable: Site) -> None:
     assert got.exits[0][1].exit_code == 5
 
 
+async def test_what_ended_in_a_former_life_of_the_agent_is_followed_to_its_end(
+    killable: Site,
+) -> None:
+    name = await killable.run(shell("echo last words; exit 6"))
+    await killable.told.exit(name)
+    await restart(killable.agent)
+    got = Got()
+    async with killable.node.logs(name, follow=True) as session:
+        await bounded(got.take(session), "the end of the log")
+    assert (got.out, got.exits[0][1].exit_code) == (b"last words\n", 6)
+
+
 async def test_runs_follow_one_another_until_the_policy_rests(site: Site) -> None:
     cues = site.cues()
     script = "read code </cue/go; echo run $code; exit $code"

@@ -84,6 +84,13 @@ class ExitTeller:
             left_s = max(0.0, row.limit_s - spent_s)
             self._tasks.start(_end_in_time(process, left_s), f"limit of {row.process}")
 
+    def let_go(self, live: Live) -> None:
+        """Of those whose end a former life has told: their logs are whole, once seen to be over."""
+        for process in live.processes.values():
+            if process.handle is not None and process.row.exit is not None:
+                name = f"end of {live.row.name}/{process.row.process}"
+                self._tasks.start(_close_at_end(process.handle), name)
+
     def look_again(self, live: Live, process: LiveProcess) -> None:
         """For the relist: a doorbell that did not ring, or a follower that failed."""
         if process.handle is None:
@@ -225,6 +232,12 @@ class ExitTeller:
             init_was_victim=None if status is None else status.oom_killed,
         )
         return self._containers.draft(live.row, EventType.OOM, data)
+
+
+async def _close_at_end(handle: Process) -> None:
+    while not isinstance(await handle.watch.next(), Ended):
+        pass
+    handle.close()
 
 
 async def _end_in_time(process: LiveProcess, timeout_s: float) -> None:

@@ -214,6 +214,7 @@ class Recovery:
         await self._unfinished.settle_execs(live, begun)
         await self._unfinished.settle_signals(live, begun)
         _resolve_known(live)
+        self._exits.let_go(live)
         self._follow_execs(live)
         if live.row.state in OVER:
             await self._unfinished.leave_stopped(live, begun)
