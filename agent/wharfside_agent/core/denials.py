@@ -1,7 +1,8 @@
 """Denials on their way to being told: merged, so that a flood buries nothing and fills nothing.
 
 Each second those of one actor by one rule are one record, of at most MOST actors; the others share
-one. A flood that lasts is told in ever larger parts, up to LONGEST_NS.
+one. Names are free for whoever proves nothing, so who is proven does not share places with them.
+A flood that lasts is told in ever larger parts, up to LONGEST_NS.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ class Denials:
     def add(self, record: AuditRecord) -> bool:
         """Whether it is the first of its kind."""
         kind = replace(record, at="", op="", container=None, command=None)
-        if kind not in self._first and len(self._first) >= MOST:
-            kind = AuditRecord(at="", op="", outcome=record.outcome)
+        if kind not in self._first and self._are_many(proven=kind.proven):
+            kind = AuditRecord(at="", op="", outcome=record.outcome, proven=record.proven)
             record = replace(kind, at=record.at, op=record.op)
         self._first.setdefault(kind, record)
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return self._counts[kind] == 1
+
+    def _are_many(self, *, proven: bool) -> bool:
+        return sum(each.proven is proven for each in self._first) >= MOST
 
     def due(self, now: int) -> bool:
         """`now` in ns of a clock that never steps back."""
