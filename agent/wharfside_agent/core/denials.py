@@ -7,8 +7,11 @@ A flood that lasts is told in ever larger parts, up to LONGEST_NS.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
+from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.events import AuditRecord
 from wharfside_protocol.times import NANOSECONDS
 
@@ -28,7 +31,7 @@ class Denials:
 
     def add(self, record: AuditRecord) -> bool:
         """Whether it is the first of its kind."""
-        kind = replace(record, at="", op="", container=None, command=None)
+        kind = _kind_of(record)
         if kind not in self._first and self._are_many(proven=kind.proven):
             kind = AuditRecord(at="", op="", outcome=record.outcome, proven=record.proven)
             record = replace(kind, at=record.at, op=record.op)
@@ -51,3 +54,23 @@ class Denials:
         self._part_ns = min(self._part_ns * 2, LONGEST_NS) if flooded else SHORTEST_NS
         self._due_at = now + self._part_ns
         return taken
+
+
+def merged(records: Iterable[AuditRecord]) -> list[AuditRecord]:
+    """The records with those of one kind as one, where they tell of denials; each other is kept."""
+    places: dict[AuditRecord, int] = {}
+    told: list[AuditRecord] = []
+    for record in records:
+        kind = _kind_of(record)
+        if record.outcome != ErrorCode.DENIED or kind not in places:
+            places[kind] = len(told)
+            told.append(record)
+        else:
+            first = told[places[kind]]
+            told[places[kind]] = replace(first, count=first.count + record.count)
+    return told
+
+
+def _kind_of(record: AuditRecord) -> AuditRecord:
+    """Of one actor, by one rule."""
+    return replace(record, at="", op="", container=None, command=None, count=1)

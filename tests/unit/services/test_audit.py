@@ -133,6 +133,26 @@ async def test_denials_at_the_door_are_merged_and_stand_beside_the_rest(
     assert (denied["op"], len(denied["container"])) == ("run", 63)
 
 
+async def test_denials_of_what_was_asked_for_are_merged_by_actor_and_rule(
+    store: SqliteStore,
+) -> None:
+    """A flood of commands that a container's rule denies must not fill the stream, either."""
+    life = Life(store)
+    mounts, hooks = Denied("no", rule="policy.mount_types"), Denied("no", rule="policy.hooks")
+    for number in range(AT_ONCE // 2):
+        await life.does(f"command-{number}", error=mounts)
+        await life.does(f"other-{number}", error=hooks, actor=Actor("eve"))
+    await life.does("command-last")
+    await life.does("command-late")
+    told = [(each["actor"], each.get("rule"), each["count"]) for each in await life.records()]
+    assert told == [
+        ("ci", "policy.mount_types", AT_ONCE // 2),
+        ("eve", "policy.hooks", AT_ONCE // 2),
+        ("ci", None, 1),
+        ("ci", None, 1),
+    ]
+
+
 async def test_sessions_that_reach_in_are_told_and_reads_are_not(store: SqliteStore) -> None:
     life = Life(store)
     for op in ("attach", "put-archive", "cancel", "logs", "list"):
