@@ -87,7 +87,8 @@ class Asked:
     a user namespace of its own some uid, whichever, is the node's root.
 
     `seccomp` is `none`, `lax` (what it does not name is allowed, or asked of a listener), or
-    `strict`. `bundle` is the folder of the caller's own config.json.
+    `strict`. `bundle` is the folder of the caller's own config.json, `root` the root file system
+    that it names, as a real path; empty where nobody has looked.
     """
 
     spec: ContainerSpec
@@ -105,6 +106,7 @@ class Asked:
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    root: str = ""
     limits: Amounts = field(default_factory=Amounts)
 
     @property

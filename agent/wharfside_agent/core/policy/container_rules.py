@@ -22,8 +22,12 @@ def _bundles(asked: Asked, rules: Rules) -> str | None:
 
 
 def _bundle_roots(asked: Asked, rules: Rules) -> str | None:
-    within = rules.bundle_roots is None or below(asked.source, rules.bundle_roots)
-    return None if within else f"source {asked.source}"
+    """A bundle's own root too: it may lie beside the bundle."""
+    if rules.bundle_roots is None:
+        return None
+    paths = (asked.source, asked.root or asked.source)
+    outside = [path for path in paths if not below(path, rules.bundle_roots)]
+    return f"source {outside[0]}" if outside else None
 
 
 def _mount_roots(asked: Asked, rules: Rules) -> str | None:
