@@ -214,7 +214,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     await parts.sessions.close(SESSIONS_S)
     await parts.archives.close()
     await parts.bus.withdraw(WORK_S)
-    await parts.audit.tell()
+    await parts.audit.tell(last=True)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:
         await parts.presence.leave()

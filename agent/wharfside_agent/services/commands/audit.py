@@ -138,10 +138,11 @@ class Audit:
             await asyncio.sleep(EVERY_S)
             await self.tell()
 
-    async def tell(self) -> None:
-        """Tells what is due, as far as the outbox has room for it."""
+    async def tell(self, *, last: bool = False) -> None:
+        """Tells what is due, as far as the outbox has room for it; on the way down (`last`) also
+        denials that would have waited, which are in no store."""
         try:
-            while self._is_due():
+            while self._is_due(last=last):
                 if not self._store.room.takes(EventType.AUDIT):
                     await self._store.transact(_trim)
                     return
@@ -151,9 +152,9 @@ class Audit:
                 raise
             log.warning("audit-later", error=str(error))
 
-    def _is_due(self) -> bool:
+    def _is_due(self, *, last: bool) -> bool:
         since_boot = self._clock.boottime()
-        if not self._denied and self._denials.due(since_boot):
+        if not self._denied and (last or self._denials.due(since_boot)):
             taken = self._denials.take(since_boot)
             self._denied = [] if self._wanted == "none" else taken
         return self._due or bool(self._denied)
