@@ -156,10 +156,6 @@ def _checkpoints(asked: Asked, rules: Rules) -> str | None:
     return None if rules.checkpoints or not asked.spec.checkpointable else "checkpointable"
 
 
-def _ship_logs(asked: Asked, rules: Rules) -> str | None:
-    return None if rules.ship_logs or not asked.spec.io.ship else "io.ship"
-
-
 CONTAINER: Mapping[str, Callable[[Asked, Rules], str | None]] = MappingProxyType(
     {
         "runtimes": _runtimes,
@@ -182,6 +178,5 @@ CONTAINER: Mapping[str, Callable[[Asked, Rules], str | None]] = MappingProxyType
         "limits_at_most": _limits_at_most,
         "restart": _restart,
         "checkpoints": _checkpoints,
-        "ship_logs": _ship_logs,
     }
 )
