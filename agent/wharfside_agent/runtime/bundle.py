@@ -176,9 +176,7 @@ class Bundles:
         else:
             config = from_bundle(source.config, source.spec, facts)
             config["linux"] = filled(config["linux"], rules, self._machine.architecture)
-        asked = replace(
-            asked_of(source.spec, judging.runtime, config), root=str(source.rootfs.path)
-        )
+        asked = replace(asked_of(source.spec, judging.runtime, config), root=source.root_elsewhere)
         if (denial := judge(asked, rules)) is not None:
             raise denial.error(judging.set)
         return config, asked

@@ -243,9 +243,11 @@ def test_a_bundle_brings_its_root_from_where_its_rules_let_it(ground):
     config = json.loads((path / "config.json").read_text())
     others, roots = ground.folder / "roots/others", [ground.folder / "roots"]
     shutil.copytree(path / "rootfs", others, symlinks=True)
-    rules = RuleSet("policy.roles.team", Rules(bundle_roots=(str(path),)))
+    (ground.folder / "link").symlink_to(roots[0])  # a root of the node's may be one
+    rules = RuleSet("policy.roles.team", Rules(bundle_roots=(str(ground.folder / "link/bundle"),)))
+    roots = [ground.folder / "link"]
     strict = Bundles(ground.places, roots, [], probe_machine(CGROUPS), lambda _: rules)
-    spec = ContainerSpec(source=Source(bundle=str(path)))
+    spec = ContainerSpec(source=Source(bundle=str(ground.folder / "link/bundle")))
     assert strict.check(spec, ground.runtime)
     config["root"]["path"] = "../others"
     (path / "config.json").write_text(json.dumps(config))

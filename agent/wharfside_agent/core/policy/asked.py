@@ -89,8 +89,8 @@ class Asked:
     a user namespace of its own some uid, whichever, is the node's root.
 
     `seccomp` is `none`, `lax` (what it does not name is allowed, or asked of a listener), or
-    `strict`. `bundle` is the folder of the caller's own config.json, `root` the root file system
-    that it names, as a real path; empty where nobody has looked.
+    `strict`. `bundle` is the folder of the caller's own config.json, `root` the real path of a
+    root file system that it names elsewhere.
     """
 
     spec: ContainerSpec
