@@ -64,17 +64,21 @@ _REACHING = ("shared", "rshared", "remount", "idmap", "ridmap")
 """Mount options that reach beyond the container, or give its files other owners."""
 
 
+_KERNELS_OWN = ("/proc", "/sys")
+
+
 @lru_cache(maxsize=256)
 def _plain(mount: AskedMount, types: tuple[str, ...]) -> bool:
     """Of a type that is let in, where that type belongs, and seen by nobody else.
 
     A second proc or sysfs would have nothing masked, and a writable sysfs or cgroup tree is the
-    node's own.
+    node's own. Anything else there, an empty tmpfs too, would have the runtime write labels and
+    limits into files of the container's making (CVE-2019-16884).
     """
     if any(option.startswith(_REACHING) for option in mount.options):
         return False
     if mount.binds:
-        return "bind" in types and not below(mount.target, ("/proc", "/sys"))
+        return "bind" in types and not below(mount.target, _KERNELS_OWN)
     if mount.kind not in types:
         return False
     match mount.kind:
@@ -84,7 +88,7 @@ def _plain(mount: AskedMount, types: tuple[str, ...]) -> bool:
             return mount.target == "/sys" and mount.readonly
         case "cgroup" | "cgroup2":
             return mount.target == "/sys/fs/cgroup" and mount.readonly
-    return True
+    return not below(mount.target, _KERNELS_OWN)
 
 
 def _devices(asked: Asked, rules: Rules) -> str | None:
