@@ -117,7 +117,19 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     parts.arrivals.resume()
     if held:
         parts.tasks.start(_release_when_alone(parts), "release")
-    forever = [
+    forever = _work_for_ever(parts, clock)
+    parts.tasks.start(keep_alive(), "watchdog")
+    # What the start has made lives as long as the agent: going through it each time would hold
+    # the loop for 12 ms.
+    gc.freeze()
+    notify("READY=1")
+    log.info("ready", node=settings.node.name, version=__version__)
+    return await _until_the_end(parts, clock, forever)
+
+
+def _work_for_ever(parts: Parts, clock: host.SystemClock) -> list[asyncio.Task[Any]]:
+    """What has no end but the agent's: where one of these ends, so does the agent."""
+    return [
         parts.tasks.start(parts.bus.run(), "bus"),
         parts.tasks.start(parts.projections.run(), "projections"),
         parts.tasks.start(parts.reporter.run(), "reporter"),
@@ -134,13 +146,6 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.tasks.start(keep_room(parts.store), "disk room"),
         parts.tasks.start(parts.loop_watch.run(), "loop watch"),
     ]
-    parts.tasks.start(keep_alive(), "watchdog")
-    # What the start has made lives as long as the agent: going through it each time would hold
-    # the loop for 12 ms.
-    gc.freeze()
-    notify("READY=1")
-    log.info("ready", node=settings.node.name, version=__version__)
-    return await _until_the_end(parts, clock, forever)
 
 
 def _reload_at_hangup(reload: Reload) -> None:
@@ -209,7 +214,7 @@ async def _go_down(parts: Parts, clock: host.SystemClock) -> None:
     await parts.sessions.close(SESSIONS_S)
     await parts.archives.close()
     await parts.bus.withdraw(WORK_S)
-    await parts.audit.tell()
+    await parts.audit.tell(last=True)
     await _tell(parts.store, EventType.DOWN, clock)
     if parts.bus.connected:
         await parts.presence.leave()

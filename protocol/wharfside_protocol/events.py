@@ -265,9 +265,9 @@ class AuditRecord(Record, frozen=True, kw_only=True):
     """Who did what, and what came of it: `ok`, or the code of an error.
 
     `actor` is proven by `key` where it is `proven`; else both are what the command said.
-    `count` commands are told by this one record, where they were denied at the door: to the same
-    actor, by the same `rule`; `op`, `container` and `command` are the first one's. Those of too
-    many actors share one that names none.
+    `count` commands are told by this one record, where they were denied: to the same actor, by the
+    same `rule`; `op`, `container` and `command` are the first one's. Those of too many actors
+    share one that names none.
     """
 
     at: Timestamp

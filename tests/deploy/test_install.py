@@ -62,10 +62,10 @@ def trial(tmp_path: Path) -> Trial:
 
 def test_a_first_installation_and_its_end(trial: Trial, tmp_path: Path) -> None:
     wheel = own_wheel(tmp_path)
-    said = trial.of(wheel, "--server", "nats://hub:4222")
+    said = trial.of(wheel, "--server", "nats://agent:a&b|c@hub:4222")
     assert "no systemd is running here" in said
     config = trial.root / "etc/wharfside/config.toml"
-    assert 'servers = ["nats://hub:4222"]' in config.read_text()
+    assert 'servers = ["nats://agent:a&b|c@hub:4222"]' in config.read_text()
     assert (trial.root / "etc/systemd/system" / AGENT).read_text() == (DEPLOY / AGENT).read_text()
     assert "-rw------- etc/wharfside/config.toml" in trial.files()
     assert {"drwx------ etc/wharfside", "drwx------ var/lib/wharfside"} <= set(trial.files())

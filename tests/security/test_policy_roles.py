@@ -13,7 +13,7 @@ from tests.support.agent import AgentProcess
 from wharfside_client import Node, ServerSettings, connect
 from wharfside_client.auth.keys import Key, Kind
 from wharfside_protocol.errors import Denied
-from wharfside_protocol.specs import Limits, ProcessSpec, Restart, User
+from wharfside_protocol.specs import Io, Limits, ProcessSpec, Restart, User
 
 pytestmark = pytest.mark.requires("root", "crun", "conmon", "busybox-static")
 
@@ -29,6 +29,7 @@ limits_at_most = {{ pids = 100 }}
 [policy.roles.visitor]
 ops = ["reads", "exec"]
 root = false
+ship_logs = false
 
 [policy.actors.ann]
 ops = ["reads", "stop"]
@@ -134,6 +135,9 @@ async def test_an_exec_is_judged_by_the_rules_of_who_asks_for_it(
         plain = ProcessSpec(args=["id", "-u"], user=User(uid=7, gid=7))
         done = await guest.exec(name, plain)
         assert done.output is not None and done.output.stdout == b"7\n"
+        with pytest.raises(Denied) as denied:
+            await guest.exec(name, plain, io=Io(ship=True))
+        assert denied.value.details["rule"] == "policy.roles.visitor.ship_logs"
     assert len(await ci.node.list_processes(name)) == 2
 
 

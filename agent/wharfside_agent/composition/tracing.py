@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
+
+import structlog
 
 from wharfside_agent.errors import StartError
 from wharfside_agent.ports.store import Identity
 from wharfside_agent.settings import Settings
 from wharfside_agent.spans import trace_by
 from wharfside_protocol import __version__
+
+log = structlog.get_logger(__name__)
+
+OFF = "OTEL_SDK_DISABLED"
+"""OpenTelemetry's own switch (its SDK's environment variables): the spans that it gives then have
+no context that could be handed on."""
 
 
 def start_tracing(settings: Settings, identity: Identity) -> Callable[[], Awaitable[None]] | None:
@@ -18,6 +27,9 @@ def start_tracing(settings: Settings, identity: Identity) -> Callable[[], Awaita
         StartError: it is wanted, and OpenTelemetry is not installed.
     """
     if settings.traces.endpoint is None:
+        return None
+    if os.environ.get(OFF, "").lower() == "true":
+        log.warning("traces-off", because=f"{OFF}=true")
         return None
     try:
         from wharfside_agent.otel.tracer import exporting_tracer

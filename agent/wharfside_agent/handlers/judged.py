@@ -93,7 +93,7 @@ def for_exec(node: Node, call: Call, args: ExecArgs) -> Live:
     advance(live.row.state, Input.EXEC, live.row.name)
     process = oci_config.exec_process(live.runtime.init.spec, args.process, args.io, args.size)
     rules = node.rules.named(call.rules)
-    if (denial := judge_process(process_of(process), rules.rules)) is not None:
+    if (denial := judge_process(process_of(process, args.io), rules.rules)) is not None:
         raise denial.error(rules)
     if args.open is not None and call.durable:
         raise Invalid("`open` goes with rpc: whoever reads the session must listen already")

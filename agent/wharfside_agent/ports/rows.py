@@ -225,6 +225,7 @@ class AuditRow(Row, frozen=True, kw_only=True):
     actor: Actor
     container: str | None = None
     command: str | None = None
+    rule: str | None = None
 
 
 class ReportKind(StrEnum):

@@ -7,7 +7,7 @@ import platform
 import resource
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ class Bundles:
         else:
             config = from_bundle(source.config, source.spec, facts)
             config["linux"] = filled(config["linux"], rules, self._machine.architecture)
-        asked = asked_of(source.spec, judging.runtime, config)
+        asked = replace(asked_of(source.spec, judging.runtime, config), root=source.root_elsewhere)
         if (denial := judge(asked, rules)) is not None:
             raise denial.error(judging.set)
         return config, asked

@@ -36,6 +36,12 @@ class Source:
     bundle: Path | None = None
     config: dict[str, Any] | None = None
 
+    @property
+    def root_elsewhere(self) -> str:
+        """The real path of a bundle's root that does not lie in it; else empty."""
+        path = self.rootfs.path
+        return "" if self.bundle is None or path.is_relative_to(self.bundle) else str(path)
+
 
 class BundleCheck:
     """The node's rules for sources and mounts."""

@@ -11,6 +11,7 @@ from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.servers import SERVER, TlsPaths
 from wharfside_client.auth.state import SYSTEM, State, load, save
 from wharfside_client.auth.tls import CERTIFICATE_DAYS, TlsFolder
+from wharfside_client.auth.turns import in_turn
 from wharfside_protocol.records import Record
 
 EVERY = ""
@@ -26,6 +27,7 @@ class Equipped(Record, frozen=True, kw_only=True):
     written: list[str]
 
 
+@in_turn
 def equip_servers(
     path: Path,
     hosts: Mapping[str, Sequence[str]],
@@ -63,6 +65,7 @@ def equip_servers(
     return Equipped(folder=str(path), ca=str(tls.ca), certificates=certificates, written=written)
 
 
+@in_turn
 def equip_users(path: Path, names: Sequence[str], days: float = CERTIFICATE_DAYS) -> Equipped:
     """A certificate for each user, to show to servers that ask for one.
 

@@ -69,3 +69,9 @@ class WrongForm(ClientError):
     """This is done in a folder of the other form alone."""
 
     fault = "wrong-form"
+
+
+class FolderBusy(ClientError):
+    """Another change of this auth folder goes on; `details.path` tells which."""
+
+    fault = "folder-busy"

@@ -12,6 +12,7 @@ from wharfside_client.auth.operator import Operator
 from wharfside_client.auth.placing import make_folder
 from wharfside_client.auth.servers import Servers
 from wharfside_client.auth.state import FILE, SYSTEM, Form, State, User, load, save
+from wharfside_client.auth.turns import in_turn
 from wharfside_protocol.records import Record
 from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
@@ -34,6 +35,7 @@ class Change(Record, frozen=True, kw_only=True):
     credentials: str | None = None
 
 
+@in_turn
 def begin(
     path: Path,
     change: Callable[[Servers], Servers],
@@ -49,6 +51,7 @@ def begin(
     Raises:
         Invalid: servers or prefix cannot be so.
         BadState: the folder is of another prefix or form, or its state cannot be used.
+        FolderBusy: another change of it goes on.
         LocalFiles: it cannot be written.
     """
     if (path / FILE).exists():
@@ -71,7 +74,7 @@ def begin(
     make_folder(path)
     if state.form is Form.JWT and state.trust is None:
         _begin_trust(path, state, now)
-    return add(path, PROVISIONER, Role.PROVISIONER, now, state=state)
+    return _added(path, state, PROVISIONER, Role.PROVISIONER, now, None)
 
 
 def _begin_trust(path: Path, state: State, now: int) -> None:
@@ -80,15 +83,8 @@ def _begin_trust(path: Path, state: State, now: int) -> None:
     state.trust.system.append(issue(Folder(path), state, SYSTEM, SYSTEM, now, None))
 
 
-def add(
-    path: Path,
-    name: str,
-    role: Role,
-    now: int,
-    *,
-    expires: int | None = None,
-    state: State | None = None,
-) -> Change:
+@in_turn
+def add(path: Path, name: str, role: Role, now: int, *, expires: int | None = None) -> Change:
     """A user of `role`, with a key of its own; one that is there keeps it.
 
     `expires` in seconds since 1970, in a folder of JWTs alone; None is never.
@@ -97,11 +93,16 @@ def add(
         Invalid: no user can be called so.
         UserExists: of another role.
         NoExpiry: this folder knows of none.
-        BadState, LocalFiles: as `begin`.
+        BadState, FolderBusy, LocalFiles: as `begin`.
     """
     check_name(name, "user")
-    folder, state = Folder(path), state or load(path)
-    found = _found(state, name, role)
+    return _added(path, load(path), name, role, now, expires)
+
+
+def _added(
+    path: Path, state: State, name: str, role: Role, now: int, expires: int | None
+) -> Change:
+    folder, found = Folder(path), _found(state, name, role)
     if found is None:
         state.add(name, role, issue(folder, state, name, role, now, expires))
     save(path, state)

@@ -13,6 +13,7 @@ from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.issuing import issue
 from wharfside_client.auth.operator import Operator
 from wharfside_client.auth.state import SYSTEM, State, UserKey, load, save
+from wharfside_client.auth.turns import in_turn
 from wharfside_protocol.records import Record
 
 
@@ -32,6 +33,7 @@ class Revoked(Record, frozen=True, kw_only=True):
     keys: list[str]
 
 
+@in_turn
 def rotate(path: Path, name: str, now: int, expires: int | None = None) -> Rotated:
     """A new key for a user; those before stay valid until they are revoked.
 
@@ -44,6 +46,7 @@ def rotate(path: Path, name: str, now: int, expires: int | None = None) -> Rotat
     return _rotated(path, load(path), [name], now, expires)
 
 
+@in_turn
 def rotate_role(path: Path, role: str, now: int, expires: int | None = None) -> Rotated:
     """A new signing key for a role, and by it new keys for all its users.
 
@@ -58,6 +61,7 @@ def rotate_role(path: Path, role: str, now: int, expires: int | None = None) -> 
     return _rotated(path, state, _members(state, role), now, expires)
 
 
+@in_turn
 def revoke(path: Path, name: str, now: int, *, old: bool = False) -> Revoked:
     """Takes a user's keys back; `old`: all but the one that `rotate` made last.
 
@@ -81,6 +85,7 @@ def revoke(path: Path, name: str, now: int, *, old: bool = False) -> Revoked:
     return _revoked(path, state, state.role(name), gone, [], now)
 
 
+@in_turn
 def revoke_role(path: Path, role: str, now: int) -> Revoked:
     """Takes a role's signing keys back but the newest, with all that they signed.
 

@@ -17,6 +17,7 @@ from wharfside_client.auth.folder import Folder
 from wharfside_client.auth.keys import Key, Kind
 from wharfside_client.auth.servers import Server
 from wharfside_client.auth.state import Form, Site, State, UserKey, load, save
+from wharfside_client.auth.turns import in_turn
 from wharfside_protocol.records import Record
 from wharfside_protocol.rights import Role
 from wharfside_protocol.subjects import check_name
@@ -32,6 +33,7 @@ class SiteChange(Record, frozen=True, kw_only=True):
     written: list[str]
 
 
+@in_turn
 def add_site(path: Path, listen: Server, nodes: Sequence[str], now: int) -> SiteChange:
     """A site with the server `listen`, named as that one.
 
@@ -68,6 +70,7 @@ def add_site(path: Path, listen: Server, nodes: Sequence[str], now: int) -> Site
     )
 
 
+@in_turn
 def remove_site(path: Path, name: str) -> SiteChange:
     """The fleet's servers let that site in no more; its nodes stay, and may come in themselves.
 

@@ -16,6 +16,7 @@ from tests.support.requirements import requires
 
 from wharfside_agent.core.oci_config import exec_process
 from wharfside_agent.core.placement import Places, RunPlace
+from wharfside_agent.core.policy.rules import Rules, RuleSet
 from wharfside_agent.core.resources import to_resources
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
@@ -234,6 +235,28 @@ def test_a_bundle_that_changed_since_the_check_is_refused_by_prepare(ground):
     with pytest.raises(Denied):
         ground.bundles.prepare(plan, ground.place(), ground.cgroup)
     assert not ground.place().bundle.exists()
+
+
+def test_a_bundle_brings_its_root_from_where_its_rules_let_it(ground):
+    """One below the folder that is its caller's may name the root of somebody else's as its own."""
+    path = _bundle(ground)
+    config = json.loads((path / "config.json").read_text())
+    others, roots = ground.folder / "roots/others", [ground.folder / "roots"]
+    shutil.copytree(path / "rootfs", others, symlinks=True)
+    (ground.folder / "link").symlink_to(roots[0])  # a root of the node's may be one
+    rules = RuleSet("policy.roles.team", Rules(bundle_roots=(str(ground.folder / "link/bundle"),)))
+    roots = [ground.folder / "link"]
+    strict = Bundles(ground.places, roots, [], probe_machine(CGROUPS), lambda _: rules)
+    spec = ContainerSpec(source=Source(bundle=str(ground.folder / "link/bundle")))
+    assert strict.check(spec, ground.runtime)
+    config["root"]["path"] = "../others"
+    (path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(Denied, match=str(others)) as denied:
+        strict.check(spec, ground.runtime)
+    assert denied.value.details["rule"] == "policy.roles.team.bundle_roots"
+    plan = RunPlan("box", INCARNATION, 1, spec, ground.runtime)
+    with pytest.raises(Denied, match=str(others)):
+        strict.prepare(plan, ground.place(), ground.cgroup)
 
 
 def test_the_written_config_is_found_again(ground):

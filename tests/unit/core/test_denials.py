@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from wharfside_agent.core.denials import FLOOD, LONGEST_NS, MOST, SHORTEST_NS, Denials
 from wharfside_protocol.events import AuditRecord
@@ -39,6 +40,18 @@ def test_too_many_actors_share_one_record_and_bury_nobody() -> None:
     assert [each.actor for each in named] == [f"bot-{number}" for number in range(MOST)]
     assert named[0].count == 2
     assert (others.actor, others.command, others.container, others.count) == (None, None, None, 50)
+
+
+def test_free_names_take_no_place_from_those_that_are_proven() -> None:
+    denials = Denials()
+    for number in range(MOST + 50):
+        denials.add(denied(f"bot-{number}"))
+    inside = replace(denied("mallory", rule="policy.ops"), proven=True, key="U" * 56)
+    assert denials.add(inside)
+    denials.add(denied("bot-of-the-last-moment"))
+    *_, others, told = denials.take(0)
+    assert told == inside
+    assert (others.actor, others.proven, others.count) == (None, False, 51)
 
 
 @pytest.mark.parametrize("size", [1, FLOOD - 1])

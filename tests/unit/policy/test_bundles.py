@@ -151,6 +151,12 @@ HOSTILE: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"privileged": True},
     ),
     (
+        "a file system of its own over /proc",
+        "mount_types",
+        {"mounts": [mount("tmpfs", "/proc/self/attr")]},
+        {"privileged": True},
+    ),
+    (
         "mounts that the node sees",
         "mount_types",
         {"mounts": [mount("tmpfs", "/x", "rshared")]},

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from wharfside_agent.core.actors import Actor
+from wharfside_agent.core.denials import FLOOD
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.audit import AT_ONCE, KEPT, Audit, Wanted
@@ -131,6 +132,39 @@ async def test_denials_at_the_door_are_merged_and_stand_beside_the_rest(
     assert done["outcome"] == "ok"
     assert (denied["actor"], denied["rule"], denied["count"]) == ("eve", "trust.keys", 500)
     assert (denied["op"], len(denied["container"])) == ("run", 63)
+
+
+async def test_denials_that_wait_for_their_turn_are_told_on_the_way_down(
+    store: SqliteStore,
+) -> None:
+    life = Life(store)
+    command = Command(id="command-1", op="run", node="n1")
+    for _ in range(FLOOD):
+        life.audit.denied(command, Actor("eve"), Denied("no", rule="trust.keys"))
+    assert [each["count"] for each in await life.records()] == [FLOOD]
+    life.audit.denied(command, Actor("mallory"), Denied("no", rule="trust.keys"))
+    await life.audit.tell(last=True)
+    assert [each["actor"] for each in await life.records()] == ["eve", "mallory"]
+
+
+async def test_denials_of_what_was_asked_for_are_merged_by_actor_and_rule(
+    store: SqliteStore,
+) -> None:
+    """A flood of commands that a container's rule denies must not fill the stream, either."""
+    life = Life(store)
+    mounts, hooks = Denied("no", rule="policy.mount_types"), Denied("no", rule="policy.hooks")
+    for number in range(AT_ONCE // 2):
+        await life.does(f"command-{number}", error=mounts)
+        await life.does(f"other-{number}", error=hooks, actor=Actor("eve"))
+    await life.does("command-last")
+    await life.does("command-late")
+    told = [(each["actor"], each.get("rule"), each["count"]) for each in await life.records()]
+    assert told == [
+        ("ci", "policy.mount_types", AT_ONCE // 2),
+        ("eve", "policy.hooks", AT_ONCE // 2),
+        ("ci", None, 1),
+        ("ci", None, 1),
+    ]
 
 
 async def test_sessions_that_reach_in_are_told_and_reads_are_not(store: SqliteStore) -> None:

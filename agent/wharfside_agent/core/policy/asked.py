@@ -16,7 +16,7 @@ from typing import Any
 from wharfside_agent.core.policy.devices import USUAL, Device, device_of
 from wharfside_agent.core.policy.limits import Amounts, amounts_of
 from wharfside_agent.core.policy.rules import HOST_NAMESPACES
-from wharfside_protocol.specs import ContainerSpec
+from wharfside_protocol.specs import ContainerSpec, Io
 
 
 def _words(text: str) -> frozenset[str]:
@@ -70,7 +70,8 @@ class AskedMount:
 
 @dataclass(frozen=True, slots=True)
 class AskedProcess:
-    """`scheduling` names the fields that ask for more than a fair share."""
+    """`scheduling` names the fields that ask for more than a fair share; `ships`: its log is to go
+    into the stream of logs."""
 
     capabilities: frozenset[str] = frozenset()
     new_privileges: bool = False
@@ -78,6 +79,7 @@ class AskedProcess:
     rlimits: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     scheduling: tuple[str, ...] = ()
+    ships: bool = False
     unknown: tuple[str, ...] = ()
 
 
@@ -87,7 +89,8 @@ class Asked:
     a user namespace of its own some uid, whichever, is the node's root.
 
     `seccomp` is `none`, `lax` (what it does not name is allowed, or asked of a listener), or
-    `strict`. `bundle` is the folder of the caller's own config.json.
+    `strict`. `bundle` is the folder of the caller's own config.json, `root` the real path of a
+    root file system that it names elsewhere.
     """
 
     spec: ContainerSpec
@@ -105,6 +108,7 @@ class Asked:
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    root: str = ""
     limits: Amounts = field(default_factory=Amounts)
 
     @property
@@ -123,7 +127,7 @@ def asked_of(spec: ContainerSpec, runtime: str, config: Mapping[str, Any]) -> As
     return Asked(
         spec=spec,
         runtime=runtime,
-        process=process_of(config.get("process") or {}),
+        process=process_of(config.get("process") or {}, spec.io),
         mounts=tuple(_mount(each) for each in config.get("mounts") or ()),
         devices=tuple(_devices(linux.get("devices") or (), resources.get("devices") or ())),
         shared=_shared(linux.get("namespaces") or ()),
@@ -149,7 +153,7 @@ def asked_of(spec: ContainerSpec, runtime: str, config: Mapping[str, Any]) -> As
     )
 
 
-def process_of(process: Mapping[str, Any]) -> AskedProcess:
+def process_of(process: Mapping[str, Any], io: Io) -> AskedProcess:
     """Of a container's process, or of an exec's."""
     sets = (process.get("capabilities") or {}).values()
     return AskedProcess(
@@ -159,6 +163,7 @@ def process_of(process: Mapping[str, Any]) -> AskedProcess:
         rlimits=tuple(str(each.get("type")) for each in process.get("rlimits") or ()),
         labels=_texts(process.get("apparmorProfile"), process.get("selinuxLabel")),
         scheduling=tuple(_scheduling(process)),
+        ships=io.ship,
         unknown=_unknown("process", process),
     )
 

@@ -22,8 +22,12 @@ def _bundles(asked: Asked, rules: Rules) -> str | None:
 
 
 def _bundle_roots(asked: Asked, rules: Rules) -> str | None:
-    within = rules.bundle_roots is None or below(asked.source, rules.bundle_roots)
-    return None if within else f"source {asked.source}"
+    """A bundle's own root too: it may lie beside the bundle."""
+    if rules.bundle_roots is None:
+        return None
+    paths = (asked.source, asked.root or asked.source)
+    outside = [path for path in paths if not below(path, rules.bundle_roots)]
+    return f"source {outside[0]}" if outside else None
 
 
 def _mount_roots(asked: Asked, rules: Rules) -> str | None:
@@ -60,17 +64,21 @@ _REACHING = ("shared", "rshared", "remount", "idmap", "ridmap")
 """Mount options that reach beyond the container, or give its files other owners."""
 
 
+_KERNELS_OWN = ("/proc", "/sys")
+
+
 @lru_cache(maxsize=256)
 def _plain(mount: AskedMount, types: tuple[str, ...]) -> bool:
     """Of a type that is let in, where that type belongs, and seen by nobody else.
 
     A second proc or sysfs would have nothing masked, and a writable sysfs or cgroup tree is the
-    node's own.
+    node's own. Anything else there, an empty tmpfs too, would have the runtime write labels and
+    limits into files of the container's making (CVE-2019-16884).
     """
     if any(option.startswith(_REACHING) for option in mount.options):
         return False
     if mount.binds:
-        return "bind" in types and not below(mount.target, ("/proc", "/sys"))
+        return "bind" in types and not below(mount.target, _KERNELS_OWN)
     if mount.kind not in types:
         return False
     match mount.kind:
@@ -80,7 +88,7 @@ def _plain(mount: AskedMount, types: tuple[str, ...]) -> bool:
             return mount.target == "/sys" and mount.readonly
         case "cgroup" | "cgroup2":
             return mount.target == "/sys/fs/cgroup" and mount.readonly
-    return True
+    return not below(mount.target, _KERNELS_OWN)
 
 
 def _devices(asked: Asked, rules: Rules) -> str | None:
@@ -152,10 +160,6 @@ def _checkpoints(asked: Asked, rules: Rules) -> str | None:
     return None if rules.checkpoints or not asked.spec.checkpointable else "checkpointable"
 
 
-def _ship_logs(asked: Asked, rules: Rules) -> str | None:
-    return None if rules.ship_logs or not asked.spec.io.ship else "io.ship"
-
-
 CONTAINER: Mapping[str, Callable[[Asked, Rules], str | None]] = MappingProxyType(
     {
         "runtimes": _runtimes,
@@ -178,6 +182,5 @@ CONTAINER: Mapping[str, Callable[[Asked, Rules], str | None]] = MappingProxyType
         "limits_at_most": _limits_at_most,
         "restart": _restart,
         "checkpoints": _checkpoints,
-        "ship_logs": _ship_logs,
     }
 )

@@ -40,6 +40,10 @@ def _process_unknown(process: AskedProcess, rules: Rules) -> str | None:
     return None if rules.unknown_fields else named("fields", process.unknown)
 
 
+def _ship_logs(process: AskedProcess, rules: Rules) -> str | None:
+    return None if rules.ship_logs or not process.ships else "io.ship"
+
+
 PROCESS: Mapping[str, Callable[[AskedProcess, Rules], str | None]] = MappingProxyType(
     {
         "capabilities": _capabilities,
@@ -48,6 +52,7 @@ PROCESS: Mapping[str, Callable[[AskedProcess, Rules], str | None]] = MappingProx
         "rlimits": _rlimits,
         "security_labels": _process_labels,
         "scheduling": _scheduling,
+        "ship_logs": _ship_logs,
         "unknown_fields": _process_unknown,
     }
 )

@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 
 from wharfside_agent.core.actors import Actor
-from wharfside_agent.core.denials import Denials
+from wharfside_agent.core.denials import Denials, merged
 from wharfside_agent.core.journal import Step
 from wharfside_agent.errors import is_shortage
 from wharfside_agent.ports.clock import Clock
@@ -21,8 +21,9 @@ from wharfside_agent.ports.rows import AuditRow, CommandRow, EventDraft
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.journal import Journal
+from wharfside_protocol.codec import decode
 from wharfside_protocol.envelope import Command, Result
-from wharfside_protocol.errors import Denied, ErrorCode
+from wharfside_protocol.errors import Denied, ErrorBody, ErrorCode
 from wharfside_protocol.events import Audit as AuditData
 from wharfside_protocol.events import AuditRecord, EventType, facts
 from wharfside_protocol.ops import Op
@@ -75,6 +76,7 @@ class Audit:
                 actor=row.given_by,
                 container=row.container and row.container[:LONGEST_NAME],
                 command=row.id,
+                rule=_rule_in(row),
             ),
         )
 
@@ -90,6 +92,7 @@ class Audit:
                 actor=call.actor,
                 container=container,
                 command=call.id,
+                rule=_rule_of(result.error),
             )
             await self._keep_answered(row)
         elif outcome == ErrorCode.DENIED or op.name in HANDS_OUT:
@@ -108,7 +111,7 @@ class Audit:
 
     def denied(self, command: Command, actor: Actor, why: Denied) -> None:
         """A command was turned away at the door."""
-        rule = why.details.get("rule")
+        rule = _rule_of(why.to_body())
         record = AuditRecord(
             at=to_timestamp(self._clock.now()),
             op=command.op,
@@ -119,7 +122,7 @@ class Audit:
             key=actor.key,
             container=_container(command),
             command=command.id,
-            rule=rule if isinstance(rule, str) else None,
+            rule=rule,
         )
         if self._denials.add(record):
             log.warning("denied", op=command.op, actor=actor.name, rule=rule, id=command.id)
@@ -135,10 +138,11 @@ class Audit:
             await asyncio.sleep(EVERY_S)
             await self.tell()
 
-    async def tell(self) -> None:
-        """Tells what is due, as far as the outbox has room for it."""
+    async def tell(self, *, last: bool = False) -> None:
+        """Tells what is due, as far as the outbox has room for it; on the way down (`last`) also
+        denials that would have waited, which are in no store."""
         try:
-            while self._is_due():
+            while self._is_due(last=last):
                 if not self._store.room.takes(EventType.AUDIT):
                     await self._store.transact(_trim)
                     return
@@ -148,9 +152,9 @@ class Audit:
                 raise
             log.warning("audit-later", error=str(error))
 
-    def _is_due(self) -> bool:
+    def _is_due(self, *, last: bool) -> bool:
         since_boot = self._clock.boottime()
-        if not self._denied and self._denials.due(since_boot):
+        if not self._denied and (last or self._denials.due(since_boot)):
             taken = self._denials.take(since_boot)
             self._denied = [] if self._wanted == "none" else taken
         return self._due or bool(self._denied)
@@ -172,7 +176,7 @@ class Audit:
 def _tell(tx: Tx, denied: list[AuditRecord], now: int) -> bool:
     """Whether there is more."""
     rows = tx.audits(AT_ONCE)
-    records = [*(_record(row) for _place, row in rows), *denied]
+    records = [*merged(_record(row) for _place, row in rows), *denied]
     if not records:
         return False
     data = AuditData(records=records, lost=int(tx.meta(LOST) or 0))
@@ -202,7 +206,20 @@ def _record(row: AuditRow) -> AuditRecord:
         key=row.actor.key,
         container=row.container,
         command=row.command,
+        rule=row.rule,
     )
+
+
+def _rule_in(row: CommandRow) -> str | None:
+    """By which it was denied; the result of anything else is left alone."""
+    if row.error != ErrorCode.DENIED or row.result is None:
+        return None
+    return _rule_of(decode(row.result, Result).error)
+
+
+def _rule_of(error: ErrorBody | None) -> str | None:
+    rule = None if error is None else error.details.get("rule")
+    return rule if isinstance(rule, str) else None
 
 
 def _container(command: Command) -> str | None:

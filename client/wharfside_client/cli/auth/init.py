@@ -14,6 +14,7 @@ from wharfside_client.cli.auth.tell import tell_change, tell_next, where
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
+    from wharfside_client.auth.members import Change
     from wharfside_client.auth.servers import Servers
 
 PANEL = "Servers"
@@ -65,8 +66,8 @@ async def init(
 
     Run it again to change the servers: what no flag names stays as it is.
     """  # fmt: skip
-    from wharfside_client.auth.members import PROVISIONER, begin
-    from wharfside_client.auth.state import Form, load
+    from wharfside_client.auth.members import begin
+    from wharfside_client.auth.state import Form
 
     path = folder_of(folder)
     files = (server_cert, server_key, server_ca)
@@ -79,7 +80,14 @@ async def init(
     )
     if session.output.json:
         session.output.document(change)
-        return
+    else:
+        _tell(session, path, change)
+
+
+def _tell(session: Session, path: Path, change: Change) -> None:
+    from wharfside_client.auth.members import PROVISIONER
+    from wharfside_client.auth.state import load
+
     state = load(path)
     tell_change(session.output, change)
     start = [f"nats-server -c {path}/conf/{server.name}.conf" for server in state.servers.servers]
