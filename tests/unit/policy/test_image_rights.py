@@ -53,8 +53,37 @@ def core(
     creds = number(1, uid) + number(3, uid) + sets + number(13, 0) + number(18, no_new)
     filters = b"" if seccomp is None else number(11, seccomp)
     thread = number(1, 0) + inner(10, creds) + filters
-    message = number(1, 1) + inner(5, thread) + (inner(3, number(1, 1)) if leads else b"")
+    return packed_core(number(1, 1) + inner(5, thread) + (inner(3, number(1, 1)) if leads else b""))
+
+
+def packed_core(message: bytes) -> bytes:
     return struct.pack("<III", 0x54564319, 0x55053847, len(message)) + message
+
+
+def test_a_dead_process_has_nothing() -> None:
+    """CRIU writes no thread of one that its parent has not waited for."""
+    task, filtered = task_in(packed_core(number(1, 1) + inner(3, number(1, 2) + number(2, 0))))
+    assert (task.capabilities, task.root, task.new_privileges, filtered) == (
+        set(),
+        False,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        b"",
+        inner(3, number(1, 1)),
+        inner(3, number(1, 2) + number(1, 1)),
+        inner(3, number(1, 2)) + inner(3, number(1, 1)),
+        number(3, 2),
+    ],
+)
+def test_one_that_is_not_surely_dead_must_tell_its_rights(tasks: bytes) -> None:
+    with pytest.raises(Invalid, match="no credentials"):
+        task_in(packed_core(number(1, 1) + tasks))
 
 
 @pytest.mark.parametrize("packed", [False, True])

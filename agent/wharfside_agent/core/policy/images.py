@@ -19,6 +19,7 @@ MAX_CORE_BYTES = 1024 * 1024
 _IMAGE, _CORE = 0x54564319, 0x55053847
 _THREAD_CORE, _TASK_CORE = 5, 3
 _CREDS, _SECCOMP_MODE = 10, 11
+_TASK_STATE, _DEAD = 1, 2
 _EUID = 3
 _CAPABILITIES = (9, 10, 11, 12, 19)  # inheritable, permitted, effective, bounding, ambient
 _NO_NEW_PRIVILEGES = 18  # CRIU 4.1 and later
@@ -53,7 +54,12 @@ def task_in(data: bytes) -> tuple[AskedProcess, bool]:
         raise Invalid(f"the image of a process cannot be read: {error}") from error
 
 
+_NOTHING = AskedProcess(capabilities=frozenset(), root=False, new_privileges=False)
+
+
 def _task(core: bytes) -> tuple[AskedProcess, bool]:
+    if _is_dead(core):
+        return _NOTHING, True
     cores = [value for value in _of(core, _THREAD_CORE) if isinstance(value, bytes)]
     creds = [each for one in cores for each in _of(one, _CREDS) if isinstance(each, bytes)]
     if len(cores) != 1 or len(creds) != 1:
@@ -68,6 +74,14 @@ def _task(core: bytes) -> tuple[AskedProcess, bool]:
         new_privileges=_of(creds[0], _NO_NEW_PRIVILEGES) != [1],
     )
     return task, filtered
+
+
+def _is_dead(core: bytes) -> bool:
+    """Ended, and not waited for by its parent yet: nothing of it but its status is restored."""
+    tasks = _of(core, _TASK_CORE)
+    if _of(core, _THREAD_CORE) or len(tasks) != 1 or not isinstance(tasks[0], bytes):
+        return False
+    return _of(tasks[0], _TASK_STATE) == [_DEAD]
 
 
 def _names(creds: bytes, field: int) -> Iterator[str]:
