@@ -17,7 +17,7 @@ from tests.integration.counting import COUNTS, Counting
 from tests.integration.fifos import shell
 from tests.integration.test_client_cli import ENTRY, environment, typed
 from tests.integration.two_nodes import Pair
-from tests.integration.world import Site
+from tests.integration.world import Site, start, stop
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 from tests.support.requirements import requires
@@ -30,6 +30,7 @@ from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import (
     AlreadyExists,
     Canceled,
+    Denied,
     Invalid,
     Unsupported,
     WharfsideError,
@@ -151,6 +152,22 @@ async def test_what_cannot_move_stays(pair: Pair) -> None:
     assert (await pair.a.node.inspect(paused)).state is ContainerState.PAUSED
     views = (await pair.b.node.migrations()).migrations
     assert all(view.over for view in views)
+
+
+async def test_a_policy_there_refuses_it_before_it_is_dumped(pair: Pair, own: Site) -> None:
+    """B judges its spec by its own rules when it is announced; A is not even asked."""
+    own.agent.write_config("\n[policy]\nlimits_required = ['pids']\n")
+    await start(own.agent)
+    await own.listed()
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    with pytest.raises(Denied, match="pids"):
+        await move(pair.a.node, name, own.node)
+    assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+    await pair.a.node.stop(name, grace_s=0)
+    await pair.a.told.exit(name)
+    assert pair.a.told.types(name) == ["created", "started", "stopping", "exited"]
+    assert (await own.node.migrations()).migrations == []
+    await stop(own.agent)
 
 
 async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
