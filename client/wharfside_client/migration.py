@@ -88,8 +88,11 @@ async def move(
     file_locks: bool = False,
     pre_dump: bool = False,
     timeout_s: float = MIGRATE_S,
+    command_id: str | None = None,
 ) -> MigrateValue:
     """`container` goes on on `target`, and is deleted on `source`; or goes on where it was.
+
+    `command_id`: of the source's `migrate`, by which its progress is heard and it is canceled.
 
     Raises:
         Unsupported, AlreadyExists, NotFound, WrongState, ...: nothing was done.
@@ -121,8 +124,11 @@ async def move(
         file_locks=file_locks,
         pre_dump=pre_dump,
     )
+    options: Options = {"timeout_s": timeout_s}
+    if command_id is not None:
+        options["command_id"] = command_id
     try:
-        return await source.migrate(args, timeout_s=timeout_s)
+        return await source.migrate(args, **options)
     except WharfsideError as error:
         if not isinstance(error, ClientError) and "outcome" not in error.details:
             # refused before it began: the source will never tell the target

@@ -115,12 +115,13 @@ class RestoreArgs(Record, frozen=True, kw_only=True):
 
 
 class Phase(StrEnum):
-    """Of a checkpoint or a restore, as progress tells it."""
+    """Of a checkpoint, a restore, or a container's way to another node, as progress tells it."""
 
     PRE_DUMPING = "pre-dumping"
     FREEZING = "freezing"
     DUMPING = "dumping"
     WRITING = "writing"
+    CARRYING = "carrying"
     CHECKING = "checking"
     RESTORING = "restoring"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from tests.integration.bounds import bounded
 from tests.integration.bus_kit import Kit, open_bus
 from tests.unit.images.kit import FILES, INCARNATION, fill, manifest
 
@@ -137,6 +138,7 @@ class Side:
     reached: list[Source | Target] = field(default_factory=list)
     on_reached: Callable[[Source | Target], None] | None = None
     _stack: AsyncExitStack | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         clock = SystemClock()
@@ -200,8 +202,19 @@ class Side:
         await self.kill()
         await self.start()
 
+    async def until(self, seen: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+        """Waits for what is true once some state is reached, in this life or a next one."""
+
+        async def come() -> None:
+            while not seen():
+                self._news.clear()
+                await self._news.wait()
+
+        await bounded(come(), f"{self.name}: {what}", within_s)
+
     def _reached(self, state: Source | Target) -> None:
         self.reached.append(state)
+        self._news.set()
         if self.on_reached is not None:
             self.on_reached(state)
 
@@ -255,9 +268,9 @@ class Move:
             return await asyncio.shield(self.a.departures.outcome(MIGRATION))
 
     async def settled(self, state: Target, within_s: float = 30.0) -> Arrival:
-        async with asyncio.timeout(within_s):
-            while self.b.arrivals.get(MIGRATION).state is not state:
-                await asyncio.sleep(0.02)
+        await self.b.until(
+            lambda: self.b.arrivals.get(MIGRATION).state is state, str(state), within_s
+        )
         return self.b.arrivals.get(MIGRATION)
 
 

@@ -18,6 +18,7 @@ from tests.support.eventually import eventually
 from tests.support.requirements import requires
 from tests.support.rootfs import build_rootfs
 
+from wharfside_client.specs import process
 from wharfside_protocol.commands import CreateArgs
 from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.exits import ExitReason
@@ -67,6 +68,30 @@ count = 0
 while data := peer.recv(65536):
     count += len(data)
     peer.sendall(b"%d:" % count + data)
+"""
+
+LOCKS = """
+import fcntl, os, signal
+whole, part = open("/tmp/whole", "w"), open("/tmp/part", "w")
+fcntl.flock(whole, fcntl.LOCK_EX)
+fcntl.lockf(part, fcntl.LOCK_EX, 10, 5)
+os.write(1, b"holds\\n")
+signal.pause()
+"""
+"""A whole file, as flock(2) has it, and ten bytes of another, as fcntl(2)."""
+
+TRIES = """
+import fcntl, sys
+NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
+whole, part = open("/tmp/whole", "w"), open("/tmp/part", "w")
+fcntl.lockf(part, NOW, 5, 0)
+held = 0
+for lock in (lambda: fcntl.flock(whole, NOW), lambda: fcntl.lockf(part, NOW, 1, 14)):
+    try:
+        lock()
+    except BlockingIOError:
+        held += 1
+sys.exit(held)
 """
 
 
@@ -119,6 +144,23 @@ async def test_threads_files_a_pipe_and_a_socket_pair(site: Site) -> None:
     await site.node.stop(name, grace_s=0)
     told = lines(site, made.incarnation)
     assert told == [f"{number} good" for number in range(len(told))]
+
+
+async def test_file_locks(site: Site) -> None:
+    """With `file_locks` they are held after a restore as before it; without, it is refused."""
+    name = site.name("locks")
+    made = await site.node.run(spec(site, name, LOCKS))
+    await eventually(
+        lambda: lines(site, made.incarnation) == ["holds"], "it holds them", within_s=BOUND_S
+    )
+    with pytest.raises(RuntimeFailed) as refused:
+        await site.node.checkpoint(name, "refused")
+    assert "--file-locks" in refused.value.details["log"]
+    await site.node.checkpoint(name, "one", file_locks=True, exit=True)
+    await site.node.restore(name, "one")
+    tried = await site.node.exec(name, process(["/usr/bin/python3", "-c", TRIES]))
+    assert (await site.told.exit(name, tried.process)).exit_code == len(("whole", "part"))
+    await site.node.stop(name, grace_s=0)
 
 
 @dataclass(frozen=True)

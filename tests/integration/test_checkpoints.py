@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from tests.integration.bounds import BOUND_S
 from tests.integration.counting import COUNTS, Counting
 from tests.integration.world import Site, command
 from tests.support.eventually import eventually
@@ -84,6 +85,28 @@ async def test_both_copies_live_on(site: Site) -> None:
     assert origin.digest == taken.checkpoint.digest
     assert site.told.types(first) == ["created", "started", "checkpointed", "stopping", "exited"]
     assert site.told.types(second) == ["created", "restored", "stopping", "exited"]
+
+
+async def test_a_process_that_nobody_waited_for(site: Site) -> None:
+    """It has no rights that could be judged; its parent finds it as dead as before."""
+    first, second = site.name("first"), site.name("second")
+    args = ("/bin/sh", "-c", "true & exec sleep 1000")
+    pid = (await site.make(first, args, checkpointable=True)).pid
+
+    def left() -> bool:
+        return _states_below(pid) == ["Z"]
+
+    await eventually(left, "its child is a zombie", within_s=BOUND_S)
+    await site.node.checkpoint(first, "one")
+    restored = await site.node.restore(second, "one", source=first)
+    assert _states_below(restored.pid) == ["Z"]
+
+
+def _states_below(pid: int | None) -> list[str]:
+    """Of its children; proc(5): a state follows the command's name."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    stats = [Path(f"/proc/{child}/stat").read_text() for child in children]
+    return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
 
 async def test_back_to_an_older_one_in_place(site: Site) -> None:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import signal
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.integration.bounds import bounded
 from tests.integration.counting import COUNTS, Counting
-from tests.integration.test_client_cli import typed
+from tests.integration.fifos import shell
+from tests.integration.test_client_cli import ENTRY, environment, typed
 from tests.integration.two_nodes import Pair
-from tests.integration.world import Site
+from tests.integration.world import Site, start, stop
+from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 from tests.support.requirements import requires
+from tests.support.screen import open_screen
 
+from wharfside_client.calls import new_command_id
 from wharfside_client.migration import move
+from wharfside_protocol.checkpoints import Phase
+from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import (
     AlreadyExists,
+    Canceled,
+    Denied,
     Invalid,
     Unsupported,
     WharfsideError,
@@ -28,6 +42,11 @@ from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
 
 pytestmark = requires("criu")
+
+LARGE = 48
+"""MiB: six times what may be on its way at once."""
+
+LARGE_COUNTS = shell(f"dd if=/dev/zero of=/tmp/large bs=1M count={LARGE} 2>&-; {COUNTS[-1]}")
 
 
 async def announced(site: Site, migration: str) -> None:
@@ -135,6 +154,22 @@ async def test_what_cannot_move_stays(pair: Pair) -> None:
     assert all(view.over for view in views)
 
 
+async def test_a_policy_there_refuses_it_before_it_is_dumped(pair: Pair, own: Site) -> None:
+    """B judges its spec by its own rules when it is announced; A is not even asked."""
+    own.agent.write_config("\n[policy]\nlimits_required = ['pids']\n")
+    await start(own.agent)
+    await own.listed()
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    with pytest.raises(Denied, match="pids"):
+        await move(pair.a.node, name, own.node)
+    assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+    await pair.a.node.stop(name, grace_s=0)
+    await pair.a.told.exit(name)
+    assert pair.a.told.types(name) == ["created", "started", "stopping", "exited"]
+    assert (await own.node.migrations()).migrations == []
+    await stop(own.agent)
+
+
 async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     """B is away: A holds it in `migrating`, until somebody gives up."""
     name = await pair.a.run(COUNTS, checkpointable=True)
@@ -156,6 +191,73 @@ async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     assert failed.value.details["outcome"] == "back"
     assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
     await asyncio.to_thread(lambda: pair.b.agent.start(until="bus-connected"))
+
+
+@contextmanager
+def halted(agent: AgentProcess) -> Iterator[None]:
+    """It does nothing for so long, and keeps its connection."""
+    os.kill(agent.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(agent.pid, signal.SIGCONT)
+
+
+async def test_canceled_while_it_is_carried(pair: Pair) -> None:
+    """How far it is is told in bytes; given up in the midst, it goes on where it was."""
+    name, id_ = await pair.a.run(LARGE_COUNTS, checkpointable=True), new_command_id()
+    counting = await Counting.of(pair.a, name)
+    await counting.further(1)
+    told: list[Progress] = []
+    midway = asyncio.Event()
+
+    def tell(progress: Progress) -> None:
+        if progress.phase is Phase.CARRYING:
+            told.append(progress)
+            if progress.left < progress.total:
+                midway.set()
+
+    async with pair.a.fleet.progress("node-a", id_, tell):
+        moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, command_id=id_))
+        await bounded(midway.wait(), "a part of it is carried")
+        with halted(pair.b.agent):
+            assert (await pair.a.node.cancel(id_)).canceled
+            with pytest.raises(Canceled) as failed:
+                await moving
+    assert failed.value.details["outcome"] == "back"
+    lefts = [progress.left for progress in told]
+    assert lefts == sorted(lefts, reverse=True)
+    assert 0 < lefts[-1] < lefts[0] == told[0].total > LARGE * 1024 * 1024
+    await counting.further(2)
+    assert (await pair.a.node.inspect(name)).run == 2
+    await pair.a.node.stop(name, grace_s=0)
+    assert counting.logged() == counting.written() == list(range(len(counting.logged())))
+    await all_over(pair)
+
+
+async def all_over(pair: Pair) -> None:
+    async def settled() -> bool:
+        return all(view.over for view in (await pair.b.node.migrations()).migrations)
+
+    await eventually(settled, "B knows that it does not come", within_s=20)
+
+
+async def test_its_way_on_a_screen(pair: Pair) -> None:
+    """While B takes nothing the bar stands still."""
+    name, env = await pair.a.run(LARGE_COUNTS, checkpointable=True), environment(pair.a.world.url)
+    words = ["migrate", f"node-a/{name}", "node-b"]
+    async with open_screen(ENTRY, words, env=env, rows=24, columns=80) as screen:
+
+        async def leaves() -> bool:
+            return not all(view.over for view in (await pair.a.node.migrations()).migrations)
+
+        await eventually(leaves, "it is about to leave", within_s=20)
+        with halted(pair.b.agent):
+            bar = re.compile(rf"carrying .*/{LARGE}\.\d MiB")
+            await screen.until(lambda: bar.match(screen.lines[1]), "the bar")
+        await screen.shows(f"node-b/{name} goes on: ")
+        assert "carrying" not in screen.text
+        assert await screen.ended() == 0
 
 
 async def test_at_a_terminal(pair: Pair) -> None:

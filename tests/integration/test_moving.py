@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.moving_kit import MIGRATION, Move, open_move
+from tests.integration.raw import open_raw
 from tests.support.nats_server import NatsServer
 
 from wharfside_agent.core.migration import Source, Target
 from wharfside_client import connect
+from wharfside_protocol.carriage import Go, Word, word_of
 from wharfside_protocol.errors import AlreadyExists, ErrorCode, WrongState
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.specs import Source as Files
@@ -117,9 +120,7 @@ async def test_given_up_while_it_is_carried(server: NatsServer, tmp_path: Path) 
 
 
 async def asked(move: Move) -> None:
-    async with asyncio.timeout(20):
-        while Source.ASKED not in move.a.reached:
-            await asyncio.sleep(0.02)
+    await move.a.until(lambda: Source.ASKED in move.a.reached, "it has asked")
 
 
 async def test_while_the_outcome_is_unknown_neither_starts(move: Move) -> None:
@@ -143,7 +144,17 @@ async def test_while_the_outcome_is_unknown_neither_starts(move: Move) -> None:
     assert not move.truth.b_runs
 
 
-async def test_a_go_that_waited_for_a_dead_node_starts_nothing(move: Move) -> None:
+async def said(server: NatsServer, kind: type[Word]) -> None:
+    """The next such word of A lies in the stream; one without an answer is said again."""
+    async with open_raw(server.url) as raw:
+        words = await raw.client.subscribe(f"{raw.subjects.prefix}.ckpt.node-a.node-b.>")
+        while not isinstance(word_of((await words.next_msg(BOUND_S)).data), kind):
+            pass
+
+
+async def test_a_go_that_waited_for_a_dead_node_starts_nothing(
+    server: NatsServer, move: Move
+) -> None:
     """The GO lies in the stream when the operator decides; B finds it there afterwards."""
     await move.expect()
 
@@ -157,7 +168,7 @@ async def test_a_go_that_waited_for_a_dead_node_starts_nothing(move: Move) -> No
     await move.depart()
     await asked(move)
     await move.b.kill()
-    await asyncio.sleep(1.5)
+    await said(server, Go)
     await move.a.departures.target_is_dead(MIGRATION)
     assert (await move.over()).state is Source.BACK
     move.b.deaf = False
@@ -227,17 +238,17 @@ async def test_a_death_at_each_step(
                 await (move.a if who == "a" else move.b).again()
 
         deaths: list[asyncio.Task[None]] = []
+        struck = asyncio.Event()
 
         def at(reached: Source | Target) -> None:
             if reached is state and not deaths:
                 deaths.append(asyncio.create_task(die()))
+                struck.set()
 
         move.a.on_reached = move.b.on_reached = at
         await move.expect()
         await move.depart()
-        async with asyncio.timeout(20):
-            while not deaths:
-                await asyncio.sleep(0.02)
+        await bounded(struck.wait(), f"{state} is reached")
         await deaths[0]
         await bounded_end(move)
 

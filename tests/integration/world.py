@@ -64,12 +64,13 @@ class World:
 
 
 @contextmanager
-def make_world(folder: Path) -> Iterator[World]:
-    """A bootstrapped server; afterwards nothing is left, and all that was told is in order."""
+def make_world(folder: Path, address: str = "127.0.0.1") -> Iterator[World]:
+    """A bootstrapped server that listens at `address`; afterwards nothing is left, and all that
+    was told is in order."""
     gate = LeakGate(folder)
     try:
         rootfs = build_rootfs(folder / "roots" / "busybox")
-        with NatsServer(folder / "nats", config="max_payload: 8MB") as server:
+        with NatsServer(folder / "nats", config="max_payload: 8MB", address=address) as server:
             asyncio.run(bootstrap(server.url))
             yield World(folder, server, gate.cgroup, rootfs)
             broken = violations(asyncio.run(everything(server.url)))

@@ -50,6 +50,7 @@ class AgentProcess:
     `roots` is where bundles may lie.
 
     `nats`: further lines of the settings' group of that name, such as its key's file.
+    `within`: a command before it that replaces itself by it, such as nsenter(1).
     """
 
     name: str
@@ -61,6 +62,7 @@ class AgentProcess:
     environment: dict[str, str] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     program: tuple[str, ...] = ("-m", "wharfside_agent")
+    within: tuple[str, ...] = ()
     nats: str = ""
     process: subprocess.Popen[bytes] | None = None
 
@@ -95,7 +97,7 @@ class AgentProcess:
         if not self.config.exists():
             self.write_config()
         read, write = os.pipe()
-        command = [sys.executable, *self.program, "run", "--config", str(self.config)]
+        command = [*self.within, sys.executable, *self.program, "run", "--config", str(self.config)]
         self.process = subprocess.Popen(
             [*command, *self.arguments],
             stdin=subprocess.DEVNULL,

@@ -40,12 +40,21 @@ class NatsServerFailed(Exception):
 class NatsServer:
     """One server process after another on the same port and the same JetStream store."""
 
-    def __init__(self, directory: Path, *, config: str = "", jetstream: bool = True) -> None:
-        """`config` is nats-server configuration text, put after the lines for port and store."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        config: str = "",
+        jetstream: bool = True,
+        address: str = "127.0.0.1",
+    ) -> None:
+        """`config` is nats-server configuration text, put after the lines for port and store.
+        `address`: where it listens."""
         self.directory = directory
         self.log_path = directory / "nats.log"
         self._config = config
         self._jetstream = jetstream
+        self._address = address
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -58,7 +67,7 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self._address}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -162,7 +171,10 @@ class NatsServer:
             )
 
     def _render(self, ports: Path) -> str:
-        lines = [f"listen: 127.0.0.1:{self._port}", f"ports_file_dir: {json.dumps(str(ports))}"]
+        lines = [
+            f"listen: {self._address}:{self._port}",
+            f"ports_file_dir: {json.dumps(str(ports))}",
+        ]
         if self._jetstream:
             store = json.dumps(str(self.directory / "jetstream"))
             lines.append(f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 8GB }}")

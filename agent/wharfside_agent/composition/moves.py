@@ -11,7 +11,7 @@ from wharfside_agent.bus.mailbox import NatsMailbox
 from wharfside_agent.composition.telling import Telling
 from wharfside_agent.core.journal import Step
 from wharfside_agent.images.disk import DiskImages
-from wharfside_agent.ports.rows import Arrival
+from wharfside_agent.ports.rows import Arrival, Departure
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here
 from wharfside_agent.services.checkpoints.phases import Phases
@@ -27,6 +27,7 @@ from wharfside_agent.services.migration.node_facts import Facts
 from wharfside_agent.services.recovery.first_look import Recovery
 from wharfside_agent.services.recovery.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_protocol.assets import CKPT
+from wharfside_protocol.checkpoints import Phase
 
 
 class Moves(Telling):
@@ -145,7 +146,12 @@ class Moves(Telling):
             self.clock,
             self.tasks,
             lambda state: self.journal.reached(Step(f"source.{state}")),
+            self._tell_departure,
         )
+
+    def _tell_departure(self, row: Departure, phase: Phase, done: int, total: int) -> None:
+        if row.command is not None:
+            self.phases.tell(row.command, "migrate", phase, done, total)
 
     @cached_property
     def arrivals(self) -> Arrivals:

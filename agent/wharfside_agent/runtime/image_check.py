@@ -31,10 +31,7 @@ def check_image(folder: Path, spec: ContainerSpec, runtime: str, found: RuleSet)
     if (denial := judge(asked_of(spec, runtime, config), of_rights)) is not None:
         raise _carried(denial, "config").error(found)
     for core in sorted((folder / CRIU).glob("core-*.img")):
-        task = task_in(_read(core, MAX_CORE_BYTES))
-        if task is None:
-            continue
-        process, filtered = task
+        process, filtered = task_in(_read(core, MAX_CORE_BYTES))
         denial = judge_process(process, rules)
         if denial is None and not filtered and rules.opened().seccomp != "free":
             denial = Denial("seccomp", "a process without a seccomp filter", rules.seccomp)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wharfside_client.cli import exitcodes, parse
+from wharfside_client.cli.bars import byte_bar
 from wharfside_client.cli.command import command
 from wharfside_client.cli.parse import Inside
 from wharfside_client.cli.session import Session
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from wharfside_client.files import Progress
 
 STREAM = "-"
-
-NAME_WIDTH = 24
-"""Of what is copied, so that a bar, bytes and speed fit beside it in 80 columns."""
 
 Place = Annotated[
     Any,
@@ -54,7 +52,7 @@ async def cp(
     _no_terminal(source, to)
     copying = _Copying(session, archive=archive, follow=follow)
     async with session.connect() as w:
-        with _shown(str(source), quiet=quiet or session.output.json) as progress:
+        with byte_bar(str(source), quiet=quiet or session.output.json) as progress:
             done = await copying.run(w, source, to, progress)
     if session.output.json and to != STREAM:
         session.output.document({"bytes": done})
@@ -135,29 +133,3 @@ class _Copying:
 async def _read(data: Any) -> AsyncIterator[bytes]:
     while piece := await data.read():
         yield piece
-
-
-@contextmanager
-def _shown(what: str, *, quiet: bool) -> Iterator[Progress]:
-    """A bar with bytes and speed, where stderr is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, size: None
-        return
-    from rich import progress
-    from rich.console import Console
-    from rich.markup import escape
-
-    from wharfside_client.cli.output import clean
-
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(bar_width=None),
-        progress.DownloadColumn(binary_units=True),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-    )
-    with progress.Progress(*columns, console=Console(stderr=True), expand=True) as shown:
-        named = clean(what)
-        cut = named if len(named) <= NAME_WIDTH else f"…{named[1 - NAME_WIDTH :]}"
-        task = shown.add_task(escape(cut), total=None)
-        yield lambda done, size: shown.update(task, completed=done, total=size)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli.bars import byte_bar
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
+    from wharfside_client.cli.parse import Place
+    from wharfside_client.client import Wharfside
+    from wharfside_protocol.commands import Progress
     from wharfside_protocol.migration import MigrationView
 
 COLUMNS = [
@@ -88,12 +94,13 @@ async def migrate(
         return await _abort(session, source.node, abort, dead=dead)
     if source.container is None or node is None or dead:
         raise typer.BadParameter("give NODE/CONTAINER, and the NODE that it moves to")
+    from wharfside_client.calls import new_command_id
     from wharfside_client.migration import MIGRATE_S, move, new_migration
 
-    migration = new_migration()
+    migration, command_id = new_migration(), new_command_id()
     within_s = MIGRATE_S if session.flags.timeout is None else session.flags.timeout
     session.output.warn(f"{source.node}/{source.container}: migration {migration}")
-    async with session.connect() as w:
+    async with session.connect() as w, _told(session, w, source, command_id):
         value = await move(
             w.node(source.node),
             source.container,
@@ -106,6 +113,7 @@ async def migrate(
             file_locks=file_locks,
             pre_dump=pre_dump,
             timeout_s=within_s,
+            command_id=command_id,
         )
     if session.output.json:
         session.output.document(value)
@@ -115,6 +123,21 @@ async def migrate(
         told = f"{carried} carried, stood still for {still_s:.2f} s"
         session.output.line(f"{value.target}/{value.name} goes on: {told}")
     return exitcodes.OK
+
+
+@asynccontextmanager
+async def _told(
+    session: Session, w: Wharfside, source: Place, command_id: str
+) -> AsyncIterator[None]:
+    """What is done now, and bytes of bytes while it is carried."""
+    with byte_bar(str(source), quiet=session.output.json, transient=True) as bar:
+
+        def tell(progress: Progress) -> None:
+            size = progress.total or None
+            bar(progress.total - progress.left, size, str(progress.phase))
+
+        async with w.progress(source.node, command_id, tell):
+            yield
 
 
 async def _abort(session: Session, node: str, migration: str, *, dead: bool) -> int:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.policy.kit import config, rootfs_spec
 
-from wharfside_agent.core.policy.asked import AskedProcess
 from wharfside_agent.core.policy.images import CAPABILITIES, task_in
 from wharfside_agent.core.policy.rules import Rules, RuleSet
 from wharfside_agent.runtime.image_check import check_image
@@ -54,22 +53,45 @@ def core(
     creds = number(1, uid) + number(3, uid) + sets + number(13, 0) + number(18, no_new)
     filters = b"" if seccomp is None else number(11, seccomp)
     thread = number(1, 0) + inner(10, creds) + filters
-    message = number(1, 1) + inner(5, thread) + (inner(3, number(1, 1)) if leads else b"")
-    return bare(message)
+    return packed_core(number(1, 1) + inner(5, thread) + (inner(3, number(1, 1)) if leads else b""))
 
 
-def read(data: bytes) -> tuple[AskedProcess, bool]:
-    told = task_in(data)
-    assert told is not None
-    return told
+def packed_core(message: bytes) -> bytes:
+    return struct.pack("<III", 0x54564319, 0x55053847, len(message)) + message
+
+
+def test_a_dead_process_has_nothing() -> None:
+    """CRIU writes no thread of one that its parent has not waited for."""
+    task, filtered = task_in(packed_core(number(1, 1) + inner(3, number(1, 2) + number(2, 0))))
+    assert (task.capabilities, task.root, task.new_privileges, filtered) == (
+        set(),
+        False,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        b"",
+        inner(3, number(1, 1)),
+        inner(3, number(1, 2) + number(1, 1)),
+        inner(3, number(1, 2)) + inner(3, number(1, 1)),
+        number(3, 2),
+    ],
+)
+def test_one_that_is_not_surely_dead_must_tell_its_rights(tasks: bytes) -> None:
+    with pytest.raises(Invalid, match="no credentials"):
+        task_in(packed_core(number(1, 1) + tasks))
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_capabilities_have_their_names(packed: bool) -> None:
-    task, filtered = read(core(1 << KILL | 1 << SYS_ADMIN | 1 << BPF, packed=packed))
+    task, filtered = task_in(core(1 << KILL | 1 << SYS_ADMIN | 1 << BPF, packed=packed))
     assert task.capabilities == {"CAP_KILL", "CAP_SYS_ADMIN", "CAP_BPF"}
     assert (task.root, filtered) == (True, True)
-    assert not read(core(0, uid=7))[0].root
+    assert not task_in(core(0, uid=7))[0].root
 
 
 @pytest.mark.parametrize(
@@ -85,35 +107,17 @@ def test_capabilities_have_their_names(packed: bool) -> None:
 def test_a_thread_has_its_tasks_filter_unless_it_is_told_apart(
     seccomp: int | None, leads: bool, filtered: bool
 ) -> None:
-    assert read(core(0, seccomp=seccomp, leads=leads))[1] is filtered
+    assert task_in(core(0, seccomp=seccomp, leads=leads))[1] is filtered
 
 
 def test_no_new_privileges_must_be_told() -> None:
-    assert read(core(0, no_new=0))[0].new_privileges
-    assert not read(core(0))[0].new_privileges
+    assert task_in(core(0, no_new=0))[0].new_privileges
+    assert not task_in(core(0))[0].new_privileges
 
 
 def test_a_capability_that_has_no_name_yet_is_one_all_the_same() -> None:
-    assert read(core(1 << 50))[0].capabilities == {"CAP_50"}
+    assert task_in(core(1 << 50))[0].capabilities == {"CAP_50"}
     assert CAPABILITIES[40] == "CAP_CHECKPOINT_RESTORE"
-
-
-def bare(message: bytes) -> bytes:
-    return struct.pack("<III", 0x54564319, 0x55053847, len(message)) + message
-
-
-def test_a_zombie_brings_nothing() -> None:
-    dead = number(1, 1) + inner(3, number(1, 2) + number(2, 256))
-    assert task_in(bare(dead)) is None
-
-
-def test_what_only_says_that_it_is_dead_is_judged_all_the_same() -> None:
-    whole = core(1 << SYS_ADMIN)[12:]
-    told = task_in(bare(whole + inner(3, number(1, 2))))
-    assert told is not None and told[0].capabilities == {"CAP_SYS_ADMIN"}
-    alive = number(1, 1) + inner(3, number(1, 1))
-    with pytest.raises(Invalid, match="it has no credentials"):
-        task_in(bare(alive))
 
 
 @given(st.data())

@@ -39,10 +39,8 @@ CAPABILITIES = tuple(f"CAP_{name}" for name in _NUMBERED.split())
 """By their numbers (capabilities(7), linux/capability.h)."""
 
 
-def task_in(data: bytes) -> tuple[AskedProcess, bool] | None:
+def task_in(data: bytes) -> tuple[AskedProcess, bool]:
     """What a `core-<id>.img` gives its thread, and whether a seccomp filter holds it.
-
-    None: a zombie, of which CRIU restores no more than its exit code.
 
     Raises:
         Invalid: it is no such image.
@@ -56,11 +54,14 @@ def task_in(data: bytes) -> tuple[AskedProcess, bool] | None:
         raise Invalid(f"the image of a process cannot be read: {error}") from error
 
 
-def _task(core: bytes) -> tuple[AskedProcess, bool] | None:
+_NOTHING = AskedProcess(capabilities=frozenset(), root=False, new_privileges=False)
+
+
+def _task(core: bytes) -> tuple[AskedProcess, bool]:
+    if _is_dead(core):
+        return _NOTHING, True
     cores = [value for value in _of(core, _THREAD_CORE) if isinstance(value, bytes)]
     creds = [each for one in cores for each in _of(one, _CREDS) if isinstance(each, bytes)]
-    if not cores and _is_dead(core):
-        return None
     if len(cores) != 1 or len(creds) != 1:
         raise ValueError("it has no credentials")
     held = {name for field in _CAPABILITIES for name in _names(creds[0], field)}
@@ -76,8 +77,11 @@ def _task(core: bytes) -> tuple[AskedProcess, bool] | None:
 
 
 def _is_dead(core: bytes) -> bool:
-    tasks = [value for value in _of(core, _TASK_CORE) if isinstance(value, bytes)]
-    return len(tasks) == 1 and _of(tasks[0], _TASK_STATE) == [_DEAD]
+    """Ended, and not waited for by its parent yet: nothing of it but its status is restored."""
+    tasks = _of(core, _TASK_CORE)
+    if _of(core, _THREAD_CORE) or len(tasks) != 1 or not isinstance(tasks[0], bytes):
+        return False
+    return _of(tasks[0], _TASK_STATE) == [_DEAD]
 
 
 def _names(creds: bytes, field: int) -> Iterator[str]:

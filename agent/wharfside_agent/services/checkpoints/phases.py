@@ -1,4 +1,4 @@
-"""How far a checkpoint or a restore is, told on the command's progress subject."""
+"""How far a checkpoint, a restore or a migration is, told on the command's progress subject."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ class Phases:
     def of(self, call: Call) -> Telling:
         return Telling(self, call)
 
-    def tell(self, call: Call, phase: Phase, done: int, total: int) -> None:
+    def tell(self, command: str, op: str, phase: Phase, done: int = 0, total: int = 0) -> None:
+        """`command`: the id of the one that runs `op`. `done` of `total` bytes, where it counts."""
         progress = Progress(
             node=self._node,
-            command=call.id,
-            op=call.command.op,
+            command=command,
+            op=op,
             at=to_timestamp(self._clock.now()),
             total=total,
             left=max(0, total - done),
             phase=phase,
         )
-        subject = self._subjects.progress(self._node, call.id)
-        self._tasks.start(self._bus.tell(subject, encode(progress)), f"progress of {call.id}")
+        subject = self._subjects.progress(self._node, command)
+        self._tasks.start(self._bus.tell(subject, encode(progress)), f"progress of {command}")
 
 
 class Telling:
@@ -50,9 +51,12 @@ class Telling:
 
     def begin(self, phase: Phase) -> None:
         self.phase = phase
-        self._phases.tell(self._call, phase, 0, 0)
+        self._tell(phase)
 
     def bytes(self, done: int, total: int) -> None:
         """Within the phase; ports.images.Progress."""
         assert self.phase is not None
-        self._phases.tell(self._call, self.phase, done, total)
+        self._tell(self.phase, done, total)
+
+    def _tell(self, phase: Phase, done: int = 0, total: int = 0) -> None:
+        self._phases.tell(self._call.id, self._call.command.op, phase, done, total)

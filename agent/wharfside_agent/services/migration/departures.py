@@ -47,6 +47,7 @@ from wharfside_protocol.carriage import (
     Settle,
     Word,
 )
+from wharfside_protocol.checkpoints import Phase
 from wharfside_protocol.errors import Canceled, NotFound, WrongState, from_body
 from wharfside_protocol.migration import MigrateValue
 from wharfside_protocol.times import NANOSECONDS
@@ -61,6 +62,10 @@ _TOLD_ONCE: dict[Effect, type[GiveUp | Settle | Revoke]] = {
 
 GONE_KEPT = 28 * 86_400 * NANOSECONDS
 """Longer than others: the target may be away when it is told that all is well."""
+
+
+Tell = Callable[[Departure, Phase, int, int], None]
+"""(which, what is done now, bytes done, of so many)."""
 
 
 class Leaving(Protocol):
@@ -109,7 +114,9 @@ class Departures:
         clock: Clock,
         tasks: Tasks,
         reached: Callable[[Source], None] = lambda _state: None,
+        tell: Tell = lambda _row, _phase, _done, _total: None,
     ) -> None:
+        """`reached`: a state is committed. `tell`: how far one is, for whoever listens."""
         self._store = store
         self._carriage = carriage
         self._images = images
@@ -117,6 +124,7 @@ class Departures:
         self._clock = clock
         self._tasks = tasks
         self._reached = reached
+        self._tell = tell
         self._rows: dict[str, Departure] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._outcomes: dict[str, asyncio.Future[Departure]] = {}
@@ -344,7 +352,11 @@ class Departures:
             async def piece(offset: int, data: bytes) -> None:
                 await self._say(row, Piece(**ids, offset=offset, data=data))
 
-            sending = Sending(image, offer, piece, self._carriage.nap)
+            def came(done: int, total: int) -> None:
+                self._tell(row, Phase.CARRYING, done, total)
+
+            came(0, image.total)
+            sending = Sending(image, offer, piece, self._carriage.nap, came)
             self._sendings[row.id] = sending
             await sending.run()
         except Exception as error:
@@ -356,6 +368,7 @@ class Departures:
 
     async def _say_go(self, migration: str) -> None:
         waits = iter(AGAIN_S)
+        self._tell(self._rows[migration], Phase.RESTORING, 0, 0)
         while True:
             row = self._rows[migration]
             try:

@@ -28,7 +28,10 @@ TROUBLE_S = 0.5
 
 
 class Sending:
-    """`offer` and `piece` say a word, and may raise BusError; `run` until it is canceled."""
+    """`offer` and `piece` say a word, and may raise BusError; `run` until it is canceled.
+
+    `came` is told how many bytes the receiver has, of how many, each time that there are more.
+    """
 
     def __init__(
         self,
@@ -36,11 +39,13 @@ class Sending:
         offer: Callable[[], Awaitable[None]],
         piece: Callable[[int, bytes], Awaitable[None]],
         nap: Callable[[float], Awaitable[None]],
+        came: Callable[[int, int], None],
     ) -> None:
         self._image = image
         self._offer = offer
         self._piece = piece
         self._nap = nap
+        self._came = came
         self._known = False
         self._sent = 0
         self._news = asyncio.Event()
@@ -58,6 +63,7 @@ class Sending:
             self._sent = max(self._sent, received)
         self._known = True
         self._news.set()
+        self._came(self.acked, self.total)
 
     async def run(self) -> None:
         """
