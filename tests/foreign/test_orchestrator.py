@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.foreign.kit import JS, run_node
-from tests.security.secured import SecuredWorld
+from tests.security.secured import NODES, SecuredWorld
 
 SCENARIOS = sorted(path.name for path in (JS / "scenarios").glob("*.js") if path.name != "kit.js")
 
@@ -21,3 +21,14 @@ def test_scenario(ground: SecuredWorld, site: dict[str, Any], scenario: str) -> 
         line for line in ground.secured.server.log[before:].splitlines() if "iolation" in line
     ]
     assert len(refused) == (1 if scenario == "errors.js" else 0), refused
+
+
+def test_a_command_to_a_node_that_is_away(ground: SecuredWorld, site: dict[str, Any]) -> None:
+    """Sent by one life of the orchestrator, done once the node is back, read by the next life."""
+    agent, errand = ground.agents[NODES[1]], {"id": "errand-00000001", "name": "js-errand"}
+    assert agent.stop() == 0
+    try:
+        run_node("scenarios/away/send.js", WHARFSIDE_SITE=site, WHARFSIDE_ERRAND=errand)
+    finally:
+        agent.start(until="bus-connected")
+    run_node("scenarios/away/read.js", WHARFSIDE_SITE=site, WHARFSIDE_ERRAND=errand)

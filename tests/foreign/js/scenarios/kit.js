@@ -31,7 +31,7 @@ export const container = (name, script, more = {}) => ({
   ...more,
 });
 
-export const remove = (name) => fleet.call(node, "delete", { container: name, force: true });
+export const remove = (name, at = node) => fleet.call(at, "delete", { container: name, force: true });
 
 /** The first of an endless row for which `wanted` holds. */
 export async function first(row, wanted = () => true) {
