@@ -29,7 +29,8 @@ export function valueOf(result) {
 
 export class Fleet {
   constructor(connection, peer, prefix) {
-    Object.assign(this, { connection, peer, prefix });
+    Object.assign(this, { connection, peer, prefix, sessions: new Set() });
+    this.#watch();
   }
 
   /**
@@ -40,8 +41,16 @@ export class Fleet {
     const authenticator = credentials && authenticatorOf(credentials, await readFile(credentials));
     // The NATS client compares names alone: of an address it must be told what to compare.
     const tls = ca && { caFile: ca, host: new URL(servers).hostname };
-    const connection = await connect({ servers, authenticator, tls, inboxPrefix: `_INBOX.${user}`, name: user });
+    const patience = { maxReconnectAttempts: -1, reconnectTimeWait: 250 };
+    const own = { name: user, inboxPrefix: `_INBOX.${user}` };
+    const connection = await connect({ servers, authenticator, tls, ...own, ...patience });
     return new Fleet(connection, user, prefix);
+  }
+
+  async #watch() {
+    for await (const { type } of this.connection.status()) {
+      if (type === "reconnect") this.sessions.forEach((session) => session.reconnected());
+    }
   }
 
   close() {
