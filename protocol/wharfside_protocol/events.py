@@ -71,7 +71,7 @@ TERMINAL_TYPES = frozenset(
 
 
 class Event(Record, frozen=True, kw_only=True):
-    """One event. `data` holds the facts of its type: see EVENT_DATA.
+    """One event. `data` holds the facts of its type: see the table of events.
 
     `seq` is gapless per node and epoch, `prev_seq` is the one before of the same
     container. `replayed` marks what was told again after a restart or reconnect.

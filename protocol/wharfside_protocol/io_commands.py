@@ -12,7 +12,7 @@ from wharfside_protocol.views import Standing
 
 
 class Opening(Record, frozen=True, kw_only=True):
-    """The I/O session that the caller listens to already (io_frames.py).
+    """The I/O session that the caller listens to already.
 
     `peer` is the token that its user may use, `session` one that it makes up; `window` is
     how much it takes before it has acked.

@@ -1,13 +1,12 @@
-"""The secured server with its agents, as for the tests of security; in the form of static keys."""
+"""The secured server with its agents, as for the tests of security."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests.integration.fixtures import NEEDED
-from tests.security.secured import NODES, SecuredWorld, secured_world
+from tests.security.secured import SecuredWorld, secured_world
 from tests.support.requirements import need
 
 from wharfside_client.auth.state import Form
@@ -15,20 +14,17 @@ from wharfside_client.auth.state import Form
 
 @pytest.fixture(scope="package")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredWorld]:
+    yield from _ground(tmp_path_factory, Form.STATIC)
+
+
+@pytest.fixture(scope="module")
+def ground_of_jwts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredWorld]:
+    """With TLS."""
+    yield from _ground(tmp_path_factory, Form.JWT)
+
+
+def _ground(factory: pytest.TempPathFactory, form: Form) -> Iterator[SecuredWorld]:
     for name in ("node", *NEEDED):
         need(name)
-    with secured_world(tmp_path_factory.mktemp("foreign"), Form.STATIC) as ground:
+    with secured_world(factory.mktemp("foreign"), form) as ground:
         yield ground
-
-
-@pytest.fixture
-def site(ground: SecuredWorld) -> dict[str, Any]:
-    """What a program is told of it: js/scenarios/kit.js."""
-    secured = ground.secured
-    users = ("ops", "other", "eyes")
-    return {
-        "servers": secured.server.url,
-        "nodes": list(NODES),
-        "rootfs": str(ground.world.rootfs),
-        "users": {name: str(secured.credentials(name)) for name in users},
-    }

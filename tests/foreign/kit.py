@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from tests.security.secured import NODES, SecuredWorld
 from tests.support.requirements import find_command
 
 JS = Path(__file__).parent / "js"
@@ -36,3 +38,15 @@ def run_node(script: str, **environment: object) -> None:
         raise AssertionError(f"{script} took longer than {BOUND_S} s:\n{said}") from None
     print(said := ran.stdout.decode(errors="replace"))
     assert ran.returncode == 0, said
+
+
+def site(ground: SecuredWorld) -> dict[str, Any]:
+    """What a program is told of where it works: js/scenarios/kit.js."""
+    secured = ground.secured
+    return {
+        "servers": secured.server.url,
+        "ca": None if secured.ca is None else str(secured.ca),
+        "nodes": list(NODES),
+        "rootfs": str(ground.world.rootfs),
+        "users": {name: str(secured.credentials(name)) for name in ("ops", "eyes")},
+    }

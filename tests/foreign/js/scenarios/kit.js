@@ -4,7 +4,7 @@ import { after } from "node:test";
 import { Fleet } from "../wharfside/fleet.js";
 import { Streams } from "../wharfside/streams.js";
 
-/** {servers, prefix, nodes, rootfs, users: {name: seed file}}, told by tests/foreign/kit.py. */
+/** {servers, prefix, nodes, rootfs, users: {name: credentials}, ca}, told by tests/foreign/kit.py. */
 export const site = JSON.parse(process.env.WHARFSIDE_SITE);
 export const [node, other] = site.nodes;
 
@@ -12,7 +12,7 @@ const opened = [];
 after(() => Promise.all(opened.map((fleet) => fleet.close())));
 
 export async function open(user = "ops") {
-  const fleet = await Fleet.open({ servers: site.servers, seed: site.users[user], user });
+  const fleet = await Fleet.open({ servers: site.servers, ca: site.ca, credentials: site.users[user], user });
   opened.push(fleet);
   return fleet;
 }
@@ -31,7 +31,7 @@ export const container = (name, script, more = {}) => ({
   ...more,
 });
 
-export const remove = (name) => fleet.call(node, "delete", { container: name, force: true });
+export const remove = (name, at = node) => fleet.call(at, "delete", { container: name, force: true });
 
 /** The first of an endless row for which `wanted` holds. */
 export async function first(row, wanted = () => true) {

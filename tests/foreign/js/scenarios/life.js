@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { projection } from "../wharfside/discovery.js";
 import { newId } from "../wharfside/fleet.js";
 import { container, fleet, newName, node, remove, streams } from "./kit.js";
 
@@ -46,13 +47,8 @@ test("exec runs beside the container's own process", async () => {
 test("the bucket has the state that the node tells", async () => {
   const name = newName();
   const { incarnation } = await fleet.call(node, "run", container(name, "sleep 1000"));
-  const key = `$KV.WHARFSIDE_CONTAINERS.${node}.${name}`;
-  for await (const { value } of streams.follow(`${node}.${name}.>`)) {
-    if (value.type === "started") break;
-  }
-  let kept;
-  while (kept?.value?.state !== "running") kept = await streams.last("KV_WHARFSIDE_CONTAINERS", key);
-  assert.equal(kept.value.incarnation, incarnation);
+  const kept = await projection(streams, node, name, (value) => value.state === "running");
+  assert.equal(kept.incarnation, incarnation);
   await remove(name);
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { Session, SessionReset } from "../wharfside/session.js";
-import { container, fleet, newName, node, remove } from "./kit.js";
+import { container, fleet, newName, node, open, remove } from "./kit.js";
 
 const MIB = 1024 * 1024;
 const bytes = (text) => new TextEncoder().encode(text);
@@ -74,6 +74,20 @@ test("frames that the bus loses are asked for again", () =>
 const SIZES = `trap 'stty size; exit 9' USR1
 until stty size 2>&1 | grep "24 81"; do sleep 0.05; done
 echo ready; while :; do sleep 0.1; done`;
+
+test("a connection that is lost in between loses nothing of a session", () =>
+  withCat(async (name) => {
+    const own = await open();
+    const sent = Buffer.alloc(MIB, "over a new connection\n");
+    const session = await Session.open(own, node, "attach", { container: name, stdin: true });
+    const reading = rest(session);
+    for (let at = 0; at < sent.length; at += MIB / 4) {
+      await session.write(sent.subarray(at, at + MIB / 4));
+      await own.connection.reconnect();
+    }
+    await session.eof();
+    assert.equal(hash((await reading).data), hash(sent));
+  }));
 
 test("exec with a terminal: its size, and a signal", () =>
   withCat(async (name) => {

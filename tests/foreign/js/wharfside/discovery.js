@@ -14,3 +14,11 @@ export async function micro(fleet, verb) {
   for await (const answer of await client[verb](SERVICE)) answers.push(answer);
   return answers;
 }
+
+/** A container's ContainerProjection, once it is there and as `wanted`. */
+export async function projection(streams, node, name, wanted = () => true) {
+  const key = `${node}.${name}`;
+  const live = `${streams.fleet.prefix}.kv.containers.${key}`;
+  const subject = `$KV.WHARFSIDE_CONTAINERS.${key}`;
+  return (await streams.newest("KV_WHARFSIDE_CONTAINERS", subject, live, ({ value }) => value && wanted(value))).value;
+}

@@ -16,20 +16,10 @@ export class Mailbox {
     return { id, duplicate };
   }
 
-  /** `accepted` or `result` of the command: the bell first, then what is stored, until it is there. */
-  async told(node, id, what, timeout = 15_000) {
-    const { connection, prefix } = this.fleet;
-    const subject = `${node}.${id}.${what}`;
-    const bell = connection.subscribe(`${prefix}.live.res.${subject}`, { max: 1, timeout });
-    const read = async () => (await this.streams.last("WHARFSIDE_RES", `${prefix}.res.${subject}`))?.value;
-    try {
-      await connection.flush();
-      const there = await read();
-      if (there) return there;
-      for await (const _ of bell) break;
-      return await read();
-    } finally {
-      bell.unsubscribe();
-    }
+  /** `accepted` or `result` of the command, once the node has told it. */
+  async told(node, id, what) {
+    const { prefix } = this.fleet;
+    const subject = `res.${node}.${id}.${what}`;
+    return (await this.streams.newest("WHARFSIDE_RES", `${prefix}.${subject}`, `${prefix}.live.${subject}`)).value;
   }
 }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { connect, errors, headers, nkeyAuthenticator } from "@nats-io/transport-node";
+import { connect, credsAuthenticator, errors, headers, nkeyAuthenticator } from "@nats-io/transport-node";
 import { decode, encode } from "./codec.js";
 
 export const newId = () => randomUUID().replaceAll("-", "");
@@ -18,6 +18,9 @@ export class CommandError extends Error {
 /** Nobody listens there: the node is away, or there is none of that name. */
 export class NodeAway extends Error {}
 
+const authenticatorOf = (path, bytes) =>
+  path.endsWith(".creds") ? credsAuthenticator(bytes) : nkeyAuthenticator(new TextEncoder().encode(bytes.toString().trim()));
+
 /** The value of a Result. Throws CommandError. */
 export function valueOf(result) {
   if (!result.ok) throw new CommandError(result);
@@ -26,14 +29,28 @@ export function valueOf(result) {
 
 export class Fleet {
   constructor(connection, peer, prefix) {
-    Object.assign(this, { connection, peer, prefix });
+    Object.assign(this, { connection, peer, prefix, sessions: new Set() });
+    this.#watch();
   }
 
-  /** `user`: the name that `wharfside auth add-user` made, whose inbox, sessions and consumer are its own. */
-  static async open({ servers, seed, user, inbox = `_INBOX.${user}`, prefix = "wharfside.v1" }) {
-    const authenticator = seed && nkeyAuthenticator(new TextEncoder().encode((await readFile(seed, "utf8")).trim()));
-    const connection = await connect({ servers, authenticator, inboxPrefix: inbox, name: `orchestrator ${user}` });
+  /**
+   * `user`: the name that `wharfside auth add-user` made, whose inbox, sessions and consumer are its
+   * own. `credentials`: its file, a seed (`.nk`) or a JWT with one (`.creds`). `ca`: whom to trust, with TLS.
+   */
+  static async open({ servers, credentials, ca, user, prefix = "wharfside.v1" }) {
+    const authenticator = credentials && authenticatorOf(credentials, await readFile(credentials));
+    // The NATS client compares names alone: of an address it must be told what to compare.
+    const tls = ca && { caFile: ca, host: new URL(servers).hostname };
+    const patience = { maxReconnectAttempts: -1, reconnectTimeWait: 250 };
+    const own = { name: user, inboxPrefix: `_INBOX.${user}` };
+    const connection = await connect({ servers, authenticator, tls, ...own, ...patience });
     return new Fleet(connection, user, prefix);
+  }
+
+  async #watch() {
+    for await (const { type } of this.connection.status()) {
+      if (type === "reconnect") this.sessions.forEach((session) => session.reconnected());
+    }
   }
 
   close() {

@@ -24,6 +24,7 @@ export class Session {
   #up = { end: 0, acked: 0, window: 0, kept: [] };
   #timers = new Set();
   #wakers = [];
+  #heard = Date.now();
   #over = false;
   #error;
 
@@ -53,8 +54,9 @@ export class Session {
   #begin(view) {
     this.view = view;
     this.#up.window = Math.max(this.#up.window, view.window);
-    this.#every((view.idle_s * 1000) / 3, () => this.#ping());
+    this.#every((view.idle_s * 1000) / 3, () => this.#mind());
     this.#ping();
+    this.fleet.sessions.add(this);
   }
 
   /** Frames as the node told them, each once; ends behind the node's eof. Throws SessionReset. */
@@ -108,6 +110,7 @@ export class Session {
 
   #came(message) {
     const frame = decode(message.data);
+    this.#heard = Date.now();
     if (this.drop(frame)) return;
     if (PLACED.has(frame.frame)) this.#take(frame);
     else this.#heed(frame);
@@ -161,6 +164,19 @@ export class Session {
     this.#send({ frame: "ack", at: this.#down.taken, window: this.window });
   }
 
+  /** A node that has said nothing for so long is gone, or holds us for gone. */
+  #mind() {
+    if (Date.now() - this.#heard <= this.view.idle_s * 1000) return this.#ping();
+    this.#error = new SessionReset({ code: "canceled", message: `nothing heard of ${this.node} for ${this.view.idle_s} s` });
+    return this.#end();
+  }
+
+  /** Whatever was on its way may be lost, both ways. */
+  reconnected() {
+    this.#ack();
+    this.#ping();
+  }
+
   #ping() {
     this.#send({ frame: "ping", at: this.#up.end });
   }
@@ -205,6 +221,7 @@ export class Session {
     this.#over = true;
     this.#timers.forEach(clearTimeout);
     this.subscription.unsubscribe();
+    this.fleet.sessions.delete(this);
     this.#wake();
   }
 }

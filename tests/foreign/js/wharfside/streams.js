@@ -53,6 +53,26 @@ export class Streams {
     return message && stored(message);
   }
 
+  /**
+   * The newest under exactly this subject, once it is there and `wanted`. `live`: where it is
+   * republished, the bell. Throws where that takes too long.
+   */
+  async newest(stream, subject, live, wanted = () => true, timeout = 15_000) {
+    const bell = this.#bell(live);
+    const end = Date.now() + timeout;
+    try {
+      while (Date.now() < end) {
+        const rung = bell.next(1000);
+        const there = await this.last(stream, subject);
+        if (there && wanted(there)) return there;
+        await rung;
+      }
+      throw new Error(`nothing wanted under ${subject} after ${timeout} ms`);
+    } finally {
+      bell.close();
+    }
+  }
+
   /** The values of a bucket by key; a key whose last message is a deletion is not there. */
   async bucket(name, keys = ">") {
     const values = new Map();
@@ -70,11 +90,9 @@ export class Streams {
    * generator leaves it.
    */
   async *follow(filter = ">", seq = 1) {
-    const { connection, prefix } = this.fleet;
-    const bell = new Bell();
-    const live = connection.subscribe(`${prefix}.live.evt.${filter}`, { callback: () => bell.ring() });
+    const { prefix } = this.fleet;
+    const bell = this.#bell(`${prefix}.live.evt.${filter}`);
     try {
-      await connection.flush();
       for (;;) {
         const rung = bell.next(1000);
         for await (const event of this.read("WHARFSIDE_EVT", `${prefix}.evt.${filter}`, seq)) {
@@ -84,8 +102,16 @@ export class Streams {
         await rung;
       }
     } finally {
-      live.unsubscribe();
+      bell.close();
     }
+  }
+
+  /** Rung by whatever comes on `live`; the server has it before anything that is asked next. */
+  #bell(live) {
+    const bell = new Bell();
+    const subscription = this.fleet.connection.subscribe(live, { callback: () => bell.ring() });
+    bell.close = () => subscription.unsubscribe();
+    return bell;
   }
 
   /**
