@@ -14,9 +14,10 @@ from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.targets import OneTarget, Target
+from wharfside_client.cli.targets import OneTarget
 
 if TYPE_CHECKING:
+    from wharfside_client.cli.parse import Target
     from wharfside_client.node import Node
     from wharfside_protocol.checkpoints import CheckpointView, DeleteCheckpointValue
     from wharfside_protocol.commands import Progress

@@ -19,10 +19,11 @@ from wharfside_client.fleet import NodeStatus
 from wharfside_client.resync import Resynced
 from wharfside_client.setup import AssetReport
 from wharfside_protocol.checkpoints import CheckpointView
-from wharfside_protocol.commands import OPS, CommandSummary
+from wharfside_protocol.commands import CommandSummary
 from wharfside_protocol.events import AuditRecord, Event
 from wharfside_protocol.io_frames import Position
 from wharfside_protocol.migration import MigrationView
+from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import DIALECT, definitions
 from wharfside_protocol.stats import Usage
@@ -38,6 +39,31 @@ TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
 TRUTH: Schema = {"type": "boolean"}
+
+
+PRINTED: tuple[type[Record], ...] = (
+    AssetReport,
+    AuditRecord,
+    Change,
+    CheckpointView,
+    CommandSummary,
+    ContainerProjection,
+    ContainerView,
+    DeadLetter,
+    Equipped,
+    Event,
+    MigrationView,
+    NodeInfo,
+    NodeStatus,
+    Position,
+    Resynced,
+    Revoked,
+    Rotated,
+    ShownUser,
+    SiteChange,
+    Usage,
+)
+"""The records that are printed besides the values of ops."""
 
 
 def _ref(kind: type[Record]) -> Schema:
@@ -179,6 +205,7 @@ LINES: Mapping[str, Schema] = {
 
 OTHERS: Mapping[str, str] = {
     "attach": "a session: the process's own bytes",
+    "auth": "what there is below it",
     "api": "the op's value, as `wharfside schema OP --value` tells",
     "schema": "a JSON Schema",
 }
@@ -187,7 +214,8 @@ OTHERS: Mapping[str, str] = {
 
 def document_schema(command: str) -> Schema:
     """The schema of a command's document, or of one of its lines."""
-    return {"$schema": DIALECT, **{**DOCUMENTS, **LINES}[command], "$defs": _definitions()}
+    body = {**DOCUMENTS, **LINES}[command]
+    return {"$schema": DIALECT, **body, "$defs": _definitions([body])}
 
 
 def catalogue() -> Schema:
@@ -198,19 +226,15 @@ def catalogue() -> Schema:
         "documents": dict(DOCUMENTS),
         "lines": dict(LINES),
         "errors": ERRORS,
-        "$defs": _definitions(),
+        "$defs": _definitions([*DOCUMENTS.values(), *LINES.values()]),
     }
 
 
-def _definitions() -> dict[str, Schema]:
-    own = (Equipped, Change, Revoked, Rotated, ShownUser, SiteChange, DeadLetter, NodeStatus)
-    others = (Resynced, AssetReport, ContainerView, CheckpointView, MigrationView, Usage, Position)
-    wire = [kind for op in OPS.values() for kind in (op.args, op.value)]
-    found = definitions(
-        [*wire, *own, *others, Event, ContainerProjection, CommandSummary, AuditRecord]
-    )
+def _definitions(bodies: Iterable[Schema]) -> dict[str, Schema]:
+    """What the bodies refer to, and what that does."""
+    found = definitions([*(op.value for op in OPS.values()), *PRINTED])
     wanted: dict[str, Schema] = {}
-    waiting = list(_named([*DOCUMENTS.values(), *LINES.values()]))
+    waiting = list(_named(list(bodies)))
     while waiting:
         name = waiting.pop()
         if name not in wanted:
