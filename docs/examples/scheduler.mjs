@@ -20,7 +20,7 @@ const MARGIN = MARGIN_S * 1000; // for SIGKILL (20 s) and clocks
 const BEGIN = (MARGIN * 2) / 3; // what is not begun by then must not begin: it may be elsewhere
 const RETRY = 2000;
 const RESULT = 24 * 3600 * 1000;
-const ELSEWHERE = ["busy", "draining", "deadline-exceeded", "canceled"];
+const ELSEWHERE = ["busy", "draining", "deadline-exceeded"]; // nothing of it was done
 const AGAIN = ["stop", "node-reboot", "monitor-lost"]; // the job did not end by itself
 
 class Scheduler {

@@ -15,7 +15,7 @@ import os
 import secrets
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from wharfside_client import ContainerChanged, ContainerGone, NodeChanged, NodeGone, State, connect
@@ -30,7 +30,7 @@ DISCONNECT_S = float(os.environ.get("DISCONNECT_S", "60"))  # then the node stop
 MARGIN_S = float(os.environ.get("MARGIN_S", "30"))  # for SIGKILL (20 s) and clocks
 BEGIN_S = MARGIN_S * 2 / 3  # what is not begun by then must not begin: it may be elsewhere
 RETRY_S = 2.0
-ELSEWHERE = {"busy", "draining", "deadline-exceeded", "canceled"}
+ELSEWHERE = {"busy", "draining", "deadline-exceeded"}  # nothing of it was done
 AGAIN = {"stop", "node-reboot", "monitor-lost"}  # the job did not end by itself
 
 
@@ -55,11 +55,10 @@ class Scheduler:
         self.fleet, self.ledger = fleet, ledger
         kept = json.loads(ledger.read_text()) if ledger.exists() else {}
         self.token = kept.get("token") or secrets.token_hex(4)
-        self.seq = kept.get("seq")
-        self.leftovers = kept.get("leftovers", [])
-        known = kept.get("jobs", {})
-        self.jobs = [Job(**{**job, **known.get(job["name"], {})}) for job in jobs]
-        self.tasks: dict[str, asyncio.Task] = {}
+        self.seq, self.leftovers = kept.get("seq"), kept.get("leftovers", [])
+        self.jobs = [Job(**{**job, **kept.get("jobs", {}).get(job["name"], {})}) for job in jobs]
+        self.lost: dict[str, object] = {}  # nodes that are silent
+        self.open: set[asyncio.Task] = set()
 
     def save(self) -> None:
         """First the ledger, then the command: what may have been sent is always known."""
@@ -73,21 +72,26 @@ class Scheduler:
         new.replace(self.ledger)
 
     async def run(self) -> None:
-        mine = {"scheduler": self.token}
         async with (
             asyncio.TaskGroup() as self.group,
-            self.fleet.watch(labels=mine, since=self.seq, silent_s=SILENT_S) as self.watch,
+            self.fleet.watch(
+                labels={"scheduler": self.token}, since=self.seq, silent_s=SILENT_S
+            ) as self.watch,
         ):
             async for change in self.watch:
                 self.take(change)
                 self.place()
                 if all(job.end for job in self.jobs):
                     break
-            self.seq = self.watch.seq
-            self.save()
-            for key, task in self.tasks.items():
-                if not key.startswith("delete "):
-                    task.cancel()
+            for node, container in list(self.leftovers):
+                await self.delete(node, container)
+            for task in self.open:
+                task.cancel()
+
+    def spawn(self, work) -> None:
+        task = self.group.create_task(work)
+        self.open.add(task)
+        task.add_done_callback(self.open.discard)
 
     def take(self, change) -> None:
         match change:
@@ -105,45 +109,45 @@ class Scheduler:
     def go_on(self, state: State) -> None:
         """What was sent and is not known to have begun is sent again; what is to go, too."""
         for node, container in self.leftovers:
-            self.start(f"delete {container}", self.delete(node, container))
+            self.spawn(self.delete(node, container))
         for view in state.containers.values():
             self.look(view)
-        for job in self.jobs:
-            if job.node and not job.begun and not job.end:
-                self.start(f"run {job.name}", self.send(job))
-        for name in {job.node for job in self.jobs if job.node and not job.end}:
-            node = state.nodes.get(name)
-            self.hear(name, silent=node is None or node.silent)
+        for job in self.placed():
+            if not job.begun:
+                self.spawn(self.send(job))
+        for name in {job.node for job in self.placed()} | set(state.nodes):
+            self.hear(name, silent=name not in state.nodes or state.nodes[name].silent)
 
     def look(self, view, gone: bool = False) -> None:
         """One of our containers changed: does it end its job, or the attempt?"""
-        job = next((job for job in self.jobs if self.name(job) == view.container), None)
-        if job is None or job.end or job.node != view.node:
-            return  # of an attempt that was given up
-        job.begun = True
-        if view.exit and view.exit.reason not in AGAIN:
-            self.finish(job, {"exit_code": view.exit.exit_code, "reason": view.exit.reason})
-        elif view.exit or gone:
-            self.give_up(job, view.exit.reason if view.exit else "gone")
+        for job in self.placed(view.node):
+            if self.name(job) != view.container:
+                continue  # of an attempt that was given up
+            job.begun = True
+            if view.exit and view.exit.reason not in AGAIN:
+                end = {"exit_code": view.exit.exit_code, "reason": view.exit.reason}
+                self.leave(job, "ended", end, end=end)
+            elif view.exit or gone:
+                self.give_up(job, view.exit.reason if view.exit else "gone")
 
     def hear(self, node: str, silent: bool) -> None:
         """Counted is from when we hear of the silence, by our own clock: later is safe."""
         if not silent:
-            self.stop(f"move {node}")
-        elif f"move {node}" not in self.tasks:
-            self.start(f"move {node}", self.move(node))
+            self.lost.pop(node, None)
+        elif node not in self.lost:
+            self.lost[node] = since = object()
+            self.spawn(self.move(node, since))
 
-    async def move(self, node: str) -> None:
+    async def move(self, node: str, since: object) -> None:
         """By the end of the wait the node itself has stopped all that it ran for us."""
-        jobs = [job for job in self.jobs if job.node == node and not job.end]
-        grace = max((job.spec.get("grace_s", 10.0) for job in jobs), default=0.0)
+        grace = max((job.spec.get("grace_s", 10.0) for job in self.placed(node)), default=0.0)
         for wait_s in (DISCONNECT_S + grace + MARGIN_S, 0.0):
             await self.unheard(node)
             await asyncio.sleep(wait_s)
-        for job in jobs:
-            if job.node == node and not job.end:
+        if self.lost.get(node) is since:  # else it is back
+            for job in self.placed(node):
                 self.give_up(job, "node silent")
-        self.place()
+            self.place()
 
     async def unheard(self, node: str) -> None:
         """One that answers cannot put its presence, no more: what it runs runs on."""
@@ -151,6 +155,10 @@ class Scheduler:
             for _ in itertools.count():
                 await self.fleet.node(node).ping(timeout_s=RETRY_S)
                 await asyncio.sleep(MARGIN_S)
+
+    def placed(self, node: str | None = None) -> list[Job]:
+        placed = [job for job in self.jobs if job.node and not job.end]
+        return [job for job in placed if node in (None, job.node)]
 
     def place(self) -> None:
         for job in self.jobs:
@@ -160,27 +168,22 @@ class Scheduler:
                 job.deadline = to_timestamp(time.time_ns() + int(BEGIN_S * NANOSECONDS))
                 self.save()
                 self.tell(job, "placed")
-                self.start(f"run {job.name}", self.send(job))
+                self.spawn(self.send(job))
 
     def choose(self, job: Job) -> str | None:
         """The node with the labels and the most room; the node itself has the last word."""
         rooms = {}
-        for node in self.watch.state.nodes.values():
-            labels = node.info.labels
-            if node.silent or node.info.state != "up" or not job.needs.items() <= labels.items():
-                continue
-            room = node.info.capacity.free.memory_bytes - sum(
-                other.memory
-                for other in self.jobs
-                if other.node == node.node and not other.begun and not other.end
-            )
-            if room >= job.memory:
-                rooms[node.node] = room
-        return max(sorted(rooms), key=rooms.__getitem__, default=None)
+        for name, node in sorted(self.watch.state.nodes.items()):
+            info = node.info
+            if not node.silent and info.state == "up" and job.needs.items() <= info.labels.items():
+                coming = sum(other.memory for other in self.placed(name) if not other.begun)
+                rooms[name] = info.capacity.free.memory_bytes - coming
+        fits = [name for name in rooms if rooms[name] >= job.memory]
+        return max(fits, key=rooms.__getitem__, default=None)
 
     async def send(self, job: Job) -> None:
         """The id is made of job and attempt: sent twice, it is the same command."""
-        name, node = self.name(job), self.fleet.node(job.node)
+        name, attempt, node = self.name(job), job.attempt, self.fleet.node(job.node)
         labels = {**job.spec.get("labels", {}), "scheduler": self.token}
         wanted = {"container": name, "labels": labels, "stop_on_disconnect_s": DISCONNECT_S}
         args = convert({**job.spec, **wanted}, CreateArgs)
@@ -188,57 +191,47 @@ class Scheduler:
             "run", args, command_id=f"run-{name}", deadline=job.deadline
         ) as posted:
             error = (await posted.result(24 * 3600)).error
-        if error is None or job.begun:
-            return  # its events tell the rest
-        if error.code in ELSEWHERE or str(error.details.get("rule")).startswith("capacity."):
-            await asyncio.sleep(RETRY_S)
+        elsewhere = error and (error.code in ELSEWHERE or _no_room(error))
+        await asyncio.sleep(RETRY_S if elsewhere else 0)
+        if error is None or job.begun or job.attempt != attempt or job not in self.placed():
+            return  # the events tell the rest
+        if elsewhere:
             self.give_up(job, error.code)
             self.place()
         else:
-            self.finish(job, {"error": error.code, "message": error.message})
+            end = {"error": error.code, "message": error.message}
+            self.leave(job, "ended", end, end=end)
 
     def give_up(self, job: Job, why: str) -> None:
-        node = job.node
-        self.clear(job)
-        job.node = None
-        self.save()
-        self.tell(job, "given up", why=why, node=node)
+        self.leave(job, "given up", {"why": why}, node=None)
 
-    def finish(self, job: Job, end: dict) -> None:
-        job.end = end
-        self.clear(job)
-        self.save()
-        self.tell(job, "ended", **end)
-
-    def clear(self, job: Job) -> None:
+    def leave(self, job: Job, told: str, facts: dict, **changes) -> None:
         """Its container goes; a node that is away reads that first thing when it is back."""
-        self.seq = self.watch.seq
-        self.stop(f"run {job.name}")
+        self.seq, before = self.watch.seq, replace(job)
         self.leftovers.append([job.node, self.name(job)])
-        self.start(f"delete {self.name(job)}", self.delete(job.node, self.name(job)))
+        for field_, value in changes.items():
+            setattr(job, field_, value)
+        self.save()
+        self.tell(before, told, **facts)
+        self.spawn(self.delete(before.node, self.name(before)))
 
     async def delete(self, node: str, container: str) -> None:
         args = DeleteArgs(container=container, force=True)
         await self.fleet.node(node).post("delete", args, command_id=f"delete-{container}")
-        self.leftovers.remove([node, container])
+        self.leftovers = [each for each in self.leftovers if each != [node, container]]
         self.save()
 
     def name(self, job: Job) -> str:
         return f"{job.name}-{job.attempt}-{self.token}"
 
-    def start(self, key: str, work) -> None:
-        self.tasks[key] = task = self.group.create_task(work)
-        task.add_done_callback(lambda done: self.tasks.get(key) is done and self.tasks.pop(key))
-
-    def stop(self, key: str) -> None:
-        task = self.tasks.pop(key, None)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-
     def tell(self, job: Job, told: str, **facts) -> None:
         line = {"job": job.name, "attempt": job.attempt, "node": job.node, "told": told, **facts}
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
+
+
+def _no_room(error) -> bool:
+    return error.code == "denied" and str(error.details.get("rule")).startswith("capacity.")
 
 
 async def main(jobs: list[dict], ledger: Path) -> None:

@@ -17,9 +17,29 @@ from tests.integration.bounds import bounded
 from wharfside_protocol.events import Event
 from wharfside_protocol.times import from_timestamp
 
-SILENT_S, DISCONNECT_S, GRACE_S, MARGIN_S = 4.0, 2.0, 1.0, 6.0
-"""As long as the machine may be busy for; the guide's own are 90, 60, 10 and 30."""
-BOUND_S = 60.0
+
+@dataclass(frozen=True)
+class Bounds:
+    """In seconds. `within`: how long a line may take that waits for all of them."""
+
+    silent: float
+    disconnect: float
+    grace: float
+    margin: float
+    within: float
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "SILENT_S": str(self.silent),
+            "DISCONNECT_S": str(self.disconnect),
+            "MARGIN_S": str(self.margin),
+        }
+
+
+QUICK = Bounds(silent=4.0, disconnect=2.0, grace=1.0, margin=6.0, within=60.0)
+"""As long as the machine may be busy for, with presences each half second."""
+THE_GUIDES = Bounds(silent=90.0, disconnect=60.0, grace=10.0, margin=30.0, within=400.0)
 
 
 @dataclass
@@ -30,6 +50,7 @@ class Scheduler:
     jobs: list[dict[str, Any]]
     folder: Path
     environment: dict[str, str]
+    bounds: Bounds
     told: list[dict[str, Any]] = field(default_factory=list)
     process: asyncio.subprocess.Process | None = None
 
@@ -37,11 +58,10 @@ class Scheduler:
         self.folder.mkdir(exist_ok=True)
         jobs = self.folder / "jobs.json"
         jobs.write_text(json.dumps(self.jobs))
-        bounds = {"SILENT_S": SILENT_S, "DISCONNECT_S": DISCONNECT_S, "MARGIN_S": MARGIN_S}
         with (self.folder / "errors").open("ab") as errors:
             self.process = await asyncio.create_subprocess_exec(
                 *(*self.program, str(jobs), str(self.folder / "ledger.json")),
-                env=os.environ | self.environment | {k: str(v) for k, v in bounds.items()},
+                env=os.environ | self.environment | self.bounds.environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
             )
@@ -49,7 +69,9 @@ class Scheduler:
     async def next(self) -> dict[str, Any] | None:
         """The next line; None: it has ended."""
         assert self.process is not None and self.process.stdout is not None
-        line = await bounded(self.process.stdout.readline(), f"a line:\n{self.errors}", BOUND_S)
+        line = await bounded(
+            self.process.stdout.readline(), f"a line:\n{self.errors}", self.bounds.within
+        )
         if line:
             self.told.append(json.loads(line))
         return self.told[-1] if line else None

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.foreign.schedulers_kit import (
-    BOUND_S,
-    GRACE_S,
+    QUICK,
+    THE_GUIDES,
+    Bounds,
     Scheduler,
     lives,
     never_two_at_once,
@@ -33,7 +34,7 @@ from tests.support.requirements import missing, need
 from wharfside_client import Wharfside
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-QUICK = Path(__file__).parents[1] / "support" / "quick_presence_agent.py"
+QUICK_AGENT = Path(__file__).parents[1] / "support" / "quick_presence_agent.py"
 A, B = "node-a", "node-b"
 LANGUAGES = ("python", "javascript")
 NEEDS = {
@@ -51,6 +52,7 @@ ENDS_ON_CUE = shell("echo begun >/cue/ready; read code </cue/go; exit $code")
 class Site:
     """`cable` is node-a's only way to the server."""
 
+    bounds: Bounds
     secured: Secured
     world: World
     cable: Cable
@@ -69,7 +71,7 @@ class Site:
             "process": {"args": list(ENDS_ON_CUE)},
             "mounts": [mount],
             "limits": {"memory_bytes": 32 << 20},
-            "grace_s": GRACE_S,
+            "grace_s": self.bounds.grace,
         }
         return {"name": name, "needs": needs, "spec": spec}, cues
 
@@ -84,7 +86,9 @@ class Site:
             "NATS_NKEY": settings.nkey or "",
             "WHARFSIDE_PEER": "ops",
         }
-        made = Scheduler(programs[language], jobs, self.world.folder / language, environment)
+        made = Scheduler(
+            programs[language], jobs, self.world.folder / language, environment, self.bounds
+        )
         self.stack.push_async_callback(made.close)
         return made
 
@@ -94,15 +98,16 @@ class Site:
                 view for name in (A, B) for view in await self.fleet.node(name).list(all=True)
             ]
 
-        await eventually(empty, "every container is deleted", within_s=BOUND_S, every_s=0.1)
+        await eventually(empty, "every container is deleted", within_s=60, every_s=0.1)
 
 
 @asynccontextmanager
 async def labeled_agent(
-    world: World, secured: Secured, name: str, url: str
+    world: World, secured: Secured, name: str, url: str, bounds: Bounds
 ) -> AsyncIterator[AgentProcess]:
     with world.agent(name, server=url) as agent:
-        agent.program = (str(QUICK),)
+        if bounds is QUICK:
+            agent.program = (str(QUICK_AGENT),)
         agent.nats = agent_settings(secured, name)
         agent.write_config()
         labels = f'zone = "{name[-1]}", disk = "ssd"'
@@ -112,8 +117,18 @@ async def labeled_agent(
         assert await stop(agent) == 0
 
 
+@pytest.fixture(
+    params=[
+        pytest.param(QUICK, id="quick"),
+        pytest.param(THE_GUIDES, id="as-in-the-guide", marks=pytest.mark.soak),
+    ]
+)
+def bounds(request: pytest.FixtureRequest) -> Bounds:
+    return cast("Bounds", request.param)
+
+
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, bounds: Bounds) -> AsyncIterator[Site]:
     for name in NEEDED:
         need(name)
     grounds = secured_ground(tmp_path)
@@ -123,7 +138,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             cable = await stack.enter_async_context(cable_to(secured.server.port))
             urls = {A: cable.url, B: secured.server.url}
             agents = {
-                name: await stack.enter_async_context(labeled_agent(world, secured, name, url))
+                name: await stack.enter_async_context(
+                    labeled_agent(world, secured, name, url, bounds)
+                )
                 for name, url in urls.items()
             }
             fleet = await stack.enter_async_context(secured.fleet("ops"))
@@ -131,7 +148,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             events = await stack.enter_async_context(fleet.events())
             following = asyncio.create_task(told.follow(events))
             stack.callback(following.cancel)
-            yield Site(secured, world, cable, fleet, told, agents, stack)
+            yield Site(bounds, secured, world, cable, fleet, told, agents, stack)
     finally:
         await asyncio.to_thread(grounds.__exit__, None, None, None)
 
@@ -205,6 +222,7 @@ class Play:
 
     async def end(self) -> None:
         """What may run on node-a alone begins there again."""
+        await self.told("given up", "stays")
         await self.runs("stays")
         for name in ("anywhere", "moved", "stays", "late"):
             self.cues[name].go("0")
