@@ -37,8 +37,9 @@ class Bounds:
         }
 
 
-QUICK = Bounds(silent=4.0, disconnect=2.0, grace=1.0, margin=6.0, within=60.0)
-"""As long as the machine may be busy for, with presences each half second."""
+QUICK = Bounds(silent=2.0, disconnect=8.0, grace=1.0, margin=5.0, within=60.0)
+"""With presences each half second. A scheduler that moves at the silence doubles a job: its node
+lets it run for `disconnect` after it was cut off."""
 THE_GUIDES = Bounds(silent=90.0, disconnect=60.0, grace=10.0, margin=30.0, within=400.0)
 
 
