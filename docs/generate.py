@@ -2,8 +2,8 @@
 """Draws what the docs say of the code from the code itself.
 
 `python docs/generate.py` rewrites docs/protocol.md, docs/protocol/ and the drawn parts of
-docs/architecture.md and docs/operations.md; with `--check` it only says whether they are
-stale (exit 1).
+docs/architecture.md, docs/operations.md and docs/orchestrators.md; with `--check` it only says
+whether they are stale (exit 1).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from wharfside_agent.composition.measures import METRICS
 from wharfside_agent.core.event_order import ORDER
 from wharfside_agent.core.lifecycle import TABLE
 from wharfside_agent.core.relist import FINDINGS
+from wharfside_client.cli import documents
 from wharfside_protocol.assets import streams
 from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
@@ -43,6 +44,9 @@ OPERATIONS = DOCS / "operations.md"
 PROTOCOL = DOCS / "protocol.md"
 ASYNCAPI = DOCS / "protocol" / "asyncapi.yaml"
 SCHEMAS = DOCS / "protocol" / "schemas.json"
+GUIDE = DOCS / "orchestrators.md"
+DOCUMENTS = DOCS / "protocol" / "cli.json"
+SCHEDULER = DOCS / "examples" / "scheduler.py"
 
 Rows = Iterable[Iterable[object]]
 
@@ -237,10 +241,38 @@ def metrics() -> str:
     return table(("Metric", "Kind", "Labels", "Meaning"), rows)
 
 
+def printed() -> str:
+    """What each command of the CLI prints with `--json`."""
+    rows = [(f"`{name}`", in_words(told)) for name, told in documents.DOCUMENTS.items()]
+    rows += [(f"`{name}`", f"a line: {in_words(told)}") for name, told in documents.LINES.items()]
+    rows += [(f"`{name}`", told) for name, told in documents.OTHERS.items()]
+    return table(("Command", "With `--json`"), sorted(rows))
+
+
+def in_words(told: dict[str, Any]) -> str:
+    """A schema of the CLI's in a line; records by their names in cli.json."""
+    if "$ref" in told:
+        return f"`{str(told['$ref']).rpartition('/')[2]}`"
+    if "const" in told:
+        return f"`{told['const']}`"
+    for key, joint in (("anyOf", " or "), ("allOf", " with ")):
+        if key in told:
+            return joint.join(in_words(each) for each in told[key])
+    if told.get("type") == "array":
+        return f"list of ({in_words(told['items'])})"
+    parts = [
+        f"{name}: {in_words(each)}" if "$ref" in json.dumps(each) else name
+        for name, each in told.get("properties", {}).items()
+    ]
+    return f"{{{', '.join(parts)}}}" if parts else str(told["type"])
+
+
 def drawn(text: str) -> str:
     """`text` with each marked part drawn anew."""
     parts = {"states": states(), "diagram": diagram(), "order": order(), "relist": relist()}
     parts["metrics"] = metrics()
+    parts["scheduler"] = f"```python\n{SCHEDULER.read_text()}```"
+    parts["documents"] = printed()
     for name, part in parts.items():
         pattern = rf"(<!-- drawn: {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: m[1] + part + "\n" + m[2], text, flags=re.S)
@@ -248,10 +280,12 @@ def drawn(text: str) -> str:
 
 
 def main() -> int:
-    wanted = {path: drawn(path.read_text()) for path in (ARCHITECTURE, OPERATIONS)}
+    wanted = {path: drawn(path.read_text()) for path in (ARCHITECTURE, OPERATIONS, GUIDE)}
     wanted[PROTOCOL] = protocol()
     wanted[ASYNCAPI] = asyncapi.document()
     wanted[SCHEMAS] = json.dumps(catalogue(), indent=1, ensure_ascii=False) + "\n"
+    told = json.dumps(documents.catalogue(), indent=1, ensure_ascii=False)
+    wanted[DOCUMENTS] = told + "\n"
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:

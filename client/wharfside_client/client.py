@@ -11,6 +11,7 @@ from wharfside_client.deadletters import DeadLetters
 from wharfside_client.events import EventStream
 from wharfside_client.fleet import (
     CONCURRENCY,
+    SILENT_S,
     Answers,
     NodeStatus,
     ask_all,
@@ -125,18 +126,27 @@ class Wharfside:
         nodes: Iterable[str] | None = None,
         labels: Mapping[str, str] | None = None,
         since: int | None = None,
+        silent_s: float = SILENT_S,
     ) -> Watch:
         """The whole fleet's state, and then every change of it: nodes and containers.
 
         `nodes` and `labels` choose a part of it. `since` is the `seq` of a former watch:
         the state is as it was then, and all that has changed since is told first.
+        A node is silent so long after its last put (they come every 30 s, and on change).
 
         `async with w.watch() as watch: async for change in watch: ...`
 
         Raises:
             Invalid: no node can be called so.
         """
-        return Watch(self._bus, self.settings.subjects, nodes=nodes, labels=labels, since=since)
+        return Watch(
+            self._bus,
+            self.settings.subjects,
+            nodes=nodes,
+            labels=labels,
+            since=since,
+            silent_s=silent_s,
+        )
 
     def progress(
         self, node: str, command_id: str, tell: Callable[[Progress], None]

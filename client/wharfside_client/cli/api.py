@@ -71,12 +71,18 @@ async def schema(
     whole: Annotated[
         bool, typer.Option("--whole", help="With its envelope: the whole command, or result")
     ] = False,
+    cli: Annotated[
+        str | None,
+        typer.Option("--cli", metavar="COMMAND", help='What it prints with --json: "nodes add"'),
+    ] = None,
 ) -> None:
     """Print the JSON Schema of an op's arguments, of an event, or of everything that travels."""
     from wharfside_protocol import schemas
     from wharfside_protocol.events import EVENT_DATA
 
-    if not name:
+    if cli is not None:
+        _print(session, _printed(cli))
+    elif not name:
         _print(session, schemas.catalogue())
     elif name in EVENT_DATA:
         _print(session, schemas.event_schema(name))
@@ -85,6 +91,20 @@ async def schema(
         envelope = schemas.result_schema if value else schemas.command_schema
         record = op.value if value else op.args
         _print(session, envelope(op) if whole else schemas.record_schema(record))
+
+
+def _printed(command: str) -> dict[str, Any]:
+    """
+    Raises:
+        Unsupported: no command prints a document under this name.
+    """
+    from wharfside_client.cli.documents import DOCUMENTS, LINES, document_schema
+    from wharfside_protocol.errors import Unsupported
+
+    if command not in {**DOCUMENTS, **LINES}:
+        known = ", ".join(sorted({**DOCUMENTS, **LINES}))
+        raise Unsupported(f"no command {command!r} prints JSON; there are: {known}")
+    return document_schema(command)
 
 
 def _known(name: str) -> Op:

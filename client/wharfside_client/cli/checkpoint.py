@@ -17,8 +17,9 @@ from wharfside_client.cli.session import Session
 from wharfside_client.cli.targets import OneTarget
 
 if TYPE_CHECKING:
+    from wharfside_client.cli.parse import Target
     from wharfside_client.node import Node
-    from wharfside_protocol.checkpoints import CheckpointView
+    from wharfside_protocol.checkpoints import CheckpointView, DeleteCheckpointValue
     from wharfside_protocol.commands import Progress
 
 Name = Annotated[str, typer.Argument(parser=parse.name, metavar="CHECKPOINT", show_default=False)]
@@ -126,19 +127,27 @@ async def rm(
     incarnation: Incarnation = None,
 ) -> int:
     """Remove checkpoints of a container."""
-    missing = 0
     async with session.connect() as w:
         node = w.node(target.node)
-        for name in names:
-            value = await node.delete_checkpoint(
+        values = [
+            await node.delete_checkpoint(
                 target.container, name, incarnation=incarnation, **session.options
             )
-            if value.deleted:
-                session.output.line(f"{target} {name}")
-            else:
-                missing += 1
-                session.output.warn(f"{target} has no checkpoint {name}")
-    return 1 if missing else exitcodes.OK
+            for name in names
+        ]
+    if session.output.json:
+        session.output.document(values)
+    else:
+        for value in values:
+            _tell_deleted(session, target, value)
+    return exitcodes.OK if all(value.deleted for value in values) else exitcodes.REFUSED
+
+
+def _tell_deleted(session: Session, target: Target, value: DeleteCheckpointValue) -> None:
+    if value.deleted:
+        session.output.line(f"{target} {value.checkpoint}")
+    else:
+        session.output.warn(f"{target} has no checkpoint {value.checkpoint}")
 
 
 async def prune(
@@ -165,8 +174,13 @@ async def prune(
             return 1
         for each in gone:
             await _remove(node, each, session)
-            session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
-    session.output.line(f"{words.size(sum(each.bytes for each in gone))} freed")
+            if not session.output.json:
+                session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
+    freed = sum(each.bytes for each in gone)
+    if session.output.json:
+        session.output.document({"removed": gone, "bytes": freed})
+    else:
+        session.output.line(f"{words.size(freed)} freed")
     return exitcodes.OK
 
 
