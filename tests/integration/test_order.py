@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 from tests.integration.attach_kit import execed, rest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import OBEYS_TERM, shell
 from tests.integration.test_oom import EATS, LIMIT
-from tests.integration.world import Site
+from tests.integration.world import Site, World
+from tests.support.agent import AgentProcess
 from tests.support.bundle import write_bundle
 from tests.support.requirements import requires
 
@@ -25,6 +28,16 @@ from wharfside_protocol.commands import DeleteArgs
 from wharfside_protocol.specs import Limits, Restart
 
 AT_ONCE = 6
+
+
+@pytest.fixture(scope="module")
+def agent(world: World) -> Iterator[AgentProcess]:
+    """`n1`, which lets the node's own pid namespace in: there execs outlive init."""
+    with world.agent("n1") as agent:
+        agent.write_config('\n[policy]\nhost_namespaces = ["pid"]\n')
+        agent.start(until="bus-connected")
+        yield agent
+        assert agent.stop() == 0
 
 
 def test_every_promise_has_its_test() -> None:
