@@ -24,7 +24,7 @@ from wharfside_protocol.events import Event
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import Network
 
-pytestmark = requires("criu", "ip", "nsenter", "unshare", "iptables")
+pytestmark = requires("criu", "bridge", "nsenter", "unshare", "iptables")
 
 PORT = 7777
 ECHOES = ("/bin/busybox", "nc", "-l", "-p", str(PORT), "-e", "/bin/cat")
@@ -33,6 +33,7 @@ ECHOES = ("/bin/busybox", "nc", "-l", "-p", str(PORT), "-e", "/bin/cat")
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Hosts]:
     need("root")
+    need("bridge")
     with open_hosts() as made:
         yield made
 

@@ -114,6 +114,20 @@ def _criu() -> str | None:
     return None
 
 
+def _bridge() -> str | None:
+    """A bridge of the kernel's (ip-link(8)), for networks between namespaces."""
+    ip, name = find_command("ip"), f"wsprobe{os.getpid()}"
+    if ip is None:
+        return "ip is not installed: deploy/install-packages iproute2"
+    made = subprocess.run(
+        [ip, "link", "add", name, "type", "bridge"], capture_output=True, text=True, timeout=30
+    )
+    if made.returncode != 0:
+        return f"no network bridge can be made here: {made.stderr.strip()}"
+    subprocess.run([ip, "link", "del", name], check=True, timeout=30)
+    return None
+
+
 def _nats_server() -> str | None:
     if find_command("nats-server"):
         return None
@@ -147,6 +161,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "nats-server": _nats_server,
     "systemd": _systemd,
     "criu": cache(_criu),
+    "bridge": cache(_bridge),
     "prometheus": _prometheus,
     "node": _node,
 }
