@@ -16,6 +16,7 @@ from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.events import EVENT_DATA, Event, EventType
 from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.op_words import DOES
 from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import PROJECTIONS, WORDS, definitions
@@ -172,15 +173,15 @@ def _operations() -> Node:
     found: Node = {}
     for op in OPS.values():
         reply = {"channel": _at("reply"), "messages": [_in("reply", f"result-{op.name}")]}
-        found[op.name] = _operation("receive", f"rpc-{op.name}", op.args) | {"reply": reply}
+        found[op.name] = _operation("receive", f"rpc-{op.name}", DOES[op.name]) | {"reply": reply}
         if op.changes:
-            found[f"{op.name}-durably"] = _operation("receive", f"cmd-{op.name}", op.args)
+            found[f"{op.name}-durably"] = _operation("receive", f"cmd-{op.name}", DOES[op.name])
     for kind, data in EVENT_DATA.items():
-        found[f"tell-{kind}"] = _operation("send", f"evt-{kind}", data)
+        found[f"tell-{kind}"] = _operation("send", f"evt-{kind}", _first_line(data))
     for name, channel, kind in TOLD:
-        found[name] = _operation("send", channel, kind)
-    found["hear-frames"] = _operation("receive", "io-up", None)
-    found["hear-words"] = _operation("receive", "ckpt", None)
+        found[name] = _operation("send", channel, _first_line(kind))
+    found["hear-frames"] = _operation("receive", "io-up")
+    found["hear-words"] = _operation("receive", "ckpt")
     return found
 
 
@@ -196,10 +197,13 @@ TOLD: tuple[tuple[str, str, type[Record] | None], ...] = (
 )
 
 
-def _operation(action: str, channel: str, kind: type[Record] | None) -> Node:
-    told = " ".join((kind.__doc__ or "").split("\n\n")[0].split()) if kind else ""
+def _operation(action: str, channel: str, told: str = "") -> Node:
     summary = {"summary": told} if told else {}
     return {"action": action, "channel": _at(channel), **summary, "bindings": BINDING}
+
+
+def _first_line(kind: type[Record] | None) -> str:
+    return " ".join((kind.__doc__ or "").split("\n\n")[0].split()) if kind else ""
 
 
 def _message(title: str, payload: Node) -> Node:

@@ -31,6 +31,7 @@ from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
 from wharfside_protocol.events import EVENT_DATA, Event
 from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.op_words import DOES
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import catalogue
@@ -49,6 +50,15 @@ DOCUMENTS = DOCS / "protocol" / "cli.json"
 SCHEDULER = DOCS / "examples" / "scheduler.py"
 
 Rows = Iterable[Iterable[object]]
+
+OPS_HEADINGS = (
+    *("Op", "What it does", "Arguments", "Value"),
+    *("Changes", "In a lane", "For viewers"),
+)
+OPS_INTRODUCTION = """\
+**Changes**: kept under its id, and replayed to a repeat; it may go by the mailbox. **In a lane**:
+one after the other for a container, in the order of arrival; the others wait for none.
+**For viewers**: who may only look may ask it."""
 
 
 def table(headings: Iterable[str], rows: Rows) -> str:
@@ -169,6 +179,7 @@ def protocol() -> str:
     ops = [
         (
             f"`{op.name}`",
+            DOES[op.name],
             f"[{op.args.__name__}](#{op.args.__name__.lower()})",
             f"[{op.value.__name__}](#{op.value.__name__.lower()})",
             "yes" if op.changes else "",
@@ -194,7 +205,10 @@ def protocol() -> str:
     parts = [introduction()]
     parts += [
         "## Ops",
-        table(("Op", "Arguments", "Value", "Changes", "In a lane", "For viewers"), ops),
+        OPS_INTRODUCTION,
+        table(
+            ("Op", "What it does", "Arguments", "Value", "Changes", "In a lane", "For viewers"), ops
+        ),
     ]
     parts += ["## Errors", table(("Code", "Meaning"), errors)]
     parts += ["## Events", table(("Type", "Facts", "Meaning"), events)]

@@ -168,6 +168,8 @@ class DeleteArgs(ContainerArgs, frozen=True, kw_only=True):
 
 
 class DeleteValue(Standing, frozen=True, kw_only=True):
+    """What is gone. `revision`: its last; that of the event `deleted` is one more."""
+
     exit: ExitStatus | None = None
 
 

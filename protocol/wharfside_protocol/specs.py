@@ -26,6 +26,7 @@ class Source(Record, frozen=True, kw_only=True):
     `bundle`: an OCI bundle, run with its own config.json.
     `rootfs`: a folder that becomes an overlay's lower layer, with a writable
     upper layer per incarnation unless `readonly`.
+    Either must lie below one of the node's allowed roots (`runtime.bundle_roots`).
     """
 
     bundle: HostPath | None = None

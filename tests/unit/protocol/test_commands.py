@@ -8,6 +8,7 @@ from tests.unit.protocol.strategies import field_types
 from wharfside_protocol.codec import convert
 from wharfside_protocol.commands import CAPTURE_BYTES, CreateArgs
 from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS, MAX_DEADLINE_SECONDS
+from wharfside_protocol.op_words import DOES
 from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.subjects import Subjects
@@ -88,3 +89,7 @@ def test_the_defaults_of_a_create() -> None:
 def test_the_bounds_of_section_six() -> None:
     assert (DEFAULT_RPC_SECONDS, MAX_DEADLINE_SECONDS) == (30, 86_400)
     assert CAPTURE_BYTES == 65_536
+
+
+def test_every_op_says_what_it_does() -> None:
+    assert set(DOES) == set(OPS)
