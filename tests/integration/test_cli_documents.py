@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from jsonschema import Draft202012Validator
+from tests.integration.counting import COUNTS
 from tests.integration.fifos import shell
 from tests.integration.test_client_cli import Ran, cli, typed
 from tests.integration.world import Site
@@ -113,6 +114,24 @@ async def test_of_containers_and_nodes(site: Site, tmp_path: Path) -> None:
     await run("policy-check", "n1", "start", f"container={ended}", code=1)
     for command in ("drain", "undrain"):
         await run(command, "n1")
+    await run("checkpoint prune", "-f", "n1")
+
+
+@requires("criu")
+async def test_of_checkpoints(site: Site, tmp_path: Path) -> None:
+    run = Shell(site.world.server.url)
+    name, saved = site.name(), str(tmp_path / "one.tar")
+    where, rootfs = f"n1/{name}", ("--rootfs", str(site.world.rootfs))
+    await run("create", "--checkpointable", *rootfs, where, *COUNTS)
+    await run("start", where)
+    await run("checkpoint create", where, "one", "--exit")
+    await run("restore", where, "one")
+    await run("checkpoint ls", "n1")
+    await run("checkpoint save", where, "one", "-o", saved)
+    await run("rm", "-f", where)
+    incarnation = ("--incarnation", (await site.told.event(name, "created")).incarnation or "")
+    await run("checkpoint rm", where, "one", *incarnation)
+    await run("checkpoint load", "n1", saved)
     await run("checkpoint prune", "-f", "n1")
 
 
