@@ -14,7 +14,7 @@ import { presences } from "../../tests/foreign/js/wharfside/discovery.js";
 import { Fleet } from "../../tests/foreign/js/wharfside/fleet.js";
 import { Streams } from "../../tests/foreign/js/wharfside/streams.js";
 
-const { SILENT_S = 90, DISCONNECT_S = 60, MARGIN_S = 30, NATS_URL, NATS_NKEY, WHARFSIDE_PEER } = process.env;
+const { SILENT_S = 90, DISCONNECT_S = 60, MARGIN_S = 30, NATS_URL, NATS_NKEY, NATS_CREDS, NATS_CA, WHARFSIDE_PEER } = process.env;
 const SILENT = SILENT_S * 1000; // puts come each 30 s
 const MARGIN = MARGIN_S * 1000; // for SIGKILL (20 s) and clocks
 const BEGIN = (MARGIN * 2) / 3; // what is not begun by then must not begin: it may be elsewhere
@@ -147,7 +147,7 @@ class Scheduler {
     const labels = { ...job.spec.labels, scheduler: this.token };
     const args = { ...job.spec, container, labels, stop_on_disconnect_s: Number(DISCONNECT_S) };
     const { id } = await this.mailbox.send(node, "run", args, { id: `run-${container}`, deadline });
-    const { error } = await this.mailbox.told(node, id, "result", RESULT);
+    const { error } = await this.result(node, id);
     const current = () => job.attempt === attempt && job.node && !job.end && !job.begun;
     if (!error || !current()) return; // its events tell the rest
     if (!ELSEWHERE.includes(error.code) && !error.details?.rule?.startsWith("capacity."))
@@ -160,6 +160,13 @@ class Scheduler {
   begin(job) {
     job.begun = true;
     this.save();
+  }
+
+  async result(node, id) {
+    const { prefix } = this.fleet;
+    const subject = `res.${node}.${id}.result`;
+    const live = `${prefix}.live.${subject}`;
+    return (await this.streams.newest("WHARFSIDE_RES", `${prefix}.${subject}`, live, undefined, RESULT)).value;
   }
 
   giveUp(job, why) {
@@ -200,7 +207,8 @@ function crash(error) {
 }
 
 process.on("unhandledRejection", crash);
-const fleet = await Fleet.open({ servers: NATS_URL, seed: NATS_NKEY, user: WHARFSIDE_PEER });
+const credentials = NATS_NKEY || NATS_CREDS;
+const fleet = await Fleet.open({ servers: NATS_URL, credentials, ca: NATS_CA, user: WHARFSIDE_PEER });
 const [jobs, ledger] = process.argv.slice(2);
 const scheduler = new Scheduler(fleet, await Streams.of(fleet), JSON.parse(readFileSync(jobs, "utf8")), ledger);
 await scheduler.run();
