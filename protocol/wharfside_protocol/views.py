@@ -160,7 +160,8 @@ class NodeInfo(Record, frozen=True, kw_only=True):
     `life` is unguessable and new with every start of the agent: an agent knows its
     own puts by it. A node is `silent` 90 s after its last put by the server's time.
     `state` is `up`, `draining` or `down`. `ready` names what is wanting, and why: nothing, where
-    it is empty. `events_missed` counts changes that no event told until the relist found them: bugs.
+    it is empty.
+    `events_missed` counts changes that no event told until the relist found them: bugs.
     `orphans` names incarnations that live here and are not in the store.
     `credentials_expire_at`: when the first of what lets it in ends (JWT, certificate, CA).
     `mailbox` is `ok`, `missing` (nobody made it, or it was deleted) or `offline` (it was
