@@ -90,6 +90,11 @@ class Bus:
         await self._connection.close()
         self._inbox.cut("the connection was closed")
 
+    @property
+    def clustered(self) -> bool:
+        """Several servers: a stream may be without a leader for some seconds."""
+        return self._connection.is_clustered
+
     async def request(
         self, subject: str, data: bytes, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> Message:

@@ -76,6 +76,11 @@ class Connection:
     def is_connected(self) -> bool:
         return self._opened and self._nc.is_connected
 
+    @property
+    def is_clustered(self) -> bool:
+        """The server is one of several: what does not listen now may be about to be elected."""
+        return bool(self._nc._server_info.get("cluster"))
+
     async def open(self) -> None:
         """Connects, trying every server once, within the settings' time.
 

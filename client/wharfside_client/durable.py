@@ -209,8 +209,10 @@ async def post_bytes(
         See `post`.
     """
     told = {**(headers or {}), "Nats-Msg-Id": message_id}
+    # in a cluster a stream whose leader has died is not there until another one is elected
+    passing = (Unanswered, ServerUnreachable, *((NotSetUp,) if bus.clustered else ()))
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type((Unanswered, ServerUnreachable)),
+        retry=retry_if_exception_type(passing),
         wait=wait_exponential(multiplier=0.1, max=2.0) + wait_random(0, 0.1),
         stop=stop_after_delay(POST_S),
         reraise=True,
