@@ -92,9 +92,7 @@ class Reader:
         await self._read_buckets(present)
         places = {*present.views, *known}
         if last is not None:
-            before = from_timestamp(last.time) - int(YOUNG_S * NANOSECONDS)
-            begin = await find_position(self._bus, self._subjects, to_timestamp(max(before, 0)))
-            async for _seq, event in self._events(everything, begin.last):
+            async for _seq, event in self._events(everything, await self._young(last)):
                 places |= _place(event)
         await self._settle(present, places)
         return present
@@ -108,18 +106,25 @@ class Reader:
         """
         present = Present(await find_position(self._bus, self._subjects, since))
         await self._read_buckets(present)
-        touched: set[Place] = set()
+        touched, before = set[Place](), set(present.views)
         everything = self._subjects.all_events(self._wanted.node)
-        async for _seq, event in self._events(everything, since):
-            touched |= _place(event)
-        untouched = set(present.views) - touched
-        await self._settle(present, untouched)
+        last = await read_last(self._bus, EVT, self._subjects.all_events())
+        begin = since if last is None else min(since, await self._young(last))
+        async for seq, event in self._events(everything, begin):
+            (touched if seq > since else before).update(_place(event))
+        await self._settle(present, before - touched)
         for place in touched:
             present.views.pop(place, None)
             view = await self.history(place, None, until=since)
             if view is not None:
                 present.views[place] = view
         return present
+
+    async def _young(self, last: Stored) -> int:
+        """Behind which sequence events may have come whose projections have not."""
+        before = from_timestamp(last.time) - int(YOUNG_S * NANOSECONDS)
+        begin = await find_position(self._bus, self._subjects, to_timestamp(max(before, 0)))
+        return begin.last
 
     async def history(
         self, place: Place, view: ContainerProjection | None, *, until: int | None = None

@@ -28,7 +28,7 @@ from wharfside_client import NodeChanged, Place, Resynced, Watch, connect
 from wharfside_client.bus import Bus
 from wharfside_client.jetstream import JetStream
 from wharfside_client.setup import Setup
-from wharfside_protocol.assets import CONTAINERS_BUCKET, EVT
+from wharfside_protocol.assets import CONTAINERS_BUCKET, EVT, container_key
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.subjects import Subjects
 
@@ -98,6 +98,22 @@ async def test_the_token_of_a_former_watch(site: Site) -> None:
         assert seen.of(Place("n1", ends)) == ["running stopping", "stopped", "gone"]
         seen.check_each_once()
         await same_as_listed(site.fleet, watch, "n1")
+
+
+async def test_a_former_state_that_no_bucket_has_yet(site: Site) -> None:
+    """As if its projection were late: its youngest events tell of it, before the token, too."""
+    name = site.name()
+    await site.make(name)
+    async with site.fleet.watch() as watch:
+        seen = Seen(watch)
+        await seen.first()
+        await comes_to_be_as_listed(site.fleet, seen, "n1")
+        before, token = folded(watch, "n1"), watch.seq
+    async with opened_bus(site.world.server.url) as bus:
+        await JetStream(bus).publish(container_key("n1", name), b"", {"KV-Operation": "DEL"})
+    async with site.fleet.watch(since=token) as watch:
+        await Seen(watch).first()
+        assert folded(watch, "n1") == before
 
 
 async def test_a_part_of_the_fleet(site: Site) -> None:
