@@ -58,5 +58,7 @@ def _written(entries: list[os.DirEntry[str]]) -> int:
 
 
 def remove(paths: Collection[str]) -> None:
+    """What cannot be removed now is tried again when the next process starts."""
     for path in paths:
-        Path(path).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(path).unlink()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from wharfside_client.cli import complete, parse
+from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
+from wharfside_client.cli.commands import NodeOrAll
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
 
@@ -39,16 +40,7 @@ def register(app: typer.Typer) -> None:
 
 async def audit(
     session: Session,
-    node: Annotated[
-        Any,
-        typer.Argument(
-            parser=parse.name,
-            metavar="[NODE]",
-            help="All where left out",
-            show_default=False,
-            autocompletion=complete.nodes,
-        ),
-    ] = None,
+    node: NodeOrAll = None,
     since: Annotated[
         str, typer.Option("--since", metavar="SEQ|TIME", help="10m ago, an RFC 3339 time, ...")
     ] = "24h",

@@ -22,6 +22,16 @@ NodeName = Annotated[
         parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
     ),
 ]
+NodeOrAll = Annotated[
+    Any,
+    typer.Argument(
+        parser=parse.name,
+        metavar="[NODE]",
+        help="All where left out",
+        show_default=False,
+        autocompletion=complete.nodes,
+    ),
+]
 Id = Annotated[
     Any, typer.Argument(parser=parse.command_id, metavar="ID", show_default=False, help="Its id")
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli import exitcodes, words
 from wharfside_client.cli.command import command
+from wharfside_client.cli.commands import NodeOrAll
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
 
@@ -32,16 +33,7 @@ def register(app: typer.Typer) -> None:
 
 async def dead_letters(
     session: Session,
-    node: Annotated[
-        Any,
-        typer.Argument(
-            parser=parse.name,
-            metavar="[NODE]",
-            help="All where left out",
-            show_default=False,
-            autocompletion=complete.nodes,
-        ),
-    ] = None,
+    node: NodeOrAll = None,
     resend: Annotated[
         int | None,
         typer.Option("--resend", min=1, metavar="SEQ", help="Send this one again, and say its id"),
