@@ -69,18 +69,21 @@ class Rotation:
                 await asyncio.sleep(AGAIN_S)
 
     async def _keep(self) -> None:
+        """Room is made before the next file is begun: a process may end at any time, and its log
+        has no file too many then."""
+        await self._drop_oldest(self._limits.max_files)
         while True:
-            await self._drop_oldest()
             asked = self._files.moved
             if not asked:
                 await self._grown()
+                await self._drop_oldest(self._limits.max_files - 1)
                 self._files.move()
             await self._reopened(asked=asked)
             self._files.moved_on()
 
-    async def _drop_oldest(self) -> None:
-        """In a thread: a large file takes some file systems tens of milliseconds."""
-        while len(self._files.files) > self._limits.max_files:
+    async def _drop_oldest(self, most: int) -> None:
+        """Until there are `most`. In a thread: some file systems take tens of milliseconds."""
+        while len(self._files.files) > most:
             oldest = self._files.drop_oldest()
             await asyncio.to_thread(oldest.unlink, missing_ok=True)
 
