@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from asyncinotify import Inotify, Mask
+from asyncinotify import Event, Mask
+
+from wharfside_agent.watchers.inotify import LoopInotify
 
 REPLACED = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE
 VOLUME_LINK = "..data"
@@ -24,7 +26,7 @@ class InotifyFolders:
     """Opened when it first listens, on its loop; what changes between two waits ends the next."""
 
     def __init__(self) -> None:
-        self._inotify: Inotify | None = None
+        self._inotify = LoopInotify(self._heard)
         self._names: set[str] = set()
         self._rung = asyncio.Event()
 
@@ -33,7 +35,7 @@ class InotifyFolders:
         self._names = {path.name for path in (*paths, *real)} | {VOLUME_LINK}
         with suppress(OSError):  # out of inotify's: then there is the timeout alone
             for folder in {path.parent for path in (*paths, *real)}:
-                self._opened().add_watch(folder, REPLACED)
+                self._inotify.open().add_watch(folder, REPLACED)
 
     async def changed(self, timeout_s: float) -> bool:
         try:
@@ -46,19 +48,8 @@ class InotifyFolders:
         return True
 
     def close(self) -> None:
-        if self._inotify is not None:
-            asyncio.get_running_loop().remove_reader(self._inotify.fd)
-            self._inotify.close()
-            self._inotify = None
+        self._inotify.close()
 
-    def _opened(self) -> Inotify:
-        if self._inotify is None:
-            self._inotify = Inotify(sync_timeout=0)
-            asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain)
-        return self._inotify
-
-    def _drain(self) -> None:
-        assert self._inotify is not None
-        for event in self._inotify:
-            if str(event.name) in self._names:
-                self._rung.set()
+    def _heard(self, event: Event) -> None:
+        if str(event.name) in self._names:
+            self._rung.set()

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from asyncinotify import Inotify, Mask, Watch
+from asyncinotify import Event, Mask, Watch
+
+from wharfside_agent.watchers.inotify import LoopInotify
 
 LATER_S = 0.2
 """Without a watch (fs.inotify.max_user_watches) a file is looked at so often."""
@@ -27,12 +29,12 @@ class FileGrowth:
 
     def __init__(self, mask: Mask = GROWTH) -> None:
         self._mask = mask | Mask.ONESHOT
-        self._inotify: Inotify | None = None
+        self._inotify = LoopInotify(self._heard)
         self._rings: dict[int, list[Callable[[], None]]] = {}
 
     def once(self, path: str, ring: Callable[[], None]) -> Callable[[], None]:
         try:
-            watch = self._opened().add_watch(path, self._mask)
+            watch = self._inotify.open().add_watch(path, self._mask)
         except OSError:
             return asyncio.get_running_loop().call_later(LATER_S, ring).cancel
         # Two waits for one file are one watch of the kernel's.
@@ -43,31 +45,20 @@ class FileGrowth:
     def close(self) -> None:
         """Nothing rings any more."""
         self._rings.clear()
-        if self._inotify is not None:
-            asyncio.get_running_loop().remove_reader(self._inotify.fd)
-            self._inotify.close()
-            self._inotify = None
+        self._inotify.close()
 
-    def _opened(self) -> Inotify:
-        if self._inotify is None:
-            self._inotify = Inotify(sync_timeout=0)
-            asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain)
-        return self._inotify
-
-    def _drain(self) -> None:
-        assert self._inotify is not None
-        for event in self._inotify:
-            # The kernel's last word on a watch that has fired comes without it.
-            if event.watch is not None:
-                for ring in self._rings.pop(event.watch.wd, []):
-                    ring()
+    def _heard(self, event: Event) -> None:
+        # The kernel's last word on a watch that has fired comes without it.
+        if event.watch is not None:
+            for ring in self._rings.pop(event.watch.wd, []):
+                ring()
 
     def _end(self, watch: Watch, ring: Callable[[], None]) -> None:
         rings = self._rings.get(watch.wd)
         if rings is None or ring not in rings:
             return
         rings.remove(ring)
-        if not rings and self._inotify is not None:
+        if not rings and self._inotify.opened is not None:
             del self._rings[watch.wd]
             with suppress(OSError):  # it has fired meanwhile
-                self._inotify.rm_watch(watch)
+                self._inotify.opened.rm_watch(watch)
