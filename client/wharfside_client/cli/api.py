@@ -9,9 +9,9 @@ import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
-from wharfside_client.cli.commands import NodeName
 from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.lane import or_posted
+from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 async def api(
     session: Session,
     op: Name,
-    node: NodeName,
+    node: OneNode,
     args: Annotated[
         str,
         typer.Argument(metavar="[JSON]", show_default=False, help="Its arguments; - reads stdin"),

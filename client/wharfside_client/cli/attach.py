@@ -9,8 +9,8 @@ import typer
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.ioflags import AttachFlags
+from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.targets import OneTarget
 
 if TYPE_CHECKING:
     from wharfside_client.node import Node

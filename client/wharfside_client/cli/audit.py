@@ -10,8 +10,8 @@ import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
-from wharfside_client.cli.commands import NodeOrAll
 from wharfside_client.cli.output import Column
+from wharfside_client.cli.places import NodeOrAll
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from wharfside_client.cli import checkpointfiles, complete, exitcodes, parse, wo
 from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.output import Column
+from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.targets import OneTarget
 
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target

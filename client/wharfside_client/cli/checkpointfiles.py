@@ -7,17 +7,10 @@ from typing import Annotated
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli import exitcodes, parse, words
 from wharfside_client.cli.command import command
+from wharfside_client.cli.places import OneNode, OneTarget
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.targets import OneTarget
-
-OneNode = Annotated[
-    str,
-    typer.Argument(
-        parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
-    ),
-]
 
 
 def register(checkpoint_app: typer.Typer) -> None:

@@ -8,30 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli import exitcodes, parse, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column
+from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_protocol.commands import CommandState, CommandSummary
 
-NodeName = Annotated[
-    str,
-    typer.Argument(
-        parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
-    ),
-]
-NodeOrAll = Annotated[
-    Any,
-    typer.Argument(
-        parser=parse.name,
-        metavar="[NODE]",
-        help="All where left out",
-        show_default=False,
-        autocompletion=complete.nodes,
-    ),
-]
 Id = Annotated[
     Any, typer.Argument(parser=parse.command_id, metavar="ID", show_default=False, help="Its id")
 ]
@@ -54,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 async def commands(
     session: Session,
-    node: NodeName,
+    node: OneNode,
     last: Annotated[
         int, typer.Option("--last", "-n", min=0, metavar="COUNT", help="So many; 0: all of 48 h")
     ] = 50,
@@ -70,7 +55,7 @@ async def commands(
 
 async def result(
     session: Session,
-    node: NodeName,
+    node: OneNode,
     id: Id,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Until a durable one is done")] = False,
 ) -> int:
@@ -92,7 +77,7 @@ async def result(
     return exitcodes.REFUSED if found.result and not found.result.ok else exitcodes.OK
 
 
-async def cancel(session: Session, node: NodeName, id: Id) -> int:
+async def cancel(session: Session, node: OneNode, id: Id) -> int:
     """Cancel a command that waits, or that only waits for a process to end."""
     async with session.connect() as w:
         found = await w.node(node).cancel(id, **session.options)

@@ -6,21 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli import exitcodes
 from wharfside_client.cli.command import command
+from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_protocol.commands import DrainValue, Progress
 
 WITHIN_S = 600.0
-
-OneNode = Annotated[
-    str,
-    typer.Argument(
-        parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:

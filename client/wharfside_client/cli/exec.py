@@ -11,9 +11,9 @@ from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import LaneFlags, ProcessFlags
 from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
 from wharfside_client.cli.lane import or_posted, tell_made
+from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_process
-from wharfside_client.cli.targets import OneTarget
 
 Words = Annotated[list[str], typer.Argument(metavar="COMMAND [ARG]...", show_default=False)]
 

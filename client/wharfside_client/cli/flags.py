@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wharfside_client.cli import parse
+from wharfside_client.cli.places import NodesOrAll
 
 if TYPE_CHECKING:
     from wharfside_client.calls import Options
@@ -58,6 +59,27 @@ class Flags:
                 for name, value in mine.items()
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFlags:
+    """Of which nodes and containers: what `ps` and `top` share."""
+
+    nodes: NodesOrAll = None
+    all: Annotated[bool, typer.Option("--all", "-a", help="Those that have ended too")] = False
+    label: Annotated[
+        list[Any] | None,
+        typer.Option("--label", "-l", parser=parse.label, metavar="KEY=VALUE"),
+    ] = None
+
+    @property
+    def named(self) -> list[str] | None:
+        """None: all nodes."""
+        return self.nodes or None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict(self.label or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ import typer
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import LaneFlags, LimitFlags
+from wharfside_client.cli.places import Targets
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_limits
-from wharfside_client.cli.targets import Targets, each
+from wharfside_client.cli.targets import each
 from wharfside_client.cli.words import exit_words
 
 if TYPE_CHECKING:

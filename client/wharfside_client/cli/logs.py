@@ -10,8 +10,8 @@ import typer
 from wharfside_client.cli import parse
 from wharfside_client.cli.attach import Process
 from wharfside_client.cli.command import command
+from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.targets import OneTarget
 
 if TYPE_CHECKING:
     from wharfside_client.session import Session as Remote

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli import exitcodes, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column
+from wharfside_client.cli.places import OneNode, Targets
 from wharfside_client.cli.session import Session
-from wharfside_client.cli.targets import Targets, ask_each, tell_json
+from wharfside_client.cli.targets import ask_each, tell_json
 
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
@@ -63,15 +64,7 @@ async def stats(session: Session, targets: Targets) -> int:
 
 async def info(
     session: Session,
-    node: Annotated[
-        str,
-        typer.Argument(
-            parser=parse.name,
-            metavar="NODE",
-            show_default=False,
-            autocompletion=complete.nodes,
-        ),
-    ],
+    node: OneNode,
 ) -> int:
     """What a node is: its runtimes, kernel, limits and readiness."""
     async with session.connect() as w:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from wharfside_client.cli import complete, parse, words
+from wharfside_client.cli import words
 from wharfside_client.cli.assets import tell_assets
 from wharfside_client.cli.command import command, group
 from wharfside_client.cli.output import Column
+from wharfside_client.cli.places import Nodes
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_client.fleet import NodeStatus
     from wharfside_protocol.views import NodeInfo
-
-Names = Annotated[
-    list[str],
-    typer.Argument(
-        parser=parse.name, metavar="NODE...", show_default=False, autocompletion=complete.nodes
-    ),
-]
 
 COLUMNS = (
     Column("NODE", "bold", grows=True),
@@ -54,7 +48,7 @@ async def nodes(session: Session) -> None:
         session.output.table(COLUMNS, [_row(status) for status in found])
 
 
-async def add(session: Session, names: Names) -> int:
+async def add(session: Session, names: Nodes) -> int:
     """Make the mailboxes of nodes; an agent of such a name can then be sent durable commands.
 
     And what brings it containers that move to it from other nodes.
@@ -65,7 +59,7 @@ async def add(session: Session, names: Names) -> int:
     return tell_assets(session, reports)
 
 
-async def rm(session: Session, names: Names) -> int:
+async def rm(session: Session, names: Nodes) -> int:
     """Forget nodes that are gone: their mailboxes, with what waits there, and presences."""
     async with session.connect() as w:
         reports = [report for name in names for report in await w.setup.remove_node(name)]

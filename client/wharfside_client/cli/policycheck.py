@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli import exitcodes
 from wharfside_client.cli.command import command
+from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_protocol.commands import PolicyCheckValue
 
-Node = Annotated[
-    str,
-    typer.Argument(
-        parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
-    ),
-]
 Fields = Annotated[
     list[str] | None,
     typer.Argument(
@@ -36,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 async def policy_check(
     session: Session,
-    node: Node,
+    node: OneNode,
     op: Annotated[str, typer.Argument(metavar="OP", show_default=False)],
     fields: Fields = None,
 ) -> int:

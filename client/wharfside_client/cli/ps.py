@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli import exitcodes
 from wharfside_client.cli.command import command
+from wharfside_client.cli.flags import FleetFlags
 from wharfside_client.cli.output import Column, error_body
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.words import age, exit_words, state_words
@@ -35,21 +36,7 @@ def register(app: typer.Typer) -> None:
 
 async def ps(
     session: Session,
-    nodes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            parser=parse.name,
-            metavar="[NODE]...",
-            help="All nodes where left out",
-            show_default=False,
-            autocompletion=complete.nodes,
-        ),
-    ] = None,
-    all: Annotated[bool, typer.Option("--all", "-a", help="Those that have ended too")] = False,
-    label: Annotated[
-        list[Any] | None,
-        typer.Option("--label", "-l", parser=parse.label, metavar="KEY=VALUE"),
-    ] = None,
+    of: FleetFlags,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="From the bus, and go on with every change")
     ] = False,
@@ -59,16 +46,15 @@ async def ps(
     Exit status 125: a node that is named does not answer. With --watch --json, one object a
     line: first the whole state, then each change.
     """
-    labels = dict(label or ())
     if watch:
-        await _watch(session, nodes or None, labels, all=all)
+        await _watch(session, of)
         return exitcodes.OK
     timeout_s = session.flags.timeout or DEFAULT_TIMEOUT_S
     async with session.connect() as w:
         answers = await w.ask(
-            lambda node: node.list(all=all, labels=labels, timeout_s=timeout_s), nodes or None
+            lambda node: node.list(all=of.all, labels=of.labels, timeout_s=timeout_s), of.named
         )
-    status = exitcodes.OURS if nodes and answers.missing else exitcodes.OK
+    status = exitcodes.OURS if of.named and answers.missing else exitcodes.OK
     if session.output.json:
         session.output.document(_document(answers))
         return status
@@ -79,13 +65,11 @@ async def ps(
     return status
 
 
-async def _watch(
-    session: Session, nodes: list[str] | None, labels: dict[str, str], *, all: bool
-) -> None:
+async def _watch(session: Session, of: FleetFlags) -> None:
     from wharfside_client.cli.watchlines import WatchLines, as_object
 
-    lines = WatchLines(session.output, all=all)
-    async with session.connect() as w, w.watch(nodes=nodes, labels=labels) as told:
+    lines = WatchLines(session.output, all=of.all)
+    async with session.connect() as w, w.watch(nodes=of.named, labels=of.labels) as told:
         async for change in told:
             if session.output.json:
                 session.output.json_line(as_object(change))

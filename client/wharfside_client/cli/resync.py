@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from wharfside_client.cli import complete, parse
 from wharfside_client.cli.command import command
+from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
-
-NodeName = Annotated[
-    str,
-    typer.Argument(
-        parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
     command(app, "resync")(resync)
 
 
-async def resync(session: Session, node: NodeName) -> None:
+async def resync(session: Session, node: OneNode) -> None:
     """Put a node's latest states again, and remove those it does not know."""
     async with session.connect() as w:
         done = await w.resync(node)

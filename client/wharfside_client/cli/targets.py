@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli import exitcodes
 from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.output import error_body
 from wharfside_client.cli.parse import Target
@@ -21,24 +19,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 
-Targets = Annotated[
-    list[Target],
-    typer.Argument(
-        parser=parse.target,
-        metavar="NODE/CONTAINER...",
-        show_default=False,
-        autocompletion=complete.targets,
-    ),
-]
-OneTarget = Annotated[
-    Target,
-    typer.Argument(
-        parser=parse.target,
-        metavar="NODE/CONTAINER",
-        show_default=False,
-        autocompletion=complete.targets,
-    ),
-]
 Call = Callable[["Node", str], Awaitable[Any]]
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse
+from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import command
+from wharfside_client.cli.flags import FleetFlags
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
@@ -28,21 +29,7 @@ def register(app: typer.Typer) -> None:
 
 async def top(
     session: Session,
-    nodes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            parser=parse.name,
-            metavar="[NODE]...",
-            help="All nodes where left out",
-            show_default=False,
-            autocompletion=complete.nodes,
-        ),
-    ] = None,
-    label: Annotated[
-        list[Any] | None,
-        typer.Option("--label", "-l", parser=parse.label, metavar="KEY=VALUE"),
-    ] = None,
-    all: Annotated[bool, typer.Option("--all", "-a", help="Those that have ended too")] = False,
+    of: FleetFlags,
     sort: Annotated[
         Any, typer.Option("--sort", parser=parse.top_sort, metavar="COLUMN", help=SORTS)
     ] = None,
@@ -69,27 +56,21 @@ async def top(
     if live and find_spec("textual") is None:
         output.warn("the live table needs textual: pip install 'wharfside[top]'")
         live = False
-    look = Look(sort=Sort(sort or (Sort.CPU if live else Sort.NAME)), filter=filter, all=all)
+    look = Look(sort=Sort(sort or (Sort.CPU if live else Sort.NAME)), filter=filter, all=of.all)
     interval_s = max(interval or (DEFAULT_INTERVAL_S if live else ONCE_S), LEAST_INTERVAL_S)
-    return await _show(session, look, interval_s, nodes or None, dict(label or ()), live=live)
+    return await _show(session, of, look, interval_s, live=live)
 
 
 async def _show(
-    session: Session,
-    look: Look,
-    interval_s: float,
-    nodes: list[str] | None,
-    labels: dict[str, str],
-    *,
-    live: bool,
+    session: Session, of: FleetFlags, look: Look, interval_s: float, *, live: bool
 ) -> int:
     import asyncio
 
     from wharfside_client.cli.top import plain
     from wharfside_client.cli.top.feed import Feed
 
-    async with session.connect() as w, w.watch(nodes=nodes, labels=labels) as watch:
-        unknown = _unknown(session, nodes, await anext(watch))
+    async with session.connect() as w, w.watch(nodes=of.named, labels=of.labels) as watch:
+        unknown = _unknown(session, of.named, await anext(watch))
         feed = Feed(w, watch, interval_s)
         if live:
             from wharfside_client.cli.top.view import show

@@ -1,0 +1,37 @@
+"""Where a command goes: the arguments NODE and NODE/CONTAINER, with what the shell offers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from wharfside_client.cli import complete, parse
+from wharfside_client.cli.parse import Target
+
+
+def _node(metavar: str, help: str | None = None) -> Any:
+    return typer.Argument(
+        parser=parse.name,
+        metavar=metavar,
+        help=help,
+        show_default=False,
+        autocompletion=complete.nodes,
+    )
+
+
+def _target(metavar: str) -> Any:
+    return typer.Argument(
+        parser=parse.target,
+        metavar=metavar,
+        show_default=False,
+        autocompletion=complete.targets,
+    )
+
+
+OneNode = Annotated[str, _node("NODE")]
+Nodes = Annotated[list[str], _node("NODE...")]
+NodesOrAll = Annotated[list[str] | None, _node("[NODE]...", "All nodes where left out")]
+NodeOrAll = Annotated[Any, _node("[NODE]", "All where left out")]
+OneTarget = Annotated[Target, _target("NODE/CONTAINER")]
+Targets = Annotated[list[Target], _target("NODE/CONTAINER...")]
