@@ -12,10 +12,11 @@ import yaml
 from wharfside_protocol import __version__
 from wharfside_protocol.cloudevents import TYPE_PREFIX
 from wharfside_protocol.codec import CONTENT_TYPE
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
-from wharfside_protocol.events import EVENT_DATA, Event, EventType
+from wharfside_protocol.event_facts import EVENT_DATA
+from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.op_words import DOES
 from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.records import Record

@@ -26,11 +26,12 @@ from wharfside_agent.core.lifecycle import TABLE
 from wharfside_agent.core.relist import FINDINGS
 from wharfside_client.cli import documents
 from wharfside_protocol.assets import streams
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import ERRORS
-from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.event_facts import EVENT_DATA
+from wharfside_protocol.events import Event
 from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.op_words import DOES
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record

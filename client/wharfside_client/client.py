@@ -26,7 +26,7 @@ from wharfside_client.resync import Resynced, resync
 from wharfside_client.settings import ServerSettings, split_urls
 from wharfside_client.setup import Setup
 from wharfside_client.watch import Watch
-from wharfside_protocol.commands import Progress
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.views import ContainerProjection
 
 if TYPE_CHECKING:

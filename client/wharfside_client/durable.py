@@ -29,10 +29,10 @@ from wharfside_client.jetstream import JetStream
 from wharfside_client.messages import Message
 from wharfside_protocol.assets import RES
 from wharfside_protocol.codec import decode, encode
-from wharfside_protocol.commands import CommandState
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import MAX_DEADLINE_SECONDS, Accepted, Command, Result
 from wharfside_protocol.errors import Conflict
+from wharfside_protocol.node_commands import CommandState
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects, check_command_id
 

@@ -20,7 +20,8 @@ import msgspec
 from wharfside_client.changes import ContainerChange, ContainerChanged, ContainerGone
 from wharfside_protocol.codec import convert
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import Event, EventType, Restarting
+from wharfside_protocol.event_facts import Restarting
+from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.states import INIT, ContainerState
 from wharfside_protocol.times import NANOSECONDS, from_timestamp, to_timestamp

@@ -16,7 +16,8 @@ from wharfside_client.errors import EventsLost
 from wharfside_protocol.assets import EVT
 from wharfside_protocol.codec import convert, decode
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.event_facts import EVENT_DATA
+from wharfside_protocol.events import Event
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import NODE_TOKEN, Subjects
 from wharfside_protocol.times import from_timestamp

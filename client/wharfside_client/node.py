@@ -20,7 +20,11 @@ from wharfside_client.migration import MigrationOps
 from wharfside_client.session import Asked, Request, Resume, Session
 from wharfside_protocol.codec import convert, to_plain
 from wharfside_protocol.command_base import NoArgs
-from wharfside_protocol.commands import (
+from wharfside_protocol.commands import ListArgs, ListValue
+from wharfside_protocol.envelope import Command, Result
+from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
+from wharfside_protocol.io_frames import BULK_WINDOW, Position
+from wharfside_protocol.node_commands import (
     CancelValue,
     CommandArgs,
     CommandsArgs,
@@ -30,8 +34,6 @@ from wharfside_protocol.commands import (
     DrainArgs,
     DrainPolicy,
     DrainValue,
-    ListArgs,
-    ListValue,
     PolicyCheckArgs,
     PolicyCheckValue,
     Pong,
@@ -39,9 +41,6 @@ from wharfside_protocol.commands import (
     UsageArgs,
     UsageValue,
 )
-from wharfside_protocol.envelope import Command, Result
-from wharfside_protocol.errors import Denied, Internal, NotFound, Unsupported, from_body
-from wharfside_protocol.io_frames import BULK_WINDOW, Position
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Labels, Record
 from wharfside_protocol.subjects import check_name

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from wharfside_client.bus import Bus
 from wharfside_client.messages import Message
 from wharfside_protocol.codec import decode
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.node_commands import Progress
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ from wharfside_client.direct import Stored, read_pages
 from wharfside_client.node import Node
 from wharfside_protocol.assets import CONTAINERS_BUCKET
 from wharfside_protocol.codec import decode
-from wharfside_protocol.commands import ResyncArgs, ResyncValue
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import Snapshot
+from wharfside_protocol.event_facts import Snapshot
+from wharfside_protocol.node_commands import ResyncArgs, ResyncValue
 from wharfside_protocol.records import Counter, Record
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.views import ContainerProjection

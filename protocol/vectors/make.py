@@ -22,7 +22,8 @@ from wharfside_protocol.cloudevents import to_headers
 from wharfside_protocol.codec import encode, pack, to_plain
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Result
-from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.event_facts import EVENT_DATA
+from wharfside_protocol.events import Event
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import ENVELOPES, FRAMES, PROJECTIONS, WORDS

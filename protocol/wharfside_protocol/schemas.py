@@ -13,10 +13,11 @@ from typing import Any, get_args
 import msgspec
 
 from wharfside_protocol.carriage import FromA, FromB
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Accepted, Command, Result
-from wharfside_protocol.events import EVENT_DATA, Event
+from wharfside_protocol.event_facts import EVENT_DATA
+from wharfside_protocol.events import Event
 from wharfside_protocol.io_frames import DownFrame, UpFrame
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.ops import OPS, Op
 from wharfside_protocol.records import Record
 from wharfside_protocol.shipped import ShippedOutput

@@ -32,7 +32,8 @@ from wharfside_agent.ports.store import Tx
 from wharfside_agent.store.writer import open_store
 from wharfside_client import EventFilter, Wharfside
 from wharfside_protocol.assets import EVT
-from wharfside_protocol.events import EventType, Signaled, facts
+from wharfside_protocol.event_facts import Signaled, facts
+from wharfside_protocol.events import EventType
 
 CONTAINERS = 500
 BATCH = 1000

@@ -16,8 +16,8 @@ from tests.integration.world import Site, start, stop
 from tests.support.requirements import find_command, requires
 
 from wharfside_client.calls import new_command_id
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import Canceled, DeadlineExceeded, Unsupported
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.states import ContainerState
 
 pytestmark = requires("criu")

@@ -12,8 +12,8 @@ from tests.support.eventually import eventually
 from tests.support.requirements import requires
 
 from wharfside_client import NodeStatus, NodeUnreachable
-from wharfside_protocol.commands import Pong
 from wharfside_protocol.errors import DeadlineExceeded, Invalid
+from wharfside_protocol.node_commands import Pong
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.states import ContainerState
 

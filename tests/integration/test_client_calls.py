@@ -34,9 +34,9 @@ from wharfside_client.bus import Bus
 from wharfside_client.errors import Refused
 from wharfside_protocol.assets import node_key
 from wharfside_protocol.codec import decode, encode, to_plain
-from wharfside_protocol.commands import Pong
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Busy, Denied, Unsupported
+from wharfside_protocol.node_commands import Pong
 
 pytestmark = requires("nats-server")
 

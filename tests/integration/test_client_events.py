@@ -24,7 +24,7 @@ from wharfside_client.jetstream import JetStream
 from wharfside_client.live import LIMIT
 from wharfside_protocol.assets import EVT
 from wharfside_protocol.codec import encode
-from wharfside_protocol.events import Started
+from wharfside_protocol.event_facts import Started
 from wharfside_protocol.subjects import Subjects
 
 pytestmark = requires("nats-server")

@@ -16,8 +16,8 @@ from tests.integration.world import Site, command, kill, start, stop
 from tests.support.eventually import eventually
 
 from wharfside_client.calls import new_command_id
-from wharfside_protocol.commands import DrainArgs, DrainPolicy, Progress
 from wharfside_protocol.errors import Canceled, Draining, Invalid
+from wharfside_protocol.node_commands import DrainArgs, DrainPolicy, Progress
 from wharfside_protocol.specs import Restart
 
 

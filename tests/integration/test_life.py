@@ -14,7 +14,7 @@ from tests.support.eventually import eventually
 from tests.support.machine import cgroup_roots
 
 from wharfside_protocol.errors import NotFound, RuntimeFailed, WrongState
-from wharfside_protocol.events import Created
+from wharfside_protocol.event_facts import Created
 from wharfside_protocol.specs import Limits
 
 pytestmark = pytest.mark.requires("root", "crun", "runc", "conmon", "busybox-static")

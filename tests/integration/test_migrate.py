@@ -26,7 +26,6 @@ from tests.support.screen import open_screen
 from wharfside_client.calls import new_command_id
 from wharfside_client.migration import move
 from wharfside_protocol.checkpoints import Phase
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import (
     AlreadyExists,
     Canceled,
@@ -38,6 +37,7 @@ from wharfside_protocol.errors import (
 )
 from wharfside_protocol.events import Event
 from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
 

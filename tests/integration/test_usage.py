@@ -10,8 +10,8 @@ from tests.integration.raw import Raw
 from tests.integration.world import Site
 
 from wharfside_client import node as node_client
-from wharfside_protocol.commands import UsageValue
 from wharfside_protocol.errors import ErrorCode
+from wharfside_protocol.node_commands import UsageValue
 from wharfside_protocol.specs import Limits
 
 

@@ -17,7 +17,8 @@ from wharfside_protocol.codec import convert, encode, to_plain
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import ErrorCode
-from wharfside_protocol.events import Audit, AuditRecord, Event, EventType
+from wharfside_protocol.event_facts import Audit, AuditRecord
+from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.records import Record
 from wharfside_protocol.signing import Signer
 from wharfside_protocol.times import NANOSECONDS, to_timestamp

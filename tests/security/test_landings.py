@@ -18,9 +18,9 @@ from tests.support.eventually import eventually
 
 from wharfside_client.auth.state import Form
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.io_frames import Chunk, Data, StreamName
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import to_timestamp

@@ -15,8 +15,8 @@ from tests.integration.world import Site, World, open_site
 from tests.security.policy_cases import CASES, OPEN, TIGHT, Case
 from tests.support.agent import AgentProcess
 
-from wharfside_protocol.commands import PolicyCheckValue
 from wharfside_protocol.errors import Denied, ErrorBody
+from wharfside_protocol.node_commands import PolicyCheckValue
 from wharfside_protocol.specs import Limits
 
 pytestmark = pytest.mark.requires("root", "crun", "runc", "conmon", "busybox-static")

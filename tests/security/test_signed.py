@@ -33,7 +33,8 @@ from wharfside_client import Node
 from wharfside_protocol.commands import DeleteArgs, SignalArgs
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import Denied, ErrorCode
-from wharfside_protocol.events import AuditRecord, Event
+from wharfside_protocol.event_facts import AuditRecord
+from wharfside_protocol.events import Event
 
 WAIT_S = 20.0
 

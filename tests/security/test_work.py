@@ -31,10 +31,10 @@ from wharfside_client.migration import move
 from wharfside_client.setup import Outcome
 from wharfside_protocol.assets import LOGS, container_key
 from wharfside_protocol.codec import decode
-from wharfside_protocol.commands import Progress
 from wharfside_protocol.errors import DeadlineExceeded
 from wharfside_protocol.events import Event
 from wharfside_protocol.io_frames import Chunk
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.shipped import ShippedOutput
 from wharfside_protocol.specs import Io, Limits
 from wharfside_protocol.states import ContainerState

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from wharfside_protocol.errors import ErrorCode
-from wharfside_protocol.events import AuditRecord
+from wharfside_protocol.event_facts import AuditRecord
 from wharfside_protocol.times import NANOSECONDS
 
 MOST = 16

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wharfside_protocol.events import WhyNotRestarting as Why
+from wharfside_protocol.event_facts import WhyNotRestarting as Why
 from wharfside_protocol.specs import Restart
 
 FIRST_DELAY_S = 0.1

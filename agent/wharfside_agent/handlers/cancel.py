@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.book import Call
-from wharfside_protocol.commands import CancelValue, CommandArgs
+from wharfside_protocol.node_commands import CancelValue, CommandArgs
 
 
 async def cancel(node: Node, _call: Call, args: CommandArgs) -> CancelValue:

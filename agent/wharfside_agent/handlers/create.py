@@ -16,7 +16,7 @@ from wharfside_agent.services.life.containers import Also, Live, LiveProcess, tr
 from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.errors import WharfsideError
-from wharfside_protocol.events import Created, Failed
+from wharfside_protocol.event_facts import Created, Failed
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
 
 

@@ -6,7 +6,7 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.life.drain import DrainState
 from wharfside_protocol.command_base import NoArgs
-from wharfside_protocol.commands import DrainArgs, DrainValue, UndrainValue
+from wharfside_protocol.node_commands import DrainArgs, DrainValue, UndrainValue
 from wharfside_protocol.times import NANOSECONDS
 
 

@@ -22,7 +22,8 @@ from wharfside_agent.services.streams.process_io import Target
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, ExecArgs, ExecValue, Output
 from wharfside_protocol.errors import AlreadyExists, WharfsideError
-from wharfside_protocol.events import EventType, ExecAdded, Failed, Started
+from wharfside_protocol.event_facts import ExecAdded, Failed, Started
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.io_commands import Opening
 from wharfside_protocol.states import ProcessState

@@ -8,8 +8,8 @@ from wharfside_agent.handlers.judged import CHECKS
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.book import Call
 from wharfside_protocol.codec import convert
-from wharfside_protocol.commands import PolicyCheckArgs, PolicyCheckValue
 from wharfside_protocol.errors import Draining, Unsupported, WharfsideError
+from wharfside_protocol.node_commands import PolicyCheckArgs, PolicyCheckValue
 from wharfside_protocol.ops import OPS, Op
 
 

@@ -15,14 +15,8 @@ from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.views import container_view, process_view, standing
 from wharfside_protocol.codec import encode, portable
 from wharfside_protocol.command_base import ContainerArgs, InspectArgs
-from wharfside_protocol.commands import (
-    CommandArgs,
-    CommandState,
-    ListArgs,
-    ListValue,
-    ProcessesValue,
-    StatsValue,
-)
+from wharfside_protocol.commands import ListArgs, ListValue, ProcessesValue, StatsValue
+from wharfside_protocol.node_commands import CommandArgs, CommandState
 from wharfside_protocol.states import INIT, ContainerState
 from wharfside_protocol.views import ContainerDetails, ContainerView, ProcessView
 

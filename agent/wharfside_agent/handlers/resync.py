@@ -5,8 +5,8 @@ from __future__ import annotations
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.bus import BusError
 from wharfside_agent.services.commands.book import Call
-from wharfside_protocol.commands import ResyncArgs, ResyncValue
 from wharfside_protocol.errors import Internal
+from wharfside_protocol.node_commands import ResyncArgs, ResyncValue
 
 
 async def resync(node: Node, call: Call, args: ResyncArgs) -> ResyncValue:

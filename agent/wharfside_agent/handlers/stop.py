@@ -10,7 +10,7 @@ from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import StopArgs, WaitValue
 from wharfside_protocol.errors import WrongState
-from wharfside_protocol.events import WhyNotRestarting
+from wharfside_protocol.event_facts import WhyNotRestarting
 from wharfside_protocol.states import ContainerState
 
 

@@ -9,7 +9,7 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.views import standing
-from wharfside_protocol.commands import ContainerUsage, UsageArgs, UsageValue
+from wharfside_protocol.node_commands import ContainerUsage, UsageArgs, UsageValue
 
 SLICE_US = 2_000
 """The loop is held no longer at a time: exits and other commands go on between."""

@@ -15,7 +15,8 @@ from wharfside_agent.core.policy.rules import EVERYBODY
 from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import ErrorBody
-from wharfside_protocol.events import EventType, WhyNotRestarting
+from wharfside_protocol.event_facts import WhyNotRestarting
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.specs import ContainerSpec, Limits, ProcessSpec
 from wharfside_protocol.states import ContainerState, ProcessState

@@ -34,7 +34,8 @@ from wharfside_agent.store.room import (
     parse_dropped,
     with_drop,
 )
-from wharfside_protocol.events import Event, EventsDropped, EventType, facts
+from wharfside_protocol.event_facts import EventsDropped, facts
+from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.states import INIT
 from wharfside_protocol.subjects import NODE_TOKEN
 from wharfside_protocol.times import from_timestamp, to_timestamp

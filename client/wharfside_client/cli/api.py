@@ -78,7 +78,7 @@ async def schema(
 ) -> None:
     """Print the JSON Schema of an op's arguments, of an event, or of everything that travels."""
     from wharfside_protocol import schemas
-    from wharfside_protocol.events import EVENT_DATA
+    from wharfside_protocol.event_facts import EVENT_DATA
 
     if cli is not None:
         _print(session, _printed(cli))

@@ -16,7 +16,7 @@ from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_client.client import Wharfside
-    from wharfside_protocol.events import AuditRecord
+    from wharfside_protocol.event_facts import AuditRecord
 
 COLUMNS = (
     Column("UTC"),
@@ -78,7 +78,8 @@ async def audit(
 
 async def _records(w: Wharfside, node: str | None, begin: int | str) -> Any:
     from wharfside_client.history import EventFilter, facts_of
-    from wharfside_protocol.events import Audit, EventType
+    from wharfside_protocol.event_facts import Audit
+    from wharfside_protocol.events import EventType
     from wharfside_protocol.subjects import NODE_TOKEN
 
     wanted = EventFilter(node=node or "*", container=NODE_TOKEN, type=EventType.AUDIT)

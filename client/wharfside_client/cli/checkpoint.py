@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
     from wharfside_client.node import Node
     from wharfside_protocol.checkpoints import CheckpointView, DeleteCheckpointValue
-    from wharfside_protocol.commands import Progress
+    from wharfside_protocol.node_commands import Progress
 
 Name = Annotated[str, typer.Argument(parser=parse.name, metavar="CHECKPOINT", show_default=False)]
 Place = Annotated[

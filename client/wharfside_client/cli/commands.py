@@ -15,7 +15,7 @@ from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from wharfside_protocol.commands import CommandState, CommandSummary
+    from wharfside_protocol.node_commands import CommandState, CommandSummary
 
 Id = Annotated[
     Any, typer.Argument(parser=parse.command_id, metavar="ID", show_default=False, help="Its id")

@@ -19,10 +19,11 @@ from wharfside_client.fleet import NodeStatus
 from wharfside_client.resync import Resynced
 from wharfside_client.setup import AssetReport
 from wharfside_protocol.checkpoints import CheckpointView
-from wharfside_protocol.commands import CommandSummary
-from wharfside_protocol.events import AuditRecord, Event
+from wharfside_protocol.event_facts import AuditRecord
+from wharfside_protocol.events import Event
 from wharfside_protocol.io_frames import Position
 from wharfside_protocol.migration import MigrationView
+from wharfside_protocol.node_commands import CommandSummary
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import DIALECT, definitions

@@ -12,7 +12,7 @@ from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from wharfside_protocol.commands import DrainValue, Progress
+    from wharfside_protocol.node_commands import DrainValue, Progress
 
 WITHIN_S = 600.0
 
@@ -37,7 +37,7 @@ async def drain(
     import asyncio
 
     from wharfside_client.calls import UNREACHABLE_S, new_command_id
-    from wharfside_protocol.commands import DrainPolicy
+    from wharfside_protocol.node_commands import DrainPolicy
 
     policy = DrainPolicy.WAIT if wait else DrainPolicy.STOP
     within_s = WITHIN_S if session.flags.timeout is None else session.flags.timeout

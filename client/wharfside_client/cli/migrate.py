@@ -17,8 +17,8 @@ from wharfside_client.cli.session import Session
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Place
     from wharfside_client.client import Wharfside
-    from wharfside_protocol.commands import Progress
     from wharfside_protocol.migration import MigrationView
+    from wharfside_protocol.node_commands import Progress
 
 COLUMNS = [
     Column("MIGRATION", "bold"),

@@ -13,7 +13,7 @@ from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from wharfside_protocol.commands import PolicyCheckValue
+    from wharfside_protocol.node_commands import PolicyCheckValue
 
 Fields = Annotated[
     list[str] | None,

@@ -16,7 +16,8 @@ from tests.chaos.runner.truth import Life, Truth
 from tests.chaos.runner.verdict import Finding
 
 from wharfside_protocol.codec import convert
-from wharfside_protocol.events import Event, Exited
+from wharfside_protocol.event_facts import Exited
+from wharfside_protocol.events import Event
 from wharfside_protocol.events import EventType as T
 from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.states import INIT

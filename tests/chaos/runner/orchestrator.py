@@ -12,8 +12,8 @@ from tests.chaos.runner.jobs import Job, Site, durable_known
 from tests.chaos.runner.kinds import KINDS, Kind
 from tests.chaos.runner.records import Command
 
-from wharfside_protocol.commands import CommandState
 from wharfside_protocol.errors import ErrorCode, NotFound, Unsupported, WharfsideError
+from wharfside_protocol.node_commands import CommandState
 from wharfside_protocol.views import ContainerView
 
 WORKERS = 16

@@ -11,9 +11,9 @@ from wharfside_client.calls import Options, Patience, make_command, new_command_
 from wharfside_client.errors import NodeUnreachable, Unanswered
 from wharfside_client.node import open_result
 from wharfside_protocol.command_base import ContainerArgs
-from wharfside_protocol.commands import Pong
 from wharfside_protocol.envelope import Expect, Result
 from wharfside_protocol.errors import ErrorBody, ErrorCode, Internal, Invalid, Stale
+from wharfside_protocol.node_commands import Pong
 from wharfside_protocol.subjects import check_command_id
 from wharfside_protocol.times import from_timestamp
 

@@ -13,17 +13,16 @@ from wharfside_client.cli.plain import dumps, to_json
 from wharfside_client.errors import NodeUnreachable
 from wharfside_protocol.commands import Output
 from wharfside_protocol.errors import WrongState
-from wharfside_protocol.events import (
+from wharfside_protocol.event_facts import (
     Attached,
     Detached,
-    Event,
     EventsDropped,
-    EventType,
     Exited,
     Signaled,
     Snapshot,
     facts,
 )
+from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.records import Record
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from wharfside_agent.core.denials import FLOOD, LONGEST_NS, MOST, SHORTEST_NS, Denials
-from wharfside_protocol.events import AuditRecord
+from wharfside_protocol.event_facts import AuditRecord
 
 
 def denied(actor: str, *, rule: str = "trust.keys", op: str = "run", id_: str = "a") -> AuditRecord:

@@ -16,7 +16,7 @@ from wharfside_agent.core.restart_policy import (
     delay_s,
 )
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import WhyNotRestarting as Why
+from wharfside_protocol.event_facts import WhyNotRestarting as Why
 from wharfside_protocol.specs import Restart
 
 NO, ALWAYS = Restart(), Restart(policy="always")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from wharfside_client.fleet import SILENT_S
 from wharfside_protocol.errors import ErrorCode
-from wharfside_protocol.events import EventType, WhyStopping
+from wharfside_protocol.event_facts import WhyStopping
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason
 
 TOP = Path(__file__).resolve().parents[3]

@@ -8,15 +8,8 @@ from tests.unit.protocol.strategies import example, field_types
 
 from wharfside_protocol.codec import convert, decode, encode, to_plain
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.events import (
-    EVENT_DATA,
-    TERMINAL_TYPES,
-    Event,
-    EventsDropped,
-    EventType,
-    Exited,
-    facts,
-)
+from wharfside_protocol.event_facts import EVENT_DATA, EventsDropped, Exited, facts
+from wharfside_protocol.events import TERMINAL_TYPES, Event, EventType
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.states import INIT, ContainerState
 from wharfside_protocol.views import ContainerProjection

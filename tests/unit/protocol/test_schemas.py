@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from tests.unit.protocol.strategies import example, records
 
 from wharfside_protocol import schemas
-from wharfside_protocol.events import EVENT_DATA
+from wharfside_protocol.event_facts import EVENT_DATA
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 

@@ -21,10 +21,10 @@ from wharfside_agent.services.commands.intake import Checked, Intake, remaining
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.codec import MAX_MESSAGE_BYTES, decode, encode, pack
-from wharfside_protocol.commands import Pong
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Accepted, Command, Result
 from wharfside_protocol.errors import Denied, Invalid
+from wharfside_protocol.node_commands import Pong
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.signing import Signer

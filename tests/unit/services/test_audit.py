@@ -17,10 +17,10 @@ from wharfside_agent.services.commands.audit import AT_ONCE, KEPT, Audit, Wanted
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.store.writer import SqliteStore, open_store
-from wharfside_protocol.commands import Pong
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import Busy, Denied, WharfsideError
 from wharfside_protocol.events import Event
+from wharfside_protocol.node_commands import Pong
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.times import to_timestamp
 

@@ -14,9 +14,9 @@ from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.book import Call, Commands
 from wharfside_agent.store.writer import SqliteStore, open_store
-from wharfside_protocol.commands import Pong
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound
+from wharfside_protocol.node_commands import Pong
 from wharfside_protocol.times import to_timestamp
 
 T = TypeVar("T")

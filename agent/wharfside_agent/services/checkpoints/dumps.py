@@ -55,7 +55,7 @@ from wharfside_protocol.errors import (
     WharfsideError,
     WrongState,
 )
-from wharfside_protocol.events import WhyNotRestarting
+from wharfside_protocol.event_facts import WhyNotRestarting
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.migration import MigrateArgs
 from wharfside_protocol.times import NANOSECONDS, to_timestamp

@@ -8,7 +8,7 @@ from wharfside_agent.services.commands.book import Call
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.checkpoints import Phase
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import Progress
+from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import to_timestamp
 

@@ -33,7 +33,8 @@ from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_agent.services.life.starts import Starts
 from wharfside_protocol.checkpoints import Phase, Restored
 from wharfside_protocol.errors import Unsupported, WharfsideError
-from wharfside_protocol.events import Created, EventType, Failed
+from wharfside_protocol.event_facts import Created, Failed
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.states import INIT, ContainerState, ProcessState

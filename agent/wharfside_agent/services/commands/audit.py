@@ -24,8 +24,9 @@ from wharfside_agent.services.journal import Journal
 from wharfside_protocol.codec import decode
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Denied, ErrorBody, ErrorCode
-from wharfside_protocol.events import Audit as AuditData
-from wharfside_protocol.events import AuditRecord, EventType, facts
+from wharfside_protocol.event_facts import Audit as AuditData
+from wharfside_protocol.event_facts import AuditRecord, facts
+from wharfside_protocol.events import EventType
 from wharfside_protocol.ops import Op
 from wharfside_protocol.times import to_timestamp
 

@@ -19,7 +19,6 @@ from wharfside_agent.services.commands.lanes import Ticket
 from wharfside_agent.services.commands.reports import result_report
 from wharfside_agent.services.shortage import insist
 from wharfside_protocol.codec import decode, encode, to_plain
-from wharfside_protocol.commands import CommandState
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Result, Timings
 from wharfside_protocol.errors import (
@@ -31,6 +30,7 @@ from wharfside_protocol.errors import (
     NotFound,
     WharfsideError,
 )
+from wharfside_protocol.node_commands import CommandState
 from wharfside_protocol.records import Record
 from wharfside_protocol.times import to_timestamp
 

@@ -8,8 +8,9 @@ import msgspec
 
 from wharfside_agent.ports.rows import ContainerRow, EventDraft
 from wharfside_agent.services.life.containers import Containers
-from wharfside_protocol.events import EventType, NotRestarting
-from wharfside_protocol.events import WhyNotRestarting as Why
+from wharfside_protocol.event_facts import NotRestarting
+from wharfside_protocol.event_facts import WhyNotRestarting as Why
+from wharfside_protocol.events import EventType
 from wharfside_protocol.states import ContainerState
 
 

@@ -26,7 +26,8 @@ from wharfside_agent.services.trace import current_trace
 from wharfside_agent.spans import span
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import AlreadyExists, NotFound
-from wharfside_protocol.events import EventType, facts
+from wharfside_protocol.event_facts import facts
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Record
 from wharfside_protocol.states import INIT, ProcessState

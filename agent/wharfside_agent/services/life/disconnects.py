@@ -24,7 +24,7 @@ from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import WharfsideError
-from wharfside_protocol.events import WhyNotRestarting, WhyStopping
+from wharfside_protocol.event_facts import WhyNotRestarting, WhyStopping
 from wharfside_protocol.states import ContainerState
 
 log = structlog.get_logger(__name__)

@@ -25,9 +25,10 @@ from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
-from wharfside_protocol.commands import DrainPolicy, DrainValue, Progress
 from wharfside_protocol.errors import Canceled, WharfsideError
-from wharfside_protocol.events import Draining, EventType, WhyNotRestarting, facts
+from wharfside_protocol.event_facts import Draining, WhyNotRestarting, facts
+from wharfside_protocol.events import EventType
+from wharfside_protocol.node_commands import DrainPolicy, DrainValue, Progress
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import NANOSECONDS, to_timestamp

@@ -23,8 +23,8 @@ from wharfside_agent.services.life.backoff import backoff_ended
 from wharfside_agent.services.life.containers import Also, Containers, Live
 from wharfside_protocol.commands import CAPTURE_BYTES
 from wharfside_protocol.errors import Internal, NotFound, RuntimeFailed
-from wharfside_protocol.events import Stopping, WhyStopping
-from wharfside_protocol.events import WhyNotRestarting as Why
+from wharfside_protocol.event_facts import Stopping, WhyStopping
+from wharfside_protocol.event_facts import WhyNotRestarting as Why
 from wharfside_protocol.exits import ExitReason, ExitStatus
 from wharfside_protocol.states import INIT, ContainerState
 

@@ -32,7 +32,8 @@ from wharfside_agent.services.life.containers import Containers, Live, LiveProce
 from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import NotFound, WharfsideError
-from wharfside_protocol.events import EventType, Exited, MonitorLost, Oom
+from wharfside_protocol.event_facts import Exited, MonitorLost, Oom
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason, ExitStatus
 from wharfside_protocol.states import INIT, ProcessState
 from wharfside_protocol.times import NANOSECONDS

@@ -26,8 +26,8 @@ from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import Busy
-from wharfside_protocol.events import NotRestarting, Restarting
-from wharfside_protocol.events import WhyNotRestarting as Why
+from wharfside_protocol.event_facts import NotRestarting, Restarting
+from wharfside_protocol.event_facts import WhyNotRestarting as Why
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState

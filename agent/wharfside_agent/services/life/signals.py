@@ -11,7 +11,8 @@ from wharfside_agent.ports.rows import Intent
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
 from wharfside_protocol.errors import NotFound, WrongState
-from wharfside_protocol.events import EventType, Signaled, WhyNotRestarting
+from wharfside_protocol.event_facts import Signaled, WhyNotRestarting
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.states import ContainerState
 

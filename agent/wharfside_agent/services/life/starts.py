@@ -25,7 +25,7 @@ from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_protocol.errors import Internal, WharfsideError
-from wharfside_protocol.events import Failed, Started
+from wharfside_protocol.event_facts import Failed, Started
 from wharfside_protocol.states import INIT, ProcessState
 
 EXECS_OVER_S = 20.0

@@ -10,7 +10,7 @@ from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.life.capacity import limits_of
 from wharfside_agent.services.life.containers import Also, Containers, Live
-from wharfside_protocol.events import Updated
+from wharfside_protocol.event_facts import Updated
 from wharfside_protocol.specs import Limits
 
 

@@ -40,7 +40,8 @@ from wharfside_agent.services.recovery.unfinished import (
 from wharfside_agent.services.recovery.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
-from wharfside_protocol.events import EventType, Exited, Failed, Reattached, ReattachFailed
+from wharfside_protocol.event_facts import Exited, Failed, Reattached, ReattachFailed
+from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
 from wharfside_protocol.times import to_timestamp

@@ -30,7 +30,8 @@ from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.views import create_value, standing, state_value
 from wharfside_protocol.commands import DeleteValue, WaitValue
 from wharfside_protocol.errors import Canceled, ErrorBody, ErrorCode, NotFound, WharfsideError
-from wharfside_protocol.events import EventType, Failed, Started
+from wharfside_protocol.event_facts import Failed, Started
+from wharfside_protocol.events import EventType
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
 
 log = structlog.get_logger(__name__)

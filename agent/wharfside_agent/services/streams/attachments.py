@@ -15,7 +15,8 @@ from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.streams.process_io import ProcessInput, ProcessOutput, Target
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import Invalid, NotFound, WharfsideError, WrongState
-from wharfside_protocol.events import Attached, Detached, EventType
+from wharfside_protocol.event_facts import Attached, Detached
+from wharfside_protocol.events import EventType
 from wharfside_protocol.io_commands import Opening, TerminalSize
 from wharfside_protocol.io_frames import Position
 from wharfside_protocol.records import Record

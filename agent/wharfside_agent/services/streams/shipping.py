@@ -19,7 +19,8 @@ from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.streams.shipment import Shipment
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import NotFound
-from wharfside_protocol.events import EventType, LogLost
+from wharfside_protocol.event_facts import LogLost
+from wharfside_protocol.events import EventType
 from wharfside_protocol.states import ContainerState
 from wharfside_protocol.subjects import Subjects
 

@@ -17,7 +17,8 @@ from wharfside_agent.ports.credentials import CredentialFiles, FolderBell
 from wharfside_agent.ports.rows import EventDraft
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.shortage import insist
-from wharfside_protocol.events import CredentialsExpiring, EventType, facts
+from wharfside_protocol.event_facts import CredentialsExpiring, facts
+from wharfside_protocol.events import EventType
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
 log = structlog.get_logger(__name__)

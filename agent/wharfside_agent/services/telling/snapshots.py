@@ -14,7 +14,8 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.rows import EventDraft
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.shortage import insist
-from wharfside_protocol.events import EventType, Snapshot, facts
+from wharfside_protocol.event_facts import Snapshot, facts
+from wharfside_protocol.events import EventType
 from wharfside_protocol.inventory import inventory_hash
 from wharfside_protocol.states import ContainerState
 

@@ -12,8 +12,8 @@ from wharfside_client.cli.top.figures import Samples
 from wharfside_client.client import Wharfside
 from wharfside_client.node import Node
 from wharfside_client.watch import Watch
-from wharfside_protocol.commands import UsageValue
 from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.node_commands import UsageValue
 
 NODES_AT_ONCE = 16
 """So many nodes are asked at the same time: each once, for all that is wanted of it."""
