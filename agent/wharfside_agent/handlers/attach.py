@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.streams.attachments import Wish
 from wharfside_agent.services.views import standing
 from wharfside_protocol.io_commands import AttachArgs, SessionValue

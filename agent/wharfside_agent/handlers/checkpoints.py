@@ -11,7 +11,7 @@ from wharfside_agent.ports.images import Image
 from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.manifests import view_of
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.checkpoints import (
     CheckpointArgs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import CommandRow
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_protocol.node_commands import CommandsArgs, CommandSummary, CommandsValue
 from wharfside_protocol.times import to_timestamp
 

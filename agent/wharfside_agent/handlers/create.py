@@ -11,7 +11,7 @@ from wharfside_agent.handlers.judged import for_create
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow, Intent, ProcessRow
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.containers import Also, Live, LiveProcess, traced
 from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue

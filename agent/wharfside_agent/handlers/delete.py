@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import DeleteArgs, DeleteValue
 

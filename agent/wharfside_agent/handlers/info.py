@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.views import NodeInfo
 

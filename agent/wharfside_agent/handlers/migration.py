@@ -12,7 +12,7 @@ from wharfside_agent.handlers.judged import check_fit, for_receive
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import Arrival, ContainerRow, Departure
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.intake import remaining
 from wharfside_agent.services.migration.arrivals import expiry
 from wharfside_agent.services.migration.departures import failure_of, value_of

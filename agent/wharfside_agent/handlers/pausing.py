@@ -7,7 +7,7 @@ from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow, Intent
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.commands import StateValue

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from wharfside_agent.handlers.judged import CHECKS
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_protocol.codec import convert
 from wharfside_protocol.errors import Draining, Unsupported, WharfsideError
 from wharfside_protocol.node_commands import PolicyCheckArgs, PolicyCheckValue
@@ -32,7 +32,7 @@ async def _check(node: Node, call: Call, args: PolicyCheckArgs) -> None:
     check = CHECKS.get(op.name)
     if check is not None:
         # a call of its own: what is checked must not reach the book through this one's id
-        await check(node, replace(call, _book=None), wanted)
+        await check(node, replace(call, keeper=None), wanted)
 
 
 def _not_draining(node: Node, op: Op) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from wharfside_agent.handlers.lookup import look_up
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.backoff import waits_for_restart
 from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.views import container_view, process_view, standing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.bus import BusError
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_protocol.errors import Internal
 from wharfside_protocol.node_commands import ResyncArgs, ResyncValue
 

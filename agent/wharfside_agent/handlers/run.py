@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_agent.handlers.create import make
 from wharfside_agent.handlers.node import Node
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.errors import WharfsideError

@@ -6,7 +6,7 @@ from wharfside_agent.handlers.judged import for_start
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.capacity import limits_of
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.command_base import ContainerArgs

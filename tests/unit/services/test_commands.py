@@ -12,7 +12,8 @@ import pytest
 from wharfside_agent.errors import DiskFull
 from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.store.writer import SqliteStore, open_store
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound

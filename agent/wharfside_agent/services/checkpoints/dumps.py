@@ -34,7 +34,7 @@ from wharfside_agent.services.checkpoints.manifests import (
     view_of,
 )
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.intake import remaining
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.containers import Containers, Live

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_agent.ports.bus import Bus
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.checkpoints import Phase
 from wharfside_protocol.codec import encode

@@ -25,7 +25,7 @@ from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.checkpoints.manifests import layered, origin_of
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
 from wharfside_agent.services.checkpoints.shelf import Shelf
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.capacity import Capacity, limits_of
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced

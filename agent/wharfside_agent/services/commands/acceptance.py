@@ -19,7 +19,8 @@ from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Letter
 from wharfside_agent.ports.rows import CommandPhase, CommandRow
 from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.intake import Checked, Intake
 from wharfside_agent.services.commands.reports import accepted_report, result_report
 from wharfside_agent.services.trace import traceparent

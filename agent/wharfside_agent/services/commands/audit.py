@@ -19,7 +19,7 @@ from wharfside_agent.errors import is_shortage
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.rows import AuditRow, CommandRow, EventDraft
 from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.journal import Journal
 from wharfside_protocol.codec import decode
 from wharfside_protocol.envelope import Command, Result

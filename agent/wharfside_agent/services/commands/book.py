@@ -4,95 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
-import msgspec
-
-from wharfside_agent.core.actors import NOBODY, Actor
-from wharfside_agent.core.policy.rules import EVERYBODY
+from wharfside_agent.core.actors import Actor
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.rows import CommandPhase, CommandRow
 from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.commands.lanes import Ticket
+from wharfside_agent.services.commands.answers import Answers, check_same, going_down, was_canceled
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.reports import result_report
 from wharfside_agent.services.shortage import insist
-from wharfside_protocol.codec import decode, encode, to_plain
+from wharfside_protocol.codec import decode
 from wharfside_protocol.digest import command_digest
-from wharfside_protocol.envelope import Command, Result, Timings
+from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import (
-    Busy,
-    Canceled,
-    Conflict,
-    ErrorBody,
-    ErrorCode,
     NotFound,
-    WharfsideError,
 )
 from wharfside_protocol.node_commands import CommandState
 from wharfside_protocol.records import Record
-from wharfside_protocol.times import to_timestamp
 
 
-@dataclass(slots=True)
-class Call:
-    """One command on its way through the agent.
-
-    `interruptible`: it only waits now (for its lane, for an exit), so `cancel` may
-    end it; an act of the runtime is never cut off half way. Until it is `begun`, that
-    it was canceled (`cancel_asked`) is heeded when its turn comes. `only_waits`: it has
-    acted, and what is left of it a next life can do; `handed_on`: that is so now.
-    `outcome` is what a repeat that joins waits for, from the moment that the first is in
-    the book. A read is never in the book: it has no digest. `durable`: what becomes of it
-    is told on `res`, too. `actor` is who gave it, `rules` the name of the rules that are theirs.
-    """
-
-    command: Command
-    received_at: int
-    digest: str | None = None
-    actor: Actor = NOBODY
-    started_at: int | None = None
-    ticket: Ticket | None = None
-    result: Result | None = None
-    task: asyncio.Task[Result] | None = None
-    outcome: asyncio.Future[Result] | None = None
-    settled: bool = False
-    begun: bool = False
-    interruptible: bool = False
-    only_waits: bool = False
-    handed_on: bool = False
-    durable: bool = False
-    trace: str | None = None
-    cancel_asked: bool = False
-    rules: str = EVERYBODY
-    _book: Commands | None = field(default=None, repr=False)
-
-    @property
-    def id(self) -> str:
-        return self.command.id
-
-    def leave_lane(self) -> None:
-        """What follows only waits: the next command of the container may run."""
-        if self.ticket is not None:
-            self.ticket.release()
-        self.only_waits = True
-        if self._book is not None:
-            self._book._waits(self)
-
-    def settle(self, tx: Tx, value: Record) -> None:
-        """Stores the result in the transaction of the change that it tells."""
-        if self._book is not None:
-            self._book._settle(tx, self, value)
-
-
-class Commands:
-    """Running commands in memory, all changing ones in the store."""
+class Commands(Answers):
+    """Running commands in memory, all changing ones in the store; the Keeper of its calls."""
 
     def __init__(self, store: Store, clock: Clock, node: str) -> None:
+        super().__init__(clock, node)
         self._store = store
-        self._clock = clock
-        self._node = node
         self._running: dict[str, Call] = {}
         self._going_down = False
         self._admit: Callable[[str], None] = lambda _op: None
@@ -110,7 +48,7 @@ class Commands:
         return self._clock.now()
 
     def new_call(self, command: Command) -> Call:
-        return Call(command, self._clock.now(), actor=Actor(command.actor or ""), _book=self)
+        return Call(command, self._clock.now(), actor=Actor(command.actor or ""), keeper=self)
 
     async def accept(self, call: Call) -> Call | Result:
         """`call` itself where it is new; the running one to join; or the stored result.
@@ -123,14 +61,14 @@ class Commands:
             call.digest = command_digest(call.command.op, call.command.args)
         running = self._running.get(call.id)
         if running is not None:
-            _same(call, running.command.op, running.digest)
+            check_same(call, running.command.op, running.digest)
             return running
         self.put(call)
         try:
             known = await self._store.transact(lambda tx: self._enter(tx, call))
             if known is None:
                 return call
-            _same(call, known.op, known.digest)
+            check_same(call, known.op, known.digest)
         except Exception as error:
             # Whatever the store says: an id that stayed in the book would never be answered.
             self.leave(call, self.failure(call, told(error).to_body()))
@@ -152,33 +90,17 @@ class Commands:
             tx.save_command(self.row(call, CommandPhase.RUNNING))
         return known
 
-    def row(self, call: Call, phase: CommandPhase, result: Result | None = None) -> CommandRow:
-        """What the store keeps of `call` in this phase."""
-        container = call.command.args.get("container")
-        return CommandRow(
-            id=call.id,
-            op=call.command.op,
-            digest=call.digest or "",
-            phase=phase,
-            received_at=call.received_at,
-            result=None if result is None else encode(result),
-            finished_at=None if result is None else self._clock.now(),
-            durable=call.durable,
-            container=container if isinstance(container, str) else None,
-            command=encode(call.command) if phase is CommandPhase.ACCEPTED else None,
-            trace=call.trace,
-            started_at=call.started_at,
-            error=None if result is None or result.error is None else str(result.error.code),
-            actor=call.actor.name,
-            role=call.actor.role,
-            key=call.actor.key,
-        )
-
     def save_done(self, tx: Tx, call: Call, result: Result) -> None:
         """The result, and with it the report of a durable command, in one transaction."""
         row = self.row(call, CommandPhase.DONE, result)
         self._save(tx, row)
         self._audit(tx, row)
+
+    def settle(self, tx: Tx, call: Call, value: Record) -> None:
+        """See Keeper: what `call.settle` does."""
+        call.result = self.success(call, value)
+        call.settled = True
+        self.save_done(tx, call, call.result)
 
     def save_refused(self, tx: Tx, call: Call, result: Result) -> None:
         """As `save_done`, of what was no command, or not let in: nobody did anything."""
@@ -189,30 +111,15 @@ class Commands:
         if row.durable:
             tx.report(result_report(row))
 
-    def answer(self, known: CommandRow, call: Call) -> Result:
-        """To a repeat: what the store has, or that its id is another's."""
-        try:
-            _same(call, known.op, known.digest)
-        except Conflict as error:
-            return self.failure(call, error.to_body())
-        if known.result is None:
-            gone = Canceled("a former life of the agent ended while this ran", stage="running")
-            return self.failure(call, gone.to_body())
-        return msgspec.structs.replace(decode(known.result, Result), replayed=True)
-
-    def _settle(self, tx: Tx, call: Call, value: Record) -> None:
-        call.result = self.success(call, value)
-        call.settled = True
-        self.save_done(tx, call, call.result)
-
     def go_down(self) -> None:
         """Whoever only waits is answered now: the next life finishes it, and knows the rest."""
         self._going_down = True
         for call in list(self._running.values()):
             if call.only_waits:
-                self._waits(call)
+                self.waits(call)
 
-    def _waits(self, call: Call) -> None:
+    def waits(self, call: Call) -> None:
+        """See Keeper: what `call.leave_lane` does."""
         if self._going_down and call.outcome is not None:
             call.handed_on = True
             self.leave(call, self.failure(call, going_down().to_body()))
@@ -220,7 +127,7 @@ class Commands:
     async def finish(self, call: Call, result: Result) -> None:
         """Stores the result, unless the change itself has done so, or a next life will."""
         try:
-            if not call.settled and not (call.handed_on and _was_canceled(result)):
+            if not call.settled and not (call.handed_on and was_canceled(result)):
                 keep = partial(self._store.transact, lambda tx: self.save_done(tx, call, result))
                 await insist(f"result of {call.id}", keep)
         finally:
@@ -255,7 +162,7 @@ class Commands:
             started_at=row.started_at,
             durable=row.durable,
             trace=row.trace,
-            _book=self,
+            keeper=self,
         )
         return self.put(call)
 
@@ -287,36 +194,6 @@ class Commands:
             self.save_done(tx, call, result)
         else:
             tx.forget_command(call.id)
-
-    def success(self, call: Call, value: Record) -> Result:
-        return self._result(call, ok=True, value=to_plain(value))
-
-    def failure(self, call: Call, error: ErrorBody) -> Result:
-        return self._result(call, ok=False, error=error)
-
-    def _result(
-        self,
-        call: Call,
-        *,
-        ok: bool,
-        value: dict[str, object] | None = None,
-        error: ErrorBody | None = None,
-    ) -> Result:
-        started = call.started_at
-        return Result(
-            id=call.id,
-            op=call.command.op,
-            node=self._node,
-            ok=ok,
-            value=value,
-            error=error,
-            digest=call.digest,
-            timings=Timings(
-                received_at=to_timestamp(call.received_at),
-                started_at=None if started is None else to_timestamp(started),
-                finished_at=to_timestamp(self._clock.now()),
-            ),
-        )
 
     async def state_of(self, command_id: str) -> CommandState:
         """Where a changing command stands.
@@ -363,51 +240,9 @@ class Commands:
         def change(tx: Tx) -> int:
             rows = [row for row in tx.unfinished_commands() if row.id not in adopted]
             for row in rows:
-                done = self._abandoned(row)
+                done = self.abandoned(row)
                 self._save(tx, done)
                 self._audit(tx, done)
             return len(rows)
 
         return await self._store.transact(change)
-
-    def _abandoned(self, row: CommandRow) -> CommandRow:
-        error: WharfsideError = Canceled(
-            "the agent died while this ran; what it had begun was finished or undone: "
-            "inspect shows how it stands",
-            stage="running",
-        )
-        now = self._clock.now()
-        result = Result(
-            id=row.id,
-            op=row.op,
-            node=self._node,
-            ok=False,
-            error=error.to_body(),
-            digest=row.digest,
-            timings=Timings(
-                received_at=to_timestamp(row.received_at), finished_at=to_timestamp(now)
-            ),
-        )
-        return msgspec.structs.replace(
-            row,
-            phase=CommandPhase.DONE,
-            result=encode(result),
-            finished_at=now,
-            error=str(error.code),
-        )
-
-
-def going_down() -> Busy:
-    """What is told to those who wait: the client's library asks again by itself."""
-    return Busy("the agent goes down: ask its next life, under the same command id")
-
-
-def _was_canceled(result: Result) -> bool:
-    return result.error is not None and result.error.code is ErrorCode.CANCELED
-
-
-def _same(call: Call, op: str, digest: str | None) -> None:
-    if call.digest != digest:
-        raise Conflict(
-            f"command id {call.id} was used for another {op}: give every command its own id"
-        )

@@ -15,7 +15,8 @@ from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import Request
 from wharfside_agent.ports.tracer import SpanKind
 from wharfside_agent.services.commands.audit import Audit
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.figures import RPC, CommandFigures
 from wharfside_agent.services.commands.intake import Checked, Intake
 from wharfside_agent.services.commands.runner import Runner

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from wharfside_agent.core.actors import Actor
 from wharfside_agent.core.trust import Trust, claimed
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import convert

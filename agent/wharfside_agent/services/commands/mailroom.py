@@ -18,7 +18,8 @@ from wharfside_agent.ports.bus import BusError, Letter, Mailbox, NoMailbox
 from wharfside_agent.ports.rows import CommandRow
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.acceptance import Acceptance, Judged, Refused, Verdict
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.figures import MAILBOX, CommandFigures
 from wharfside_agent.services.commands.intake import Checked, Intake
 from wharfside_agent.services.commands.runner import Runner

@@ -19,7 +19,8 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.tracer import SpanKind
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.tasks import Tasks

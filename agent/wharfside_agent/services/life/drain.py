@@ -18,7 +18,8 @@ from wharfside_agent.ports.bus import Bus
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.rows import EventDraft, Row
 from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.life.endings import Endings

@@ -9,7 +9,7 @@ from wharfside_agent.ports.images import Image
 from wharfside_agent.ports.rows import Arrival, ContainerRow
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.checkpoints.restores import Restores
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.endings import Endings

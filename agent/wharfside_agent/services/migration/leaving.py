@@ -10,7 +10,7 @@ from wharfside_agent.ports.images import Images
 from wharfside_agent.ports.rows import Departure
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.restores import Restores
-from wharfside_agent.services.commands.book import Call
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.life.endings import Endings

@@ -21,7 +21,8 @@ from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.process import Process
 from wharfside_agent.ports.rows import ContainerRow, Intent
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.starts import Starts

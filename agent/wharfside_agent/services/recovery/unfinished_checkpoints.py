@@ -19,7 +19,8 @@ from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here, manifest_of
 from wharfside_agent.services.checkpoints.restores import Restores
-from wharfside_agent.services.commands.book import Call, Commands
+from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_agent.services.tasks import Tasks
