@@ -9,42 +9,25 @@ that same way, and only once that one stands.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.errors import MaxPayloadError, NoRespondersError
-from nats.errors import TimeoutError as NatsTimeout
-from nats.js.api import Header
-from nats.js.errors import APIError, NoStreamResponseError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from wharfside_agent.bus import inside
-from wharfside_agent.bus.link import CONNECT_FAILURES, RETIRE_S, Link, quiet
+from wharfside_agent.bus import inside, sending
+from wharfside_agent.bus.finder import Finder
+from wharfside_agent.bus.link import RETIRE_S, Link, quiet
 from wharfside_agent.bus.options import BusOptions
-from wharfside_agent.bus.retries import CONNECT, first_delay
-from wharfside_agent.bus.servers import Servers
+from wharfside_agent.bus.retries import first_delay
+from wharfside_agent.bus.sending import conditions
 from wharfside_agent.bus.service import RpcService
-from wharfside_agent.ports.bus import (
-    Handler,
-    NoStream,
-    Offline,
-    Request,
-    Undecided,
-    WrongSequence,
-)
+from wharfside_agent.ports.bus import Handler, Offline, Request
 from wharfside_agent.turns import Turn
-from wharfside_protocol.errors import Invalid
-from wharfside_protocol.refusals import refusal
 from wharfside_protocol.views import BusView
 
 log = structlog.get_logger(__name__)
-
-WRONG_LAST_SEQUENCE = 10071
 
 SETUP_S = 10.0
 
@@ -58,25 +41,20 @@ class NatsBus:
     """See ports.bus.Bus. `run` is its one task."""
 
     def __init__(self, options: BusOptions, service: RpcService) -> None:
-        self._options = options
+        self._finder = Finder(options, lambda: self.server)
         self._service = service
         self._link: Link | None = None
         self._setups: list[Setup] = []
         self._tell_connected: list[Callable[[], None]] = []
         self._leaving = False
-        self._renewal = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._servers = Servers(options.servers)
-        self._unanswered_s = options.unanswered_s
-        self._clients = 0
         self._slow_consumers = 0
         self.duplicates = 0
         """So many messages the stream had already, by their id: it says so in its PubAck."""
-        self._last_error: str | None = None
 
     @property
     def options(self) -> BusOptions:
-        return self._options
+        return self._finder.options
 
     @property
     def connected(self) -> bool:
@@ -92,9 +70,9 @@ class NatsBus:
         """What an operator wants to know of the connection."""
         return BusView(
             server=self.server,
-            reconnects=max(self._clients - 1, 0),
+            reconnects=max(self._finder.found - 1, 0),
             slow_consumers=self._slow_consumers + (self._link.slow_consumers if self._link else 0),
-            last_error=self._last_error,
+            last_error=self._finder.last_error,
         )
 
     def on_connected(self, tell: Callable[[], None]) -> None:
@@ -138,22 +116,18 @@ class NatsBus:
         The one that is there goes on until the new one stands, however long that takes, and
         then answers what it was asked. With `options` it is another way to reach the bus.
         """
-        if options is not None:
-            self._options = options
-            self._unanswered_s = options.unanswered_s
-            self._servers.configure(options.servers)
-        self._renewal.set()
+        self._finder.renew(options)
 
     async def run(self) -> None:
         """Connects, and connects again with a new client whenever one is over."""
         while not self._leaving:
             self._service.regroup()
-            link = await self._connect()
+            link = await self._finder.find()
             if await self._set_up(link, self._setups):
                 link = await self._use(link)
             await link.drop()
             if not self._leaving:
-                await self._nap(first_delay(self._options.spread_s))
+                await self._finder.pause()
 
     async def _use(self, link: Link) -> Link:
         """Until a connection is lost: `link`, or the last of those that have replaced it."""
@@ -170,20 +144,21 @@ class NatsBus:
                 await _end(successor)
             self._account(link)
             if successor.cancelled():
-                self._note_over(link, over.result())
+                if not self._leaving:
+                    self._finder.lost(link, over.result())
                 return link
             self._retire(link)
             link = successor.result()
 
     async def _successor(self) -> Link:
         """A second connection, once `renew` asks for it; tried until there is one."""
-        await self._renewal.wait()
+        await self._finder.asked()
         while True:
-            link = await self._connect()
+            link = await self._finder.find()
             if await self._set_up(link, self._setups):
                 log.info("bus-renewed", server=link.server)
                 return link
-            await asyncio.sleep(first_delay(self._options.spread_s))
+            await asyncio.sleep(first_delay(self._finder.options.spread_s))
 
     def _retire(self, link: Link) -> None:
         retiring = asyncio.create_task(link.retire(lambda: self._service.settled(RETIRE_S)))
@@ -201,72 +176,14 @@ class NatsBus:
             await link.drop()
             raise
         except Exception as error:
-            self._last_error = link.last_words() or repr(error)
-            log.warning("bus-not-set-up", error=self._last_error)
+            self._finder.last_error = link.last_words() or repr(error)
+            log.warning("bus-not-set-up", error=self._finder.last_error)
             await link.drop()
             return False
 
     def _account(self, link: Link) -> None:
         self._slow_consumers += link.slow_consumers
         link.slow_consumers = 0
-
-    def _note_over(self, link: Link, why: str) -> None:
-        if self._leaving:
-            return
-        self._last_error = why
-        found = [url.geturl() for url in link.client.discovered_servers]
-        self._servers.lost(link.server, found)
-        # A stream without a leader answers nobody: new clients are no help, so fewer of them
-        base = self._options.unanswered_s
-        self._unanswered_s = base if link.answered else 2 * self._unanswered_s
-        log.warning("bus-disconnected", error=why, next="a new client, after a random while")
-
-    async def _connect(self) -> Link:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(CONNECT_FAILURES),
-            wait=CONNECT,
-            sleep=self._nap,
-            before_sleep=self._tell_unreachable,
-        ):
-            with attempt:
-                return await self._try_round()
-        raise AssertionError("retries never end")
-
-    async def _nap(self, seconds: float) -> None:
-        """So long, or until there is something new to try."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._renewal.wait(), seconds)
-
-    async def _try_round(self) -> Link:
-        """Every server once.
-
-        Raises:
-            one of CONNECT_FAILURES: what the last of them said.
-        """
-        self._renewal.clear()
-        *others, last = self._servers.round(self.server)
-        for server in others:
-            with contextlib.suppress(*CONNECT_FAILURES):
-                return await self._try(server)
-        return await self._try(last)
-
-    async def _try(self, server: str) -> Link:
-        link = Link(self._options, self._unanswered_s)
-        try:
-            await link.open(server)
-        except CONNECT_FAILURES as error:
-            self._last_error = repr(link.last_error or error)
-            raise
-        self._clients += 1
-        log.info("bus-connected", server=link.server, clients=self._clients)
-        return link
-
-    def _tell_unreachable(self, state: RetryCallState) -> None:
-        error = None if state.outcome is None else state.outcome.exception()
-        found = refusal(f"{error!r} {self._last_error}")
-        advice = {} if found is None else {"advice": found.advice}
-        what = "bus-not-renewed" if self.connected else "bus-unreachable"
-        log.warning(what, error=repr(error), cause=self._last_error, **advice)
 
     async def publish(
         self,
@@ -279,31 +196,8 @@ class NatsBus:
         expected_subject: str | None = None,
         timeout_s: float = 5.0,
     ) -> int:
-        link = self._link
-        if link is None or not link.up:
-            raise Offline("not connected")
-        # nats-py writes into the headers that it is given: always a fresh dict.
-        all_headers = dict(headers or {})
-        if message_id is not None:
-            all_headers[Header.MSG_ID] = message_id
-        if expected is not None:
-            all_headers[Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected)
-        if expected_subject is not None:
-            all_headers["Nats-Expected-Last-Subject-Sequence-Subject"] = expected_subject
-        link.note_asked()
-        try:
-            ack = await link.jetstream.publish(
-                subject, payload, timeout=timeout_s, headers=all_headers
-            )
-        except (NoStreamResponseError, NoRespondersError) as error:
-            link.note_answered()
-            raise NoStream(f"no stream takes {subject}: run `wharfside bootstrap`") from error
-        except APIError as error:
-            link.note_answered()
-            raise _refused(error) from error
-        except (TimeoutError, NatsTimeout, NatsError, OSError) as error:
-            raise Undecided(repr(error)) from error
-        link.note_answered()
+        all_headers = {**(headers or {}), **conditions(message_id, expected, expected_subject)}
+        ack = await sending.publish(self._standing(), subject, payload, all_headers, timeout_s)
         self.duplicates += bool(ack.duplicate)
         return ack.seq
 
@@ -315,27 +209,19 @@ class NatsBus:
         """
         link = self._link
         if link is not None and link.up:
-            try:
-                await link.client.publish(subject, payload)
-            except MaxPayloadError as error:
-                most = "raise its max_payload to 1 MiB"
-                raise Invalid(
-                    f"{len(payload)} bytes are too much for the server: {most}"
-                ) from error
-            except (NatsError, OSError) as error:
-                log.debug("not-told", subject=subject, error=repr(error))
+            await sending.tell(link, subject, payload)
 
     async def round_trip(self, timeout_s: float) -> None:
-        link = self._link
-        if link is None or not link.up:
+        await sending.round_trip(self._standing(), timeout_s)
+
+    def _standing(self) -> Link:
+        """
+        Raises:
+            Offline: there is no connection.
+        """
+        if self._link is None or not self._link.up:
             raise Offline("not connected")
-        try:
-            async with asyncio.timeout(timeout_s):
-                await inside.round_trip(link.client)
-        except TimeoutError as error:
-            raise Undecided(f"no server answered within {timeout_s} s") from error
-        except (NatsError, OSError) as error:
-            raise Undecided(repr(error)) from error
+        return self._link
 
     async def withdraw(self, grace_s: float) -> None:
         """Takes no more requests; lets those under way end, at most `grace_s`."""
@@ -360,12 +246,3 @@ async def _end(task: asyncio.Task[Any]) -> None:
     """Canceled, unless it is done."""
     task.cancel()
     await asyncio.wait({task})
-
-
-def _refused(error: APIError) -> Exception:
-    """`wrong last sequence: 17`: the server tells the actual one only in its words."""
-    if error.err_code == WRONG_LAST_SEQUENCE:
-        digits = (error.description or "").rpartition(":")[2].strip()
-        if digits.isdigit():
-            return WrongSequence(int(digits))
-    return Undecided(f"{error.err_code} {error.description}")
