@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from wharfside_agent.blocking import Work, in_thread
-from wharfside_agent.core.images import (
-    MANIFEST,
-    MANIFEST_DIGEST,
-    MAX_MANIFEST_BYTES,
-    CheckpointManifest,
-    read,
-    same_files,
-    written,
-)
+from wharfside_agent.core.images import CheckpointManifest, same_files
 from wharfside_agent.errors import DiskFull
-from wharfside_agent.images.files import (
-    FolderRoot,
-    digest,
-    listing,
-    remove,
-    sync_folder,
-    sync_folders,
-    syncing,
-    verify,
-)
+from wharfside_agent.images.draft import Draft
+from wharfside_agent.images.files import FolderRoot, listing, remove, sync_folder, verify
+from wharfside_agent.images.found import age, folders_in, image_of, read_image, size_on_disk
 from wharfside_agent.images.stream import IncomingImage, OutgoingImage
 from wharfside_agent.ports.images import BrokenImage, Image, Progress
 from wharfside_protocol.errors import AlreadyExists, Busy, Invalid, NotFound
@@ -54,89 +35,6 @@ _INCOMING = "incoming"
 """In the place of an incarnation: what comes from other nodes."""
 
 T = TypeVar("T")
-
-
-class Draft:
-    """ports.images.ImageDraft."""
-
-    def __init__(self, images: DiskImages, incarnation: str, name: str, folder: Path) -> None:
-        self._images = images
-        self._incarnation = incarnation
-        self._name = name
-        self._folder = folder
-        self._placed = self._finished = False
-
-    @property
-    def folder(self) -> Path:
-        return self._folder
-
-    async def finish(self, manifest: CheckpointManifest, progress: Progress | None = None) -> Image:
-        try:
-            if (manifest.incarnation, manifest.name) != (self._incarnation, self._name):
-                raise Invalid(f"this draft is of {self._incarnation}/{self._name}")
-            image = await self._images.run(partial(self._write, manifest), progress)
-        except BaseException:
-            await asyncio.shield(self.discard())
-            raise
-        self._finished = True
-        return image
-
-    async def accept(self, progress: Progress | None = None) -> Image:
-        try:
-            image = await self._images.run(self._check, progress)
-        except BaseException:
-            await asyncio.shield(self.discard())
-            raise
-        self._finished = True
-        return image
-
-    def _check(self, work: Work) -> Image:
-        """What was written elsewhere, with its manifest: checked as one that is opened, synced."""
-        try:
-            told = (self._folder / MANIFEST_DIGEST).read_bytes()
-            if (self._folder / MANIFEST).stat().st_size > MAX_MANIFEST_BYTES:
-                raise Invalid("the image's manifest is too large")
-            manifest = read((self._folder / MANIFEST).read_bytes(), told)
-        except FileNotFoundError as error:
-            raise Invalid("this is no checkpoint of ours: it has no manifest") from error
-        found = listing(self._folder)
-        same_files(manifest, found.sizes, found.links)
-        self._images.check_room(found.bytes, self._folder)
-        work.total = manifest.bytes
-        verify(self._folder, manifest.files, work, sync=True)
-        sync_folders(self._folder)
-        self._incarnation, self._name = manifest.incarnation, manifest.name
-        work.add(0)
-        image = self._images.place(self._folder, manifest, told)
-        self._placed = True
-        return image
-
-    async def discard(self) -> None:
-        if self._finished:
-            return
-        if self._placed:  # canceled in the very moment
-            await self._images.delete(self._incarnation, self._name)
-        await self._images.run(lambda _: shutil.rmtree(self._folder, ignore_errors=True))
-
-    def _write(self, manifest: CheckpointManifest, work: Work) -> Image:
-        for ours in (MANIFEST, MANIFEST_DIGEST):
-            (self._folder / ours).unlink(missing_ok=True)
-        found = listing(self._folder)
-        work.total = found.bytes
-        self._images.check_room(found.bytes, self._folder)
-        with syncing(self._folder / path for path in found.sizes):
-            files = {path: digest(self._folder / path, work) for path in sorted(found.sizes)}
-        manifest = msgspec.structs.replace(manifest, files=files, links=found.links)
-        data, told = written(manifest)
-        read(data, told)
-        (self._folder / MANIFEST).write_bytes(data)
-        (self._folder / MANIFEST_DIGEST).write_bytes(told)
-        with syncing(self._folder / path for path in (MANIFEST, MANIFEST_DIGEST)):
-            sync_folders(self._folder)
-        work.add(0)
-        image = self._images.place(self._folder, manifest, told)
-        self._placed = True
-        return image
 
 
 class DiskImages:
@@ -208,7 +106,7 @@ class DiskImages:
 
     def check_room(self, size: int, inside: Path | None = None) -> None:
         """Raises Busy: `size` bytes more are too much; `inside` is not counted twice."""
-        used = sum(_size(image) for image in self._all_folders() if image != inside)
+        used = sum(size_on_disk(image) for image in self._all_folders() if image != inside)
         if used + size > self._max_bytes:
             raise Busy(
                 f"the checkpoints of this node would take {used + size} bytes; its quota is "
@@ -232,7 +130,7 @@ class DiskImages:
                 raise
             raise _taken(manifest.incarnation, manifest.name) from error
         sync_folder(goal.parent)
-        return _image(goal, manifest, told)
+        return image_of(goal, manifest, told)
 
     def _draft(self, incarnation: str, name: str, expected: int) -> Draft:
         goal = self._folder(incarnation, name)
@@ -248,7 +146,7 @@ class DiskImages:
     def _open(self, incarnation: str, name: str, work: Work) -> Image:
         folder = self._folder(incarnation, name)
         try:
-            image = _read(folder, incarnation, name)
+            image = read_image(folder, incarnation, name)
             found = listing(folder)
             same_files(image.manifest, found.sizes, found.links)
             work.total = image.bytes
@@ -265,13 +163,13 @@ class DiskImages:
         for folder in self._images(incarnation):
             owner, name = folder.parent.name.upper(), folder.name
             try:
-                image = _read(folder, owner, name)
+                image = read_image(folder, owner, name)
                 sizes = listing(folder)
                 same_files(image.manifest, sizes.sizes, sizes.links)
                 found.append(image)
             except (Invalid, OSError) as error:
                 found.append(BrokenImage(owner, name, folder, str(error)))
-        return sorted(found, key=_age)
+        return sorted(found, key=age)
 
     def _delete(self, incarnation: str, name: str) -> bool:
         folder = self._folder(incarnation, name)
@@ -282,7 +180,7 @@ class DiskImages:
 
     def _named(self, incarnation: str, name: str) -> Image:
         try:
-            return _read(self._folder(incarnation, name), incarnation, name)
+            return read_image(self._folder(incarnation, name), incarnation, name)
         except FileNotFoundError as error:
             raise NotFound(f"there is no checkpoint {name} of {incarnation} here") from error
 
@@ -313,46 +211,8 @@ class DiskImages:
         ]
 
     def _all_folders(self) -> Iterator[Path]:
-        for owner in _folders(self._top):
-            yield from _folders(owner)
-
-
-def _read(folder: Path, incarnation: str, name: str) -> Image:
-    if (folder / MANIFEST).stat().st_size > MAX_MANIFEST_BYTES:
-        raise Invalid("the image's manifest is too large")
-    told = (folder / MANIFEST_DIGEST).read_bytes()
-    manifest = read((folder / MANIFEST).read_bytes(), told)
-    if (manifest.incarnation, manifest.name) != (incarnation, name):
-        raise Invalid(
-            f"the image in this place is another's: {manifest.name} of {manifest.incarnation}"
-        )
-    return _image(folder, manifest, told)
-
-
-def _image(folder: Path, manifest: CheckpointManifest, told: bytes) -> Image:
-    return Image(folder, manifest, told[:64].decode(), manifest.bytes)
-
-
-def _age(image: Image | BrokenImage) -> tuple[str, str]:
-    taken = image.manifest.timestamp if isinstance(image, Image) else ""
-    return taken, str(image.folder)
-
-
-def _size(folder: Path) -> int:
-    """On disk, of whatever is there: a draft of somebody else grows meanwhile."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(Path(path) / name).st_size
-    return total
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError:
-        return []
+        for owner in folders_in(self._top):
+            yield from folders_in(owner)
 
 
 def _taken(incarnation: str, name: str) -> AlreadyExists:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from wharfside_agent.blocking import Work
 from wharfside_agent.core.image_stream import Part, check_total, head, layout, total
@@ -23,24 +21,13 @@ from wharfside_agent.core.images import (
     CheckpointManifest,
     read,
 )
+from wharfside_agent.images.keeper import Keeper
 from wharfside_agent.ports.images import Image
 from wharfside_protocol.errors import Invalid
 
 CHUNK = 1024 * 1024
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-T = TypeVar("T")
-
-
-class Keeper(Protocol):
-    """What a stream needs of the images (disk.py)."""
-
-    async def run(self, work: Callable[[Work], T]) -> T: ...
-
-    def check_room(self, size: int, inside: Path | None = None) -> None: ...
-
-    def place(self, folder: Path, manifest: CheckpointManifest, told: bytes) -> Image: ...
 
 
 class OutgoingImage:
