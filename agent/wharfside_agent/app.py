@@ -32,7 +32,7 @@ from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.migration.moves_answered import adopt_moves
 from wharfside_agent.services.recovery.janitor import keep_tidy
 from wharfside_agent.settings import Settings
-from wharfside_agent.store.writer import open_store
+from wharfside_agent.store.opening import open_store
 from wharfside_agent.watchers.subreaper import Sweeper
 from wharfside_protocol import __version__
 from wharfside_protocol.events import EventType

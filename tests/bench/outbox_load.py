@@ -29,7 +29,7 @@ from ulid import ULID
 from wharfside_agent.host import boot_id
 from wharfside_agent.ports.rows import EventDraft
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.store.writer import open_store
+from wharfside_agent.store.opening import open_store
 from wharfside_client import EventFilter, Wharfside
 from wharfside_protocol.assets import EVT
 from wharfside_protocol.event_facts import Signaled, facts

@@ -29,7 +29,7 @@ from wharfside_agent.services.migration.arrivals import Arrivals, expiry
 from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.departures import Departures
 from wharfside_agent.services.tasks import Tasks
-from wharfside_agent.store.writer import open_store
+from wharfside_agent.store.opening import open_store
 from wharfside_protocol.assets import CKPT
 from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.errors import RuntimeFailed

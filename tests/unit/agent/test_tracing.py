@@ -10,7 +10,7 @@ from wharfside_agent import spans
 from wharfside_agent.composition.tracing import OFF, start_tracing
 from wharfside_agent.ports.tracer import SpanKind
 from wharfside_agent.settings import Settings, TraceSettings
-from wharfside_agent.store.writer import open_store
+from wharfside_agent.store.opening import open_store
 
 
 async def test_the_variable_that_turns_the_sdk_off_leaves_commands_alone(

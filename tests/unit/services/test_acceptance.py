@@ -19,7 +19,8 @@ from wharfside_agent.services.commands.acceptance import Acceptance, Refused, Ve
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.intake import Checked, Intake, remaining
 from wharfside_agent.services.rulebook import Rulebook
-from wharfside_agent.store.writer import SqliteStore, open_store
+from wharfside_agent.store.opening import open_store
+from wharfside_agent.store.writer import SqliteStore
 from wharfside_protocol.codec import MAX_MESSAGE_BYTES, decode, encode, pack
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Accepted, Command, Result

@@ -16,7 +16,8 @@ from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.audit import AT_ONCE, KEPT, Audit, Wanted
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.store.writer import SqliteStore, open_store
+from wharfside_agent.store.opening import open_store
+from wharfside_agent.store.writer import SqliteStore
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import Busy, Denied, WharfsideError
 from wharfside_protocol.events import Event

@@ -13,7 +13,7 @@ from wharfside_agent.ports.rows import ContainerRow, EventDraft
 from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.telling.publisher import Publisher
-from wharfside_agent.store.writer import open_store
+from wharfside_agent.store.opening import open_store
 from wharfside_protocol.codec import decode
 from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.exits import StatusSource

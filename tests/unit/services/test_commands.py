@@ -14,7 +14,8 @@ from wharfside_agent.host import SystemClock
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.store.writer import SqliteStore, open_store
+from wharfside_agent.store.opening import open_store
+from wharfside_agent.store.writer import SqliteStore
 from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Busy, Conflict, ErrorCode, NotFound
 from wharfside_protocol.node_commands import Pong

@@ -13,7 +13,7 @@ from wharfside_agent.bus.options import BusOptions
 from wharfside_agent.core.expiry import DAY_S, HOUR_S
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.telling.credentials import Credentials
-from wharfside_agent.store.writer import open_store
+from wharfside_agent.store.opening import open_store
 from wharfside_protocol.codec import decode
 from wharfside_protocol.events import Event
 from wharfside_protocol.times import NANOSECONDS

@@ -25,8 +25,9 @@ from wharfside_agent.ports.rows import (
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.store import writer
 from wharfside_agent.store.identity import ForeignStore
+from wharfside_agent.store.opening import open_store
 from wharfside_agent.store.schema import SCHEMA_VERSION, SchemaTooNew
-from wharfside_agent.store.writer import SqliteStore, open_store
+from wharfside_agent.store.writer import SqliteStore
 from wharfside_protocol.codec import decode
 from wharfside_protocol.errors import Busy
 from wharfside_protocol.events import Event, EventType
