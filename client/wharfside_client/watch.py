@@ -2,20 +2,18 @@
 
 Three streams are followed: the events, which tell each change in turn, and the two
 buckets, which tell of nodes and heal what events alone cannot. Everything is folded
-in one place, one message at a time, as the reader takes it; a slow reader is held up
-in the followers, which then read pages.
+in one place, one message at a time, as the reader takes it (hearing.py brings them).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -24,10 +22,9 @@ from wharfside_client.bus import Bus
 from wharfside_client.changes import Change, Place, Resynced, State
 from wharfside_client.direct import Stored
 from wharfside_client.errors import EventsLost, NotSetUp, ServerUnreachable, Unanswered
-from wharfside_client.events import event_source
 from wharfside_client.fleet import SILENT_S
-from wharfside_client.follow import LIVE_LIMIT, OUTAGE_S, RESYNC_S, Follower, Heard
-from wharfside_client.history import EventFilter
+from wharfside_client.follow import LIVE_LIMIT, OUTAGE_S, RESYNC_S, Heard
+from wharfside_client.hearing import Hearing
 from wharfside_client.node import Node
 from wharfside_client.picture import AHEAD_S, Picture, WatchFilter, copied
 from wharfside_client.present import Present, Reader
@@ -37,23 +34,13 @@ from wharfside_protocol.subjects import Subjects, check_name
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 from wharfside_protocol.views import ContainerProjection, NodeInfo
 
-INPUTS = 256
-"""Messages between the followers and the reader."""
 ASK_AGAIN_S = 5.0
 """So long after the bus could not tell whether a node is silent it is asked again."""
 NODE_ANSWERS_S = 5.0
 """So long a node is waited for that is asked about what the bus has forgotten."""
 
-EVENTS, NODES, CONTAINERS = "events", "nodes", "containers"
 _UNREADABLE = (ServerUnreachable, Unanswered, NotSetUp)
 _log = logging.getLogger("wharfside.client")
-
-
-class Input(NamedTuple):
-    """What a follower brings: a message, or why it cannot go on."""
-
-    source: str
-    told: Heard | Exception
 
 
 class Watch:
@@ -89,21 +76,12 @@ class Watch:
         self._since = since
         self._outage_s = outage_s
         self._reader = Reader(bus, subjects, wanted)
-        sources = {
-            EVENTS: event_source(subjects, EventFilter(node=wanted.node)),
-            NODES: reading.nodes_source(subjects, wanted),
-            CONTAINERS: reading.containers_source(subjects, wanted),
-        }
-        self._followers = {
-            name: Follower(bus, source, resync_s=resync_s, outage_s=outage_s, live_limit=live_limit)
-            for name, source in sources.items()
-        }
+        self._hearing = Hearing(
+            bus, subjects, wanted, resync_s=resync_s, outage_s=outage_s, live_limit=live_limit
+        )
         self._picture = Picture(wanted)
         self._clock = ServerClock(time.time_ns() - time.monotonic_ns())
         self._silence = Silence(int(silent_s * NANOSECONDS))
-        self._inputs: asyncio.Queue[Input] = asyncio.Queue(INPUTS)
-        self._pumps: list[asyncio.Task[None]] = []
-        self._input: Input | None = None
         self._ready: deque[Change] = deque()
         self._asked_at = 0.0
 
@@ -123,8 +101,7 @@ class Watch:
             NotSetUp: a stream or bucket is missing; `wharfside bootstrap` makes it.
         """
         try:
-            for follower in self._followers.values():
-                await follower.listen()
+            await self._hearing.listen()
             await self._begin()
         except BaseException:
             await self.aclose()
@@ -137,9 +114,7 @@ class Watch:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._stop_pumps()
-        for follower in self._followers.values():
-            await follower.close()
+        await self._hearing.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -164,7 +139,7 @@ class Watch:
         self._ready.append(copied(self.state))
         if lost is not None:
             self._ready.append(Resynced(self.seq, lost.message))
-        self._follow(present)
+        self._hearing.follow(present)
 
     async def _first(self) -> Present:
         if self._since is None:
@@ -182,35 +157,6 @@ class Watch:
         self._picture.remember(present.last)
         return changes
 
-    def _follow(self, present: Present) -> None:
-        cursors = {
-            EVENTS: present.events,
-            NODES: present.nodes_at,
-            CONTAINERS: present.containers_at,
-        }
-        for name, follower in self._followers.items():
-            follower.begin(cursors[name])
-            task = asyncio.create_task(self._pump(name, follower), name=f"wharfside-watch-{name}")
-            self._pumps.append(task)
-
-    async def _pump(self, name: str, follower: Follower) -> None:
-        """From a follower to the reader; ends with the first error, which the reader gets."""
-        while True:
-            try:
-                told: Heard | Exception = await follower.next()
-            except Exception as error:
-                told = error
-            await self._inputs.put(Input(name, told))
-            if isinstance(told, Exception):
-                return
-
-    async def _stop_pumps(self) -> None:
-        for task in self._pumps:
-            task.cancel()
-        if self._pumps:
-            await asyncio.wait(self._pumps)
-        self._pumps.clear()
-
     async def _step(self) -> None:
         """Takes the next message, or what is due by time, into the state.
 
@@ -219,13 +165,9 @@ class Watch:
         due_s = self._due_s()
         if due_s is not None and due_s <= 0:
             await self._see_what_is_due()
-        elif self._input is None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(due_s):
-                    self._input = await self._inputs.get()
-        else:
-            self._ready += await self._changes_of(*self._input)
-            self._input = None
+        elif (heard := await self._hearing.next(due_s)) is not None:
+            self._ready += await self._changes_of(*heard)
+            self._hearing.taken()
 
     async def _changes_of(self, source: str, told: Heard | Exception) -> list[Change]:
         """Awaits first and folds then: it can be called again where it was canceled."""
@@ -337,10 +279,7 @@ class Watch:
     async def _resync(self, lost: EventsLost) -> list[Change]:
         """Reads the state anew, and tells what is different."""
         _log.warning("the watch reads its state anew: %s", lost.message)
-        await self._stop_pumps()
-        self._inputs = asyncio.Queue(INPUTS)
-        for follower in self._followers.values():
-            follower.forget()
+        await self._hearing.forget()
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_UNREADABLE),
             wait=wait_exponential(multiplier=0.05, max=2.0),
@@ -354,7 +293,7 @@ class Watch:
             if view is not None:
                 present.views[Place(view.node, view.container)] = view
         changes = self._take(present)
-        self._follow(present)
+        self._hearing.follow(present)
         return [Resynced(self.seq, lost.message), *changes]
 
     async def _as_its_node_says(self, view: ContainerProjection) -> ContainerProjection | None:
