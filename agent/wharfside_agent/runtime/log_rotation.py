@@ -70,14 +70,15 @@ class Rotation:
 
     async def _keep(self) -> None:
         """Room is made before the next file is begun: a process may end at any time, and its log
-        has no file too many then."""
+        has no file too many then. And not before the last one is renamed: it is the names of those
+        before it that tell where the one without a number begins."""
         await self._drop_oldest(self._limits.max_files)
         while True:
             asked = self._files.moved
             if not asked:
                 await self._grown()
-                await self._drop_oldest(self._limits.max_files - 1)
                 self._files.move()
+            await self._drop_oldest(self._limits.max_files - 1)
             await self._reopened(asked=asked)
             self._files.moved_on()
 
