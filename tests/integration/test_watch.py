@@ -48,8 +48,9 @@ async def live(site: Site, name: str) -> None:
 async def test_the_state_first_and_then_every_change(site: Site) -> None:
     before, after = site.name("before"), site.name("after")
     await site.make(before, labels={"a": "b"})
+    await site.told.event(before, "started")
     stopped = await site.run(shell("exit 3"))
-    await site.node.wait(stopped)
+    await site.told.exit(stopped)
     async with site.fleet.watch() as watch:
         seen = Seen(watch)
         state = await seen.first()

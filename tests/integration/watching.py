@@ -158,16 +158,21 @@ async def same_as_listed(fleet: Wharfside, watch: Watch, *nodes: str) -> None:
 
 
 async def comes_to_be_as_listed(fleet: Wharfside, seen: Seen, *nodes: str) -> None:
-    """As `same_as_listed`, once what is under way has come."""
+    """As `same_as_listed`, once what is under way has come.
+
+    With its token: the first state is read from buckets, and may be ahead of that.
+    """
 
     async def follow() -> None:
         async for item in seen.watch:
             seen.items.append(item)
 
+    last = max([seq async for seq, _event in fleet.history(0)], default=0)
     following = asyncio.create_task(follow())
 
     async def same() -> bool:
-        return folded(seen.watch, *nodes) == await listed(fleet, *nodes)
+        come = seen.watch.seq >= last
+        return come and folded(seen.watch, *nodes) == await listed(fleet, *nodes)
 
     try:
         await eventually(same, "the folded state to be the nodes' own", within_s=BOUND_S)
