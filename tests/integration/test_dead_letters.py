@@ -14,7 +14,7 @@ import pytest
 from nats.errors import TimeoutError as NatsTimeout
 from tests.integration.client_kit import opened_bus
 from tests.integration.raw import Raw, new_id
-from tests.integration.test_durable import WAIT_S, has_mailbox
+from tests.integration.test_durable import WAIT_S, has_mailbox, lose_mailbox
 from tests.integration.world import Site, World, kill, open_site, start
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
@@ -208,8 +208,7 @@ async def test_a_lost_mailbox_is_noticed_and_made_again(own: Site, own_agent: Ag
     async with early:
         assert (await early.result(WAIT_S)).ok
     await has_mailbox(own, "ok")
-    async with opened_bus(own.world.server.url) as bus:
-        await JetStream(bus).api(f"CONSUMER.DELETE.{CMD}.{node}")
+    await lose_mailbox(own)
     await has_mailbox(own, "missing")
     started = await own.node.post("start", ContainerArgs(container=name))
     reports = {each.name: each.outcome for each in await own.fleet.setup.repair()}

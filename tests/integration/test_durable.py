@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.client_kit import opened_bus
 from tests.integration.gates import Gates
 from tests.integration.raw import new_id
 from tests.integration.world import Site, World, command, kill, open_site, start, stop
@@ -14,6 +15,8 @@ from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 
 from wharfside_client import NodeUnreachable, Pending
+from wharfside_client.jetstream import JetStream
+from wharfside_protocol.assets import CMD
 from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import (
@@ -44,6 +47,32 @@ async def has_mailbox(site: Site, state: str) -> None:
         return (await site.node.info(unreachable_s=WAIT_S)).mailbox == state
 
     await eventually(so, f"mailbox {state}", within_s=WAIT_S)
+
+
+async def lose_mailbox(site: Site) -> None:
+    """Somebody deletes it while a pull of the node lies there, which is told so. What is deleted
+    between two pulls is `offline`: nobody tells the node that it is gone (architecture.md).
+    """
+    consumer = f"{CMD}.{site.agent.name}"
+    async with opened_bus(site.world.server.url) as bus:
+
+        async def asked() -> bool:
+            told = await JetStream(bus).api(f"CONSUMER.INFO.{consumer}")
+            return bool(told["num_waiting"])
+
+        for _ in range(5):  # a pull may end in this very moment
+            await eventually(asked, "a pull lies there", within_s=WAIT_S)
+            await JetStream(bus).api(f"CONSUMER.DELETE.{consumer}")
+            await eventually(lambda: _mailbox_is_not(site, "ok"), "it is lost", within_s=WAIT_S)
+            if await _mailbox_is_not(site, "offline"):
+                return
+            await site.fleet.setup.add_node(site.agent.name)
+            await has_mailbox(site, "ok")
+    raise AssertionError("no pull was there five times")
+
+
+async def _mailbox_is_not(site: Site, state: str) -> bool:
+    return (await site.node.info(unreachable_s=WAIT_S)).mailbox != state
 
 
 async def test_it_is_done_and_told_once(gated: Site) -> None:

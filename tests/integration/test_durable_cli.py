@@ -6,18 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.integration.client_kit import opened_bus
 from tests.integration.test_client_cli import Ran, typed
 from tests.integration.test_dead_letters import dead, envelope, put
-from tests.integration.test_durable import has_mailbox
+from tests.integration.test_durable import has_mailbox, lose_mailbox
 from tests.integration.world import Site, World, open_site
 from tests.support.agent import AgentProcess
 
 from wharfside_client import Pending
 from wharfside_client.calls import new_command_id
 from wharfside_client.cli import session
-from wharfside_client.jetstream import JetStream
-from wharfside_protocol.assets import CMD
 from wharfside_protocol.command_base import ContainerArgs
 
 Cli = Callable[..., Awaitable[Ran]]
@@ -121,8 +118,7 @@ async def test_dead_letters_are_listed_and_sent_again(site: Site, cli: Cli) -> N
 
 
 async def test_a_lost_mailbox(site: Site, cli: Cli) -> None:
-    async with opened_bus(site.world.server.url) as bus:
-        await JetStream(bus).api(f"CONSUMER.DELETE.{CMD}.n1")
+    await lose_mailbox(site)
     await has_mailbox(site, "missing")
     assert "mailbox:        missing" in (await cli("info", "n1")).out
     assert "n1" not in (await cli("bootstrap")).out
