@@ -21,6 +21,7 @@ from tests.contract.worlds import (
 )
 from tests.support.eventually import eventually
 
+from wharfside_agent.ports.io import Piece
 from wharfside_agent.ports.process import Process
 from wharfside_agent.ports.watcher import MonitorGone
 from wharfside_agent.runtime import ctl
@@ -136,14 +137,25 @@ async def test_a_program_that_does_not_read_its_terminal_can_be_ended(
     """conmon must not wait in a write to the terminal, or nobody would see the end."""
     container = await real.run(*SLEEP)
     io = Io(tty=True, log=log)
-    added = await bounded(container.exec("e1", process("stty raw; sleep 1000"), io))
+    added = await bounded(container.exec("e1", process("stty raw; echo raw; sleep 1000"), io))
     added.streams.open_input()
+    await said(added, b"raw\n")  # until then the kernel drops what is too long for a line
     writing = asyncio.ensure_future(added.streams.write(b"x" * 2_000_000))
     done, _ = await asyncio.wait([writing], timeout=0.5)
     assert not done
     added.signal(signal.SIGKILL)
     assert code_of(await end_of(added)) == 137
     await bounded(writing)
+
+
+async def said(process: Process, whole: bytes) -> None:
+    """Waits for all that it has on its terminal, logged or not."""
+    if process.streams.io.log:
+        await eventually(lambda: shown(process) == whole, f"{whole!r} on the terminal")
+    else:
+        piece = await bounded(process.streams.unlogged(whole=True).read(len(whole)))
+        assert isinstance(piece, Piece)
+        assert piece.chunks[0].data == whole
 
 
 async def test_a_new_life_has_the_terminal_still(real: World) -> None:
