@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 
 from wharfside_agent.bus.connection import NatsBus
 from wharfside_agent.bus.options import BusOptions
@@ -58,7 +58,7 @@ class Kit:
         if self.on_heard is not None:
             self.on_heard(request)
 
-    async def asked(self, subject: str = "nobody.there", timeout_s: float = 0.5) -> str:
+    async def asked(self, subject: str = "nobody.there", timeout_s: float = BOUND_S) -> str:
         """What becomes of a publish: the name of the bus's error, or `stored`."""
         try:
             await self.bus.publish(subject, b"x", timeout_s=timeout_s)
@@ -106,7 +106,7 @@ async def call(url: str, subject: str, data: bytes, **options: Any) -> bytes:
     """One request by a client of its own."""
     client = await nats.connect(url, **options)
     try:
-        return bytes((await client.request(subject, data, timeout=5)).data)
+        return bytes((await client.request(subject, data, timeout=BOUND_S)).data)
     finally:
         await client.close()
 

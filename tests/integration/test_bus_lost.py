@@ -11,10 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import nats
 import pytest
 from nats.aio.msg import Msg
+from tests.integration.bounds import bounded
 from tests.integration.bus_kit import call, open_bus
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 from tests.support.wall import wall
+
+from wharfside_agent.bus.retries import first_delay
 
 Start = Callable[..., NatsServer]
 
@@ -38,7 +41,7 @@ async def test_half_open_with_unsent_bytes(pair: dict[str, NatsServer]) -> None:
         for connects in (2, 3):
             first = kit.bus.server
             with wall(pair[first].port):
-                assert await kit.asked() == "Undecided"
+                assert await kit.asked(timeout_s=0.5) == "Undecided"
                 await kit.connected_times(connects, within_s=15)
                 assert kit.bus.server not in ("", first)
                 assert await kit.asked() == "NoStream"
@@ -76,7 +79,7 @@ async def test_a_stopped_only_server_is_waited_for(pair: dict[str, NatsServer]) 
     async with open_bus(only.url, ping_interval_s=0.2) as kit:
         only.pause()
         while kit.bus.connected:
-            assert await kit.asked() in ("Undecided", "Offline")
+            assert await kit.asked(timeout_s=0.5) in ("Undecided", "Offline")
             await asyncio.sleep(0.02)
         only.resume()
         await kit.connected_times(2)
@@ -105,11 +108,11 @@ async def test_offline_is_told_at_once_and_nothing_is_buffered(
         waiting = [asyncio.create_task(kit.asked("mute.x", 30.0)) for _ in range(50)]
         await asyncio.sleep(0)
         only.kill()
-        began = time.monotonic()
-        assert set(await asyncio.gather(*waiting)) <= {"Undecided", "Offline"}
+        told = await bounded(asyncio.gather(*waiting), "what waited is told")
+        assert set(told) <= {"Undecided", "Offline"}
+        # no answer is waited for: all of them would take days
         outcomes = {await kit.asked(timeout_s=30.0) for _ in range(5_000)}
         assert outcomes == {"Offline"}
-        assert time.monotonic() - began < 10
 
 
 async def test_a_dead_and_a_mute_server_in_the_list(pair: dict[str, NatsServer]) -> None:
@@ -124,9 +127,19 @@ async def test_a_dead_and_a_mute_server_in_the_list(pair: dict[str, NatsServer])
             assert kit.bus.server == f"127.0.0.1:{live.port}"
 
 
-async def test_a_fleet_comes_back_spread_out(pair: dict[str, NatsServer]) -> None:
-    """nats.md, Missing: nats-py has no jitter, a fleet comes back as one."""
+async def test_a_fleet_comes_back_spread_out(
+    pair: dict[str, NatsServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats.md, Missing: nats-py has no jitter, a fleet comes back as one. Each waits as long as it
+    drew; when this process gets the CPU then is the machine's luck."""
     (only, _) = pair.values()
+    drawn: list[float] = []
+
+    def draw(spread_s: float) -> float:
+        drawn.append(first_delay(spread_s))
+        return drawn[-1]
+
+    monkeypatch.setattr("wharfside_agent.bus.connection.first_delay", draw)
     async with asyncio.TaskGroup() as group:
         back: list[float] = []
         ready = asyncio.Barrier(21)
@@ -140,10 +153,12 @@ async def test_a_fleet_comes_back_spread_out(pair: dict[str, NatsServer]) -> Non
         for _ in range(20):
             group.create_task(node())
         await ready.wait()
+        lost = time.monotonic()
         await asyncio.to_thread(only.restart)
-    back.sort()
-    assert back[-1] - back[0] > 0.5
-    assert max(_within(back, at, 0.1) for at in back) < 12
+    assert len(drawn) == len(back)
+    assert max(drawn) - min(drawn) > 0.5
+    assert max(_within(drawn, at, 0.1) for at in drawn) < 12
+    assert all(at - lost >= delay for at, delay in zip(sorted(back), sorted(drawn), strict=True))
 
 
 def _within(times: list[float], start: float, seconds: float) -> int:

@@ -72,9 +72,17 @@ async def test_an_expired_jwt_is_followed_by_the_next(
     creds, other = tmp_path / "node.creds", tmp_path / "other.creds"
     replace(other, trust.creds())
     server = start_nats_server(trust.config, jetstream=False)
-    replace(creds, trust.creds(expires=int(time.time()) + 2))
+
+    async def issue() -> None:
+        """One that ends soon; on a busy machine it may have ended before it is used."""
+        while True:
+            replace(creds, trust.creds(expires=int(time.time()) + 2))
+            await asyncio.sleep(0.5)
+
+    issuing = asyncio.create_task(issue())
+    await asyncio.sleep(0)
     async with open_bus(server.url, creds=creds) as kit:
-        await served(kit, server, user_credentials=str(other))
+        issuing.cancel()
         await refused(kit, "xpired")
         replace(creds, trust.creds())
         await kit.connected_times(2)
@@ -93,7 +101,7 @@ async def test_a_truncated_creds_file_spins_nothing(
     replace(creds, whole[: int(len(whole) * keep)])
     server = start_nats_server(trust.config, jetstream=False)
     async with open_bus(server.url, creds=creds, wait=False) as kit:
-        await asyncio.wait_for(refused(kit, "BadCredentials"), 10)
+        await refused(kit, "BadCredentials")
         replace(creds, whole)
         await kit.connected_times(1)
         await served(kit, server, user_credentials=str(other))

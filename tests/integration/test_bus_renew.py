@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nats
 import psutil
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.bus_kit import Kit, call, open_bus, replace
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
@@ -51,7 +51,7 @@ async def ask_on(url: str, caller: int, over: asyncio.Event) -> int:
         while not over.is_set():
             count += 1
             data = f"{caller}/{count}".encode()
-            assert (await client.request("counted.x", data, timeout=5)).data == data
+            assert (await client.request("counted.x", data, timeout=BOUND_S)).data == data
     finally:
         await client.close()
     return count
@@ -75,7 +75,7 @@ async def test_what_was_asked_before_is_answered(start_nats_server: Start) -> No
     async with open_bus(server.url) as kit:
         await kit.bus.serve("held.*", hold)
         asked = asyncio.create_task(call(server.url, "held.x", b"before"))
-        await bounded(held.wait(), "the request is there", 5)
+        await bounded(held.wait(), "the request is there")
         kit.bus.renew()
         await kit.connected_times(2)
         go.set()

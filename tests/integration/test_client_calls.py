@@ -108,7 +108,8 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(
     monkeypatch.setattr("wharfside_client.calls.FIRST_ATTEMPT_S", 0.1)
     async with responding(nats_server, lambda c, n: pong(c) if n == 3 else None) as node:
         await fleet.node("n1").ping(command_id="mine-0001")
-    assert [command.id for command in node.commands] == ["mine-0001"] * 3
+    assert len(node.commands) >= 3  # the answer that is given may be late itself
+    assert {command.id for command in node.commands} == {"mine-0001"}
     assert len({command.deadline for command in node.commands}) == 1
 
 
@@ -141,8 +142,8 @@ async def test_a_node_that_stays_away_with_the_command_leaves_it_unknown(
     nats_server: NatsServer, fleet: Wharfside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wharfside_client.calls.FIRST_ATTEMPT_S", 0.1)
-    asking = asyncio.ensure_future(fleet.node("n1").ping(timeout_s=1.5))
     async with responding(nats_server, lambda _c, _n: None) as dying:
+        asking = asyncio.ensure_future(fleet.node("n1").ping(timeout_s=1.5))
         await eventually(lambda: dying.commands, "the command arrives")
     with pytest.raises(Unanswered, match="unknown whether"):
         await bounded(asking, "the end of patience")
@@ -159,7 +160,7 @@ async def test_a_node_that_stays_busy_is_told_as_that(
 ) -> None:
     async with responding(nats_server, lambda c, _: busy(c)):
         with pytest.raises(Busy, match="too much"):
-            await fleet.node("n1").ping(timeout_s=0.3)
+            await fleet.node("n1").ping(timeout_s=1.5)
 
 
 async def test_no_answer_at_all_is_told_as_unknown(
@@ -264,7 +265,7 @@ async def test_what_may_not_be_published_is_denied_at_once(
         with pytest.raises(NodeUnreachable):
             await fleet.node("n1").ping(unreachable_s=0)
         with pytest.raises(Denied, match=r"wharfside\.v1\.rpc\.n2\.ping") as caught:
-            await bounded(fleet.node("n2").ping(), "the denial", 5)
+            await bounded(fleet.node("n2").ping(), "the denial")
     assert caught.value.details["rule"] == "nats-publish"
 
 
@@ -274,7 +275,7 @@ async def test_somebody_elses_inbox_is_denied_with_advice(
     server = start_nats_server(SECURED % "right", name="secured")
     async with connect(ops(server, peer="someone")) as fleet:
         with pytest.raises(Denied, match="--peer"):
-            await bounded(fleet.node("n1").ping(), "the denial", 5)
+            await bounded(fleet.node("n1").ping(), "the denial")
 
 
 async def test_a_connection_that_the_server_ended_for_good_is_made_anew(
@@ -283,11 +284,11 @@ async def test_a_connection_that_the_server_ended_for_good_is_made_anew(
     """nats-py stays closed after an authorization error; the client does not."""
     server = start_nats_server(SECURED % "right", name="secured")
     async with connect(ops(server)) as fleet:
-        assert await is_heard(fleet)
+        await eventually(lambda: is_heard(fleet), "a connection")
         reload(server, "other")
-        await eventually(lambda: is_not_heard(fleet), "cut off", within_s=10)
+        await eventually(lambda: is_not_heard(fleet), "cut off")
         reload(server, "right")
-        await eventually(lambda: is_heard(fleet), "a connection again", within_s=15)
+        await eventually(lambda: is_heard(fleet), "a connection again")
 
 
 async def is_heard(fleet: Wharfside) -> bool:
