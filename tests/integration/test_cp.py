@@ -136,15 +136,32 @@ async def test_ctrl_c_leaves_no_half(site: Site, here: Path) -> None:
     name = await site.run()
     await says(site, name, f"truncate -s {BIG} /tmp/z; dd if=/dev/urandom of=/tmp/z bs=1M count=64")
 
-    async def interrupted(*arguments: str, seen: Callable[[], object]) -> None:
+    async def interrupted(*arguments: str, seen: Callable[[], Awaitable[object]]) -> None:
         process = await asyncio.create_subprocess_exec(
             *COMMAND, "cp", *arguments, env=environment(site.world.server.url)
         )
-        await eventually(seen, "it is on its way")
-        process.send_signal(signal.SIGINT)
-        assert await bounded(process.wait(), "its end") == 130
 
-    await interrupted(f"n1/{name}:/tmp/z", "z", seen=lambda: list(here.glob(".wharfside-cp-*/z")))
+        async def halted_on_its_way() -> object:
+            """It stands still while it is looked at: else it may be over before it is seen."""
+            process.send_signal(signal.SIGSTOP)
+            if not (found := await seen()):
+                process.send_signal(signal.SIGCONT)
+            return found
+
+        try:
+            await eventually(halted_on_its_way, "it is on its way", every_s=0.1)
+            for each in (signal.SIGINT, signal.SIGCONT):
+                process.send_signal(each)
+            assert await bounded(process.wait(), "its end") == 130
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def written() -> bool:
+        return bool(list(here.glob(".wharfside-cp-*/z")))
+
+    await interrupted(f"n1/{name}:/tmp/z", "z", seen=written)
     assert tree(here) == {"src", "src/sub", "src/sub/f", "src/l"}
     (here / "big").write_bytes(os.urandom(BIG))
 
