@@ -13,6 +13,9 @@ import tenacity
 
 T = TypeVar("T")
 
+PATIENCE_S = 20.0
+"""Far beyond what anything here takes on an idle machine; a busy one needs seconds."""
+
 
 class NeverHappened(AssertionError):
     """A condition did not come true within its bound; says what was seen last."""
@@ -24,7 +27,7 @@ class NeverHappened(AssertionError):
 
 
 def wait_until(
-    probe: Callable[[], T], what: str, *, within_s: float = 5.0, every_s: float = 0.02
+    probe: Callable[[], T], what: str, *, within_s: float = PATIENCE_S, every_s: float = 0.02
 ) -> T:
     """Call `probe` until it returns something true, and return that.
 
@@ -37,7 +40,7 @@ async def eventually(
     probe: Callable[[], T | Awaitable[T]],
     what: str,
     *,
-    within_s: float = 5.0,
+    within_s: float = PATIENCE_S,
     every_s: float = 0.02,
 ) -> T:
     """`wait_until` for the event loop; the probe may be a coroutine function."""
