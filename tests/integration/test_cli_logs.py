@@ -5,27 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.test_client_cli import Ran, cli, start, typed
 from tests.integration.world import Site, kill
 from tests.integration.world import start as start_agent
+from tests.support.eventually import eventually
 from tests.support.requirements import requires
+
+from wharfside_protocol.io_frames import Chunk
 
 pytestmark = requires("root", "conmon", "crun", "busybox-static", "nats-server")
 
-# conmon keeps no order of what it finds in both streams at once
-TALKS = "echo one; sleep 0.1; echo two >&2; sleep 0.1; printf three"
+# conmon keeps no order of what it finds in both streams at once: each waits for the one before
+TALKS = "echo one; read _ </cue/go; echo two >&2; read _ </cue/go; printf three"
 LISTENS = "while read word </cue/go; do echo $word; [ $word != end ] || exit 5; done"
 
 
 @pytest.fixture
 async def talked(site: Site) -> str:
     """A container that has said `one`, `two` on stderr, and `three` without a newline."""
-    name = await site.run(("sh", "-c", TALKS))
+    name, cues = await site.run_with_cues(("sh", "-c", TALKS))
+    for line in (b"one", b"two"):
+        await eventually(partial(has, site, name, line), f"{line!r} is logged")
+        cues.go()
     await site.told.exit(name)
     return f"n1/{name}"
+
+
+async def has(site: Site, name: str, line: bytes) -> bool:
+    async with site.node.logs(name) as session:
+        return any([isinstance(item, Chunk) and line in item.data async for item in session])
 
 
 async def logs(site: Site, *arguments: str) -> Ran:

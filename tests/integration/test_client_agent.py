@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from tests.integration.bounds import bounded
@@ -52,11 +51,9 @@ async def test_a_command_sent_while_the_agent_is_down_is_done_once_it_is_back(ow
 
 async def test_waiting_no_longer_than_told(site: Site) -> None:
     name = await site.run()
-    started = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="still runs") as caught:
-        await site.node.wait(name, timeout_s=0.3)
+        await bounded(site.node.wait(name, timeout_s=0.3), "the end of its patience")
     assert caught.value.stage == "running"
-    assert time.monotonic() - started < 5
 
 
 async def test_the_fleet_is_seen_from_the_bus_and_asked_at_once(site: Site) -> None:

@@ -7,6 +7,7 @@ one, in a thread, since loading it each time would take most of the time.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import pty
@@ -23,6 +24,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.integration.bounds import bounded
 from tests.integration.world import Site
+from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 from typer.testing import CliRunner
@@ -253,7 +255,12 @@ async def test_restart_policies_at_a_terminal(site: Site, quick: Callable[..., A
     loops = ("--restart", "always", "--rootfs", rootfs, f"n1/{always}", "false")
     assert (await quick("run", "-d", *loops)).code == 0
     await site.told.event(always, "restarting", nth=5)
-    assert re.search(rf"^n1/{always} +restarting +1 ", (await quick("ps")).out, re.M)
+
+    async def waits() -> bool:
+        """Nearly always, by now."""
+        return bool(re.search(rf"^n1/{always} +restarting +1 ", (await quick("ps")).out, re.M))
+
+    await eventually(waits, "it waits for its next run")
     assert (await quick("stop", f"n1/{always}")).code == 0
     assert re.search(rf"^n1/{always} +stopped +1 ", (await quick("ps", "-a")).out, re.M)
 
@@ -366,10 +373,19 @@ async def on_terminal(url: str, *arguments: str) -> str:
             env={**environment(url), "TERM": "xterm-256color"},
         )
         await bounded(process.wait(), "the end")
-        return os.read(ours, 65536).decode()
+        os.close(theirs)
+        return b"".join(iter(lambda: _read(ours), b"")).decode()
     finally:
         os.close(ours)
-        os.close(theirs)
+
+
+def _read(terminal: int) -> bytes:
+    """What comes next; nothing once the other side is closed and all of it was read."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError as error:
+        assert error.errno == errno.EIO
+        return b""
 
 
 @requires("nats-server")

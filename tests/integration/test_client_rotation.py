@@ -44,7 +44,7 @@ async def test_an_expired_jwt(start_nats_server: Start, tmp_path: Path) -> None:
     replace(lasting, trust.creds())
     async with opened_bus(server.url, creds=str(lasting)) as bus:
         await Wharfside(bus).setup.bootstrap()
-        replace(creds, trust.creds(expires=int(time.time()) + 3))
+        replace(creds, trust.creds(expires=int(time.time()) + 6))
         async with following(ServerSettings(servers=(server.url,), creds=str(creds))) as stream:
             await tell(bus, told(1, "created"))
             assert await number(stream) == 1

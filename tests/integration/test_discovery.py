@@ -72,7 +72,7 @@ async def test_an_answer_carries_the_trace_and_no_other_header_of_the_caller(
         "wharfside.v1.rpc.found-1.ping",
         encode(command),
         headers={"traceparent": trace, "x-secret": "mine"},
-        timeout=5,
+        timeout=20,
     )
     assert decode(reply.data, Result).ok
     assert reply.headers == {"traceparent": trace}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import subprocess
+from contextlib import suppress
 
 import pytest
 from tests.integration.bounds import bounded
@@ -16,7 +17,7 @@ from tests.integration.world import Site, command, kill, start, stop
 from tests.support.eventually import eventually
 
 from wharfside_client.calls import new_command_id
-from wharfside_protocol.errors import Canceled, Draining, Invalid
+from wharfside_protocol.errors import Canceled, Draining, Invalid, NotFound
 from wharfside_protocol.node_commands import DrainArgs, DrainPolicy, Progress
 from wharfside_protocol.specs import Restart
 
@@ -148,7 +149,9 @@ async def test_waits_and_tells_what_is_left(own: Site) -> None:
 
 
 async def _runs(site: Site, command_id: str) -> bool:
-    return (await site.node.result(command_id)).state == "running"
+    with suppress(NotFound):  # it may not have come yet
+        return (await site.node.result(command_id)).state == "running"
+    return False
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import nats
+import psutil
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import ENDS_ON_CUE
@@ -18,9 +18,6 @@ from wharfside_protocol.envelope import Command, Result
 from wharfside_protocol.errors import Canceled
 from wharfside_protocol.subjects import Subjects
 
-QUICK_S = 3.0
-"""Far above what it takes (0.2 s), far below what anybody waits for here."""
-
 
 async def test_a_wait_is_told_to_ask_the_next_life(own: Site) -> None:
     await start(own.agent)
@@ -29,9 +26,7 @@ async def test_a_wait_is_told_to_ask_the_next_life(own: Site) -> None:
     asked = asyncio.create_task(own.node.call("wait", args, timeout_s=50, unreachable_s=30))
     patient = asyncio.create_task(own.node.wait(name))
     await bounded(own.node.ping(), "a ping behind them")
-    began = time.monotonic()
-    assert await stop(own.agent) == 0
-    assert time.monotonic() - began < QUICK_S
+    assert await stop(own.agent) == 0  # it is given less than these wait
     await start(own.agent)
     cues.go("6")
     for each in (asked, patient):
@@ -48,15 +43,15 @@ async def test_a_stop_goes_on_in_the_next_life(own: Site) -> None:
     """Its grace is longer than anybody waits for an agent to end."""
     await start(own.agent)
     name = await own.run()
+    init = psutil.Process((await own.node.inspect(name)).pid)
     id_ = new_command_id()
     args = StopArgs(container=name, grace_s=8)
     asked = asyncio.create_task(
         own.node.request("stop", args, command_id=id_, timeout_s=50, unreachable_s=30)
     )
     await own.told.event(name, "stopping")
-    began = time.monotonic()
     assert await stop(own.agent) == 0
-    assert time.monotonic() - began < QUICK_S
+    assert init.is_running(), "the grace is not over"
     await start(own.agent)
     result = await bounded(asked, "a stop over two lives", 40)
     assert result.ok
@@ -74,9 +69,7 @@ async def test_an_exec_that_waits_holds_nothing_up(own: Site) -> None:
         own.node.exec(name, command("sleep 1000"), timeout_s=50, unreachable_s=30)
     )
     await own.told.until(lambda e: e.type == "exec-started", "the exec runs")
-    began = time.monotonic()
     assert await stop(own.agent) == 0
-    assert time.monotonic() - began < QUICK_S
     await start(own.agent)
     with pytest.raises(Canceled):
         await bounded(asked, "the exec's answer")

@@ -8,7 +8,7 @@ import re
 import signal
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -120,13 +120,14 @@ async def test_a_name_that_is_taken_there(pair: Pair) -> None:
 
 async def test_a_name_that_is_taken_meanwhile_brings_it_back(pair: Pair) -> None:
     """A proven failure: A goes on from where it was, as its next run."""
-    name = await pair.a.run(COUNTS, checkpointable=True)
+    name = await pair.a.run(LARGE_COUNTS, checkpointable=True)
     counting = await Counting.of(pair.a, name)
     await counting.further(1)
 
     async def take() -> None:
         await announced(pair.b, "meanwhile-1")
-        await pair.b.run(COUNTS, name=name)
+        with halted(pair.a.agent):
+            await pair.b.run(COUNTS, name=name)
 
     taking = asyncio.create_task(take())
     with pytest.raises(WharfsideError) as failed:
@@ -172,7 +173,7 @@ async def test_a_policy_there_refuses_it_before_it_is_dumped(pair: Pair, own: Si
 
 async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     """B is away: A holds it in `migrating`, until somebody gives up."""
-    name = await pair.a.run(COUNTS, checkpointable=True)
+    name = await pair.a.run(LARGE_COUNTS, checkpointable=True)
     await asyncio.to_thread(pair.b.agent.drain)
     moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, migration="held-migration"))
     await announced(pair.b, "held-migration")
@@ -214,13 +215,14 @@ async def test_canceled_while_it_is_carried(pair: Pair) -> None:
     def tell(progress: Progress) -> None:
         if progress.phase is Phase.CARRYING:
             told.append(progress)
-            if progress.left < progress.total:
+            if progress.left < progress.total and not midway.is_set():
+                stack.enter_context(halted(pair.b.agent))  # at once: else it may be over soon
                 midway.set()
 
-    async with pair.a.fleet.progress("node-a", id_, tell):
-        moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, command_id=id_))
-        await bounded(midway.wait(), "a part of it is carried")
-        with halted(pair.b.agent):
+    with ExitStack() as stack:
+        async with pair.a.fleet.progress("node-a", id_, tell):
+            moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, command_id=id_))
+            await bounded(midway.wait(), "a part of it is carried")
             assert (await pair.a.node.cancel(id_)).canceled
             with pytest.raises(Canceled) as failed:
                 await moving

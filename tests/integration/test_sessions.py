@@ -251,7 +251,7 @@ async def test_a_session_more_than_there_may_be_is_busy(nats_server: NatsServer)
             node.carries(name, Script())
         async with session(fleet, "a"), session(fleet, "b"):
             with pytest.raises(Busy, match=r"limits\.sessions"):
-                async with session(fleet, "c", timeout_s=0.3):
+                async with session(fleet, "c", timeout_s=1.5):
                     pass
         await node.ended()
         async with session(fleet, "c"):
@@ -283,7 +283,7 @@ async def test_one_peer_leaves_some_sessions_to_the_others(nats_server: NatsServ
             node.carries(name, Script())
         async with session(fleet, "a"), session(fleet, "b"), session(fleet, "c"):
             with pytest.raises(Busy, match="other peers"):
-                async with session(fleet, "d", timeout_s=0.3):
+                async with session(fleet, "d", timeout_s=1.5):
                     pass
             async with session(other, "d"):
                 pass

@@ -79,7 +79,7 @@ async def test_projections_are_made_anew(site: Site, world: World) -> None:
         state=ContainerState.RUNNING,
         at="2026-01-01T00:00:00Z",
     )
-    await eventually(lambda: _has(site, name), "it is projected")
+    await eventually(lambda: _runs(site, name), "its last change is projected")
     client = await nats.connect(world.server.url)
     try:
         js = client.jetstream()
@@ -101,6 +101,11 @@ async def _has(site: Site, name: str) -> bool:
     return any(
         (each.node, each.container) == ("n1", name) for each in await site.fleet.containers()
     )
+
+
+async def _runs(site: Site, name: str) -> bool:
+    found = {each.container: each.state for each in await site.fleet.containers()}
+    return found.get(name) == ContainerState.RUNNING
 
 
 async def test_a_snapshot_at_the_start(world: World, own_agent: AgentProcess) -> None:

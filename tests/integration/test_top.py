@@ -29,6 +29,8 @@ async def two(site: Site) -> tuple[str, str]:
     """One that uses all the CPU it may, and one that sleeps."""
     busy = await site.run(BUSY, name=site.name("busy"), limits=Limits(cpu_percent=20))
     idle = await site.run(name=site.name("idle"), labels={"team": "a"})
+    for each in (busy, idle):
+        await site.told.event(each, "started")
     return busy, idle
 
 
@@ -66,7 +68,7 @@ async def until(pilot: Pilot[WharfsideError | None], seen: Callable[[], object],
 async def test_in_a_pipe_it_is_one_table_with_two_samples(site: Site) -> None:
     busy, idle = await two(site)
     over = await site.run(shell("exit 3"))
-    await site.node.wait(over)
+    await site.told.exit(over)
     ran = await typed(site.world.server.url, "top", "-i", "0.5", "--sort", "cpu")
     assert (ran.code, ran.err) == (0, "")
     nodes, containers = ran.out.split("\n\n")
@@ -81,7 +83,7 @@ async def test_in_a_pipe_it_is_one_table_with_two_samples(site: Site) -> None:
 async def test_json_has_figures_states_and_last_events(site: Site) -> None:
     _busy, idle = await two(site)
     over = await site.run(shell("exit 3"))
-    await site.node.wait(over)
+    await site.told.exit(over)
     ran = await typed(site.world.server.url, "top", "--json", "--all", "-i", "0.5", "n1")
     document = ran.json
     assert document["unanswered"] == []
@@ -130,9 +132,10 @@ async def test_keys_sort_and_turn_the_order(site: Site) -> None:
         await pilot.press("n")
         assert names(pilot) == [idle, busy], "by name, the other way round"
         await pilot.press("c")
-        assert names(pilot) == [busy, idle]
+        # in one sample or another the busy one may have had no CPU
+        await until(pilot, lambda: names(pilot) == [busy, idle], "the busy one first")
         await pilot.press("c")
-        assert names(pilot) == [idle, busy]
+        await until(pilot, lambda: names(pilot) == [idle, busy], "the idle one first")
         for key in ("m", "p", "i", "r", "s", "g", "e"):
             await pilot.press(key)
             assert sorted(names(pilot)) == [busy, idle]

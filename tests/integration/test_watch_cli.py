@@ -34,7 +34,7 @@ async def ended(process: asyncio.subprocess.Process) -> str:
 
 async def test_what_there_is_and_then_a_line_for_each_change(site: Site) -> None:
     running, over, new = await site.run(), await site.run(shell("exit 3")), site.name("new")
-    await site.node.wait(over)
+    await site.told.exit(over)
     process = await start(site.world.server.url, "ps", "-w")
     table = await lines_until(process, f"n1/{running}")
     assert table[0].split() == ["CONTAINER", "STATE", "EXIT", "AGE", "PID"]
