@@ -17,7 +17,7 @@ from pathlib import Path
 
 _FENCE = re.compile(r"^```(\w*)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = "@@ document command @@"
-SECONDS = 120.0
+SECONDS = 300.0
 """The README has some forty commands, and a busy machine takes a second to start one."""
 
 # Exit codes are what these examples are about: they stay, all other figures may differ.
