@@ -59,6 +59,20 @@ def begin(
     else:
         fresh = Subjects(prefix or DEFAULT_PREFIX).prefix
         state = State(form=form or Form.STATIC, prefix=fresh, created=now)
+    _is_for(path, state, prefix, form)
+    state.servers = change(state.servers)
+    state.servers.check()
+    make_folder(path)
+    if state.form is Form.JWT and state.trust is None:
+        _begin_trust(path, state, now)
+    return _added(path, state, PROVISIONER, Role.PROVISIONER, now, None)
+
+
+def _is_for(path: Path, state: State, prefix: str | None, form: Form | None) -> None:
+    """
+    Raises:
+        BadState: the folder's users are of another prefix or form.
+    """
     if prefix not in (None, state.prefix):
         raise BadState(
             f"{path} is for the prefix {state.prefix}, and its users' keys with it: "
@@ -69,12 +83,6 @@ def begin(
             f"{path} is of the form {state.form}, and every user's key with it: "
             f"make another folder for {form}"
         )
-    state.servers = change(state.servers)
-    state.servers.check()
-    make_folder(path)
-    if state.form is Form.JWT and state.trust is None:
-        _begin_trust(path, state, now)
-    return _added(path, state, PROVISIONER, Role.PROVISIONER, now, None)
 
 
 def _begin_trust(path: Path, state: State, now: int) -> None:
