@@ -95,6 +95,22 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
         parts.publisher.hold()
     await parts.publisher.start()
     await _tell(parts.store, EventType.UP, clock)
+    await _recover(parts)
+    await _open_to_the_bus(settings, parts)
+    if held:
+        parts.tasks.start(_release_when_alone(parts), "release")
+    forever = _work_for_ever(parts, clock)
+    parts.tasks.start(keep_alive(), "watchdog")
+    # What the start has made lives as long as the agent: going through it each time would hold
+    # the loop for 12 ms.
+    gc.freeze()
+    notify("READY=1")
+    log.info("ready", node=settings.node.name, version=__version__)
+    return await _until_the_end(parts, clock, forever)
+
+
+async def _recover(parts: Parts) -> None:
+    """What the former life left: read, looked for on the machine, finished or undone."""
     await parts.drain.load()
     await parts.heard.load()
     await parts.departures.load()
@@ -107,6 +123,10 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.drain.go_on()
     parts.recovered = True
     log.info("recovered", containers=count, epoch=parts.store.identity.epoch)
+
+
+async def _open_to_the_bus(settings: Settings, parts: Parts) -> None:
+    """Only now: whoever asks is told of what recovery has settled."""
     waiting = await parts.mailroom.resume()
     log.info("mailbox-resumed", commands=waiting)
     subjects = Subjects(settings.nats.prefix)
@@ -115,16 +135,6 @@ async def _live(settings: Settings, parts: Parts, clock: host.SystemClock) -> in
     await parts.presence.start()
     parts.departures.resume()
     parts.arrivals.resume()
-    if held:
-        parts.tasks.start(_release_when_alone(parts), "release")
-    forever = _work_for_ever(parts, clock)
-    parts.tasks.start(keep_alive(), "watchdog")
-    # What the start has made lives as long as the agent: going through it each time would hold
-    # the loop for 12 ms.
-    gc.freeze()
-    notify("READY=1")
-    log.info("ready", node=settings.node.name, version=__version__)
-    return await _until_the_end(parts, clock, forever)
 
 
 def _work_for_ever(parts: Parts, clock: host.SystemClock) -> list[asyncio.Task[Any]]:

@@ -24,7 +24,7 @@ from wharfside_agent.runtime.log_keeping import Keeping
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.priority import go_first
-from wharfside_agent.runtime.probe import RUNTIMES, find_program, probe
+from wharfside_agent.runtime.probe import RUNTIMES, Probed, find_program, probe
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
@@ -74,31 +74,11 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     mounts, delegated = delegated_here(settings)
     become_subreaper()
     go_first()
-    try:
-        settle_in(mounts, delegated)
-        ordered = sorted(RUNTIMES, key=lambda name: name != settings.runtime.default)
-        found = {name: path for name in ordered if (path := find_program(name)) is not None}
-        probed = await probe(places, runtimes=found or None, cgroup=f"{delegated}/ctr")
-    except WharfsideError as error:
-        raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
-    for name, words in probed.refused.items():
-        log.warning("runtime-not-usable", runtime=name, says=words)
+    probed = await _settled(settings, places, mounts, delegated)
     logs = DiskLogs(places, FileGrowth(), *_log_limits(settings))
     rules = Rulebook(settings.policy)
     bundles = Bundles(places, *_roots(settings), probe_machine(mounts.version), rules.named)
-    kit = Kit(
-        places=places,
-        conmon=probed.conmon,
-        mounts=mounts,
-        delegated=delegated,
-        bundles=bundles,
-        exits=PidfdExits(),
-        ooms=CgroupOoms(),
-        stats=CgroupStats(),
-        criu=probed.criu,
-        logs=logs,
-        openings=Openings(FileGrowth(OPENINGS)),
-    )
+    kit = _kit(places, mounts, delegated, probed, bundles, logs)
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
     together = mounts.at(f"{delegated}/ctr")
 
@@ -115,6 +95,46 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         read_machine,
         lambda: read_pressure(together),
         adjust,
+    )
+
+
+async def _settled(
+    settings: Settings, places: Places, mounts: CgroupMounts, delegated: str
+) -> Probed:
+    """In its own cgroup, with the runtimes that work there; the default one first."""
+    try:
+        settle_in(mounts, delegated)
+        ordered = sorted(RUNTIMES, key=lambda name: name != settings.runtime.default)
+        found = {name: path for name in ordered if (path := find_program(name)) is not None}
+        probed = await probe(places, runtimes=found or None, cgroup=f"{delegated}/ctr")
+    except WharfsideError as error:
+        raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
+    for name, words in probed.refused.items():
+        log.warning("runtime-not-usable", runtime=name, says=words)
+    return probed
+
+
+def _kit(
+    places: Places,
+    mounts: CgroupMounts,
+    delegated: str,
+    probed: Probed,
+    bundles: Bundles,
+    logs: DiskLogs,
+) -> Kit:
+    """What the driver works with, its witnesses among it."""
+    return Kit(
+        places=places,
+        conmon=probed.conmon,
+        mounts=mounts,
+        delegated=delegated,
+        bundles=bundles,
+        exits=PidfdExits(),
+        ooms=CgroupOoms(),
+        stats=CgroupStats(),
+        criu=probed.criu,
+        logs=logs,
+        openings=Openings(FileGrowth(OPENINGS)),
     )
 
 

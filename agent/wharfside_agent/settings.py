@@ -284,11 +284,26 @@ def load_settings(path: Path) -> Settings:
         settings = msgspec.structs.replace(settings, policy=policy)
         check_name(settings.node.name, "node.name")
         Subjects(settings.nats.prefix)
+        _check_tls(settings.nats)
         settings.make_trust()
     except (msgspec.ValidationError, Invalid) as error:
         raise SettingsError(f"{path}: {error}") from error
     _check_paths(settings, path)
     return settings
+
+
+def _check_tls(nats: NatsSettings) -> None:
+    """
+    Raises:
+        Invalid: a file that would not be used.
+    """
+    if nats.certificate is not None and nats.ca is None:
+        raise Invalid(
+            "nats.certificate without nats.ca is never shown, since TLS is off: name in nats.ca "
+            "the PEM file of the authority that the servers' certificates are by"
+        )
+    if nats.key is not None and nats.certificate is None:
+        raise Invalid("nats.key is the key of nats.certificate: name both, or neither")
 
 
 def _policy_table(table: Any, path: Path) -> dict[str, Any]:

@@ -92,6 +92,8 @@ class ServerSettings:
         for path in (self.creds, self.nkey, self.ca, self.cert, self.key):
             if path is not None and not Path(path).is_file():
                 raise BadSettings(f"{path}: no such file; check --creds, --nkey and the TLS flags")
+        if self.key is not None and self.cert is None:
+            raise BadSettings("--tlskey is the key of --tlscert (NATS_CERT): give both, or neither")
         if self.creds is not None:
             _check_creds(Path(self.creds))
         Subjects(self.prefix)

@@ -38,66 +38,96 @@ def streams(subjects: Subjects, replicas: int = 1) -> list[dict[str, Any]]:
 
 def _message_streams(prefix: str) -> list[dict[str, Any]]:
     return [
-        {
-            "name": CMD,
-            "subjects": [f"{prefix}.cmd.>"],
-            "max_age": DAY,
-            "allow_msg_ttl": True,
-            "duplicate_window": 2 * MINUTE,
-            "max_consumers": 20_000,
-            "deny_delete": True,
-        },
-        {
-            "name": EVT,
-            "subjects": [f"{prefix}.evt.>"],
-            "max_age": 7 * DAY,
-            "duplicate_window": 5 * MINUTE,
-            "allow_direct": True,
-            "deny_delete": True,
-            "deny_purge": True,
-            "max_consumers": 5_000,
-            "republish": {"src": f"{prefix}.evt.>", "dest": f"{prefix}.live.evt.>"},
-        },
-        {
-            "name": RES,
-            "subjects": [f"{prefix}.res.*.*.accepted", f"{prefix}.res.*.*.result"],
-            "max_age": 2 * DAY,
-            "duplicate_window": 2 * MINUTE,
-            "allow_direct": True,
-            "deny_delete": True,
-            "deny_purge": True,
-            "republish": {"src": f"{prefix}.res.>", "dest": f"{prefix}.live.res.>"},
-        },
-        {
-            "name": CKPT,
-            "subjects": [f"{prefix}.ckpt.>"],
-            "max_age": DAY,
-            "max_bytes": 2 * GIBIBYTE,
-            # A sender keeps a window far below this, and is asked again for what is gone;
-            # with "new" a day's migrations would fill it, and stop the next one.
-            "discard": "old",
-            "duplicate_window": 2 * MINUTE,
-            "max_consumers": 20_000,
-        },
-        {
-            "name": LOGS,
-            "subjects": [f"{prefix}.log.>"],
-            "max_age": DAY,
-            "max_bytes": GIBIBYTE,
-            "discard": "old",
-            "duplicate_window": 2 * MINUTE,
-            "allow_direct": True,
-            "deny_delete": True,
-        },
-        {
-            "name": ADV,
-            "subjects": [
-                f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{CMD}.>",
-                f"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{CMD}.>",
-            ],
-            "max_age": 7 * DAY,
-        },
+        _commands(prefix),
+        _events(prefix),
+        _results(prefix),
+        _checkpoints(prefix),
+        _logs(prefix),
+        _advisories(),
     ]
+
+
+def _commands(prefix: str) -> dict[str, Any]:
+    """The mailboxes of the nodes."""
+    return {
+        "name": CMD,
+        "subjects": [f"{prefix}.cmd.>"],
+        "max_age": DAY,
+        "allow_msg_ttl": True,
+        "duplicate_window": 2 * MINUTE,
+        "max_consumers": 20_000,
+        "deny_delete": True,
+    }
+
+
+def _events(prefix: str) -> dict[str, Any]:
+    """What happened, kept for whoever was away."""
+    return {
+        "name": EVT,
+        "subjects": [f"{prefix}.evt.>"],
+        "max_age": 7 * DAY,
+        "duplicate_window": 5 * MINUTE,
+        "allow_direct": True,
+        "deny_delete": True,
+        "deny_purge": True,
+        "max_consumers": 5_000,
+        "republish": {"src": f"{prefix}.evt.>", "dest": f"{prefix}.live.evt.>"},
+    }
+
+
+def _results(prefix: str) -> dict[str, Any]:
+    """What became of durable commands."""
+    return {
+        "name": RES,
+        "subjects": [f"{prefix}.res.*.*.accepted", f"{prefix}.res.*.*.result"],
+        "max_age": 2 * DAY,
+        "duplicate_window": 2 * MINUTE,
+        "allow_direct": True,
+        "deny_delete": True,
+        "deny_purge": True,
+        "republish": {"src": f"{prefix}.res.>", "dest": f"{prefix}.live.res.>"},
+    }
+
+
+def _checkpoints(prefix: str) -> dict[str, Any]:
+    """Checkpoints on their way between nodes."""
+    return {
+        "name": CKPT,
+        "subjects": [f"{prefix}.ckpt.>"],
+        "max_age": DAY,
+        "max_bytes": 2 * GIBIBYTE,
+        # A sender keeps a window far below this, and is asked again for what is gone;
+        # with "new" a day's migrations would fill it, and stop the next one.
+        "discard": "old",
+        "duplicate_window": 2 * MINUTE,
+        "max_consumers": 20_000,
+    }
+
+
+def _logs(prefix: str) -> dict[str, Any]:
+    """Output that is shipped."""
+    return {
+        "name": LOGS,
+        "subjects": [f"{prefix}.log.>"],
+        "max_age": DAY,
+        "max_bytes": GIBIBYTE,
+        "discard": "old",
+        "duplicate_window": 2 * MINUTE,
+        "allow_direct": True,
+        "deny_delete": True,
+    }
+
+
+def _advisories() -> dict[str, Any]:
+    """The dead letters: what the server says of commands that nobody took."""
+    return {
+        "name": ADV,
+        "subjects": [
+            f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{CMD}.>",
+            f"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{CMD}.>",
+        ],
+        "max_age": 7 * DAY,
+    }
 
 
 def _buckets(prefix: str) -> list[dict[str, Any]]:

@@ -91,6 +91,30 @@ async def test_a_server_dies_while_things_end(site: Site, world: ClusterWorld, v
         await asyncio.to_thread(server.start)
 
 
+async def test_streams_without_a_majority_are_told_as_they_are(
+    site: Site, world: ClusterWorld
+) -> None:
+    """They were there, and answer nobody: nobody is told to run bootstrap."""
+    name = await site.run()
+    await site.told.event(name, "started")
+    await world.healed()
+    first, second, _ = world.cluster
+    for server in (first, second):
+        await asyncio.to_thread(server.kill)
+    try:
+        await site.node.pause(name, unreachable_s=ELECTED_S)
+        await eventually(lambda: ready(site, {"streams": "unanswered"}), "told", within_s=ELECTED_S)
+    finally:
+        for server in (first, second):
+            await asyncio.to_thread(server.start)
+    await site.told.event(name, "paused")
+    await eventually(lambda: ready(site, {}), "all is told", within_s=ELECTED_S, every_s=0.5)
+
+
+async def ready(site: Site, wanting: dict[str, str]) -> bool:
+    return (await site.node.info(unreachable_s=ELECTED_S)).ready == wanting
+
+
 async def test_the_mailbox_is_away_and_comes_back(site: Site, world: ClusterWorld) -> None:
     """R1: its one server down, presence says so, rpc goes on, letters wait in the stream."""
     await world.healed()

@@ -102,7 +102,7 @@ async def test_what_a_full_outbox_drops_is_told(world: World, own_server: NatsSe
         await _turn_the_stream_away(own_server)
         await _freeze_and_thaw(site, name, 12)
         info = await site.node.info()
-        assert info.ready == {"streams": "no-stream", "outbox": "full"}
+        assert info.ready == {"streams": "unanswered", "outbox": "full"}
         await restart(site.agent)
         await _freeze_and_thaw(site, name, 2)
         cues.go("3")

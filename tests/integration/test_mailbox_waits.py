@@ -67,15 +67,17 @@ async def test_what_has_no_room_waits_in_the_stream(with_mailbox: Site, gates: G
 async def test_results_wait_for_their_stream(with_mailbox: Site) -> None:
     site = with_mailbox
     name = await site.run()
+    async with await site.node.post("pause", ContainerArgs(container=name)) as before:
+        assert (await before.result(WAIT_S)).ok
     async with opened_bus(site.world.server.url) as bus:
         await JetStream(bus).api(f"STREAM.DELETE.{RES}")
-    posted = await site.node.post("pause", ContainerArgs(container=name))
+    posted = await site.node.post("resume", ContainerArgs(container=name))
 
     async def not_told() -> bool:
-        return (await site.node.info()).ready == {"streams": "no-stream"}
+        return (await site.node.info()).ready == {"streams": "unanswered"}
 
-    await eventually(not_told, "no stream takes it", within_s=WAIT_S)
-    await site.told.event(name, "paused")
+    await eventually(not_told, "no stream takes it any more", within_s=WAIT_S)
+    await site.told.event(name, "resumed")
     await bootstrap(site.world.server.url)
     async with posted:
         assert (await posted.result(WAIT_S)).ok

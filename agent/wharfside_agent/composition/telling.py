@@ -87,14 +87,11 @@ class Telling(Lives):
 
     @cached_property
     def readiness(self) -> Readiness:
-        def unheard() -> bool:
-            return self.publisher.no_stream or self.reporter.no_stream
-
         return Readiness(
             {
                 "recovery": lambda: None if self.recovered else "under-way",
                 "bus": lambda: None if self.bus.connected else "offline",
-                "streams": lambda: "no-stream" if unheard() else None,
+                "streams": lambda: self.publisher.wanting or self.reporter.wanting,
                 "runtime": self._missing_programs,
                 "loop": lambda: "late" if self.loop_watch.late else None,
                 "disk": lambda: "full" if self.store.disk_full else None,

@@ -75,14 +75,7 @@ async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProc
         limit_s=args.timeout_s,
     )
     process = live.processes[name] = LiveProcess(row)
-    intent = Intent(
-        incarnation=row.incarnation,
-        op="exec",
-        step=Step.EXEC_INTENDED,
-        begun_at=node.clock.now(),
-        command=call.id,
-        process=name,
-    )
+    intent = _intent(node, row, call)
 
     def journal(tx: Tx, _row: object) -> None:
         tx.save_process(row)
@@ -101,6 +94,17 @@ async def _added(node: Node, live: Live, call: Call, args: ExecArgs) -> LiveProc
         raise
     node.journal.reached(Step.EXEC_INTENDED)
     return process
+
+
+def _intent(node: Node, row: ProcessRow, call: Call) -> Intent:
+    return Intent(
+        incarnation=row.incarnation,
+        op="exec",
+        step=Step.EXEC_INTENDED,
+        begun_at=node.clock.now(),
+        command=call.id,
+        process=row.process,
+    )
 
 
 async def _begun(node: Node, live: Live, process: LiveProcess, call: Call, args: ExecArgs) -> None:

@@ -24,7 +24,8 @@ log = structlog.get_logger(__name__)
 
 MAX_HEAD = 8 * 1024
 MAX_OPEN = 16
-"""Connections at once: Prometheus has one, a prober one, and some stand for people."""
+"""Connections at once: Prometheus has one, a prober one, and some stand for people. One more takes
+the place of the oldest that has not asked yet; where all are being answered it is turned away."""
 
 ANSWER_S = 10.0
 """From the connection to the last byte taken: Prometheus itself waits 10 s by default."""
@@ -75,6 +76,7 @@ class Listener:
         self._routes = routes
         self._answer_s = answer_s
         self._open: set[StreamWriter] = set()
+        self._silent: dict[StreamWriter, None] = {}  # the oldest first
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
@@ -90,13 +92,14 @@ class Listener:
             writer.transport.abort()
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        if len(self._open) >= MAX_OPEN:
+        if not self._has_room():
             writer.transport.abort()
             return
         self._open.add(writer)
+        self._silent[writer] = None
         try:
             async with asyncio.timeout(self._answer_s):
-                method, answer = await self._answer(reader)
+                method, answer = await self._answer(reader, lambda: self._silent.pop(writer, None))
                 writer.write(_encoded(answer, with_body=method != "HEAD"))
                 writer.close()
                 await writer.wait_closed()
@@ -104,16 +107,32 @@ class Listener:
             pass
         finally:
             writer.transport.abort()
+            self._silent.pop(writer, None)
             self._open.discard(writer)
 
-    async def _answer(self, reader: StreamReader) -> tuple[str, Answer]:
-        """The method and what is answered.
+    def _has_room(self) -> bool:
+        """For one more, at the cost of one that only holds its place."""
+        if len(self._open) < MAX_OPEN:
+            return True
+        if not self._silent:
+            return False
+        oldest = next(iter(self._silent))
+        del self._silent[oldest]
+        self._open.discard(oldest)
+        oldest.transport.abort()
+        return True
+
+    async def _answer(
+        self, reader: StreamReader, asked: Callable[[], object]
+    ) -> tuple[str, Answer]:
+        """The method and what is answered; `asked` is called once the request is here.
 
         Raises:
             EOFError: the peer left before its request was whole.
         """
         try:
             head = await reader.readuntil(b"\r\n\r\n")
+            asked()
             method, path, accept = _parsed(head.decode("latin-1"))
         except asyncio.LimitOverrunError:
             return "", _plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)

@@ -13,7 +13,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from wharfside_agent.runtime.identity import children, proc_stat
+from wharfside_agent.procs import proc_stat
+from wharfside_agent.runtime.identity import children
 
 LOOK_S = 0.5
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from wharfside_agent.core.cgroup_paths import Cgroup, CgroupMounts
 from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.core.relist import Survey, incarnation_of
+from wharfside_agent.procs import proc_stat
 from wharfside_agent.runtime import cgroups
-from wharfside_agent.runtime.identity import proc_stat
 from wharfside_agent.runtime.mounts import unmount
 from wharfside_agent.runtime.removal import remove_folder
 from wharfside_protocol.errors import RuntimeFailed

@@ -7,27 +7,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
+from wharfside_agent.core.proc_text import ProcStat
 from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_agent.procs import proc_stat
 
 _PROC = Path("/proc")
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 OVER = 0
 """The start time of a process that was over before it could be read; no live one has it."""
-
-
-def proc_stat(pid: int) -> ProcStat | None:
-    """None: no such process."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        return parse_stat(os.read(fd, STAT_BYTES).decode(errors="replace"))
-    except ProcessLookupError:
-        return None
-    finally:
-        os.close(fd)
 
 
 def identify(pid: int) -> ProcessIdentity:

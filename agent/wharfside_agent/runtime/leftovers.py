@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from wharfside_agent.ports.process import ProcessTrace
 from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_agent.procs import proc_stat
 from wharfside_agent.runtime.argv import MonitorDir
 from wharfside_agent.runtime.identity import (
     OVER,
@@ -17,7 +18,6 @@ from wharfside_agent.runtime.identity import (
     identify,
     names,
     pids_naming,
-    proc_stat,
 )
 from wharfside_agent.runtime.spawn import over, readable
 

@@ -22,15 +22,25 @@ class Insistence:
     """Tries again for ever, with a spread; at once when the bus is back.
 
     Attributes:
-        no_stream: what was sent last found no stream that takes it.
         retries: so often something had to be sent once more.
     """
 
     def __init__(self, bus: Bus) -> None:
         self._bus_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.no_stream = False
+        self._nobody_took = False
+        self._ever_taken = False
         self.retries = 0
         bus.on_connected(self._wake)
+
+    @property
+    def wanting(self) -> str | None:
+        """Why what was sent last waits: `no-stream`, where nothing was ever taken in this life.
+        A stream that took something and now answers nobody is `unanswered`: its servers elect a
+        leader or lack a majority, or it was deleted. The server's answer is the same in all three.
+        """
+        if not self._nobody_took:
+            return None
+        return "unanswered" if self._ever_taken else "no-stream"
 
     async def until_taken(self, lane: str, send: Send) -> int:
         """What `send` returns, once it raises no bus error that time may mend."""
@@ -51,11 +61,11 @@ class Insistence:
 
     async def _once(self, send: Send) -> int:
         taken = await send()
-        self.no_stream = False
+        self._nobody_took, self._ever_taken = False, True
         return taken
 
     def _tell(self, lane: str, error: BaseException | None) -> None:
-        self.no_stream = isinstance(error, NoStream)
+        self._nobody_took = isinstance(error, NoStream)
         self.retries += 1
         say = log.debug if isinstance(error, Offline) else log.warning
         say("event-not-published", lane=lane, error=repr(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from ulid import ULID
 
@@ -32,26 +33,27 @@ def claim(db: sqlite3.Connection, node: str, boot_id: str, now: int, file: str =
         )
     new_store = "node_id" not in known
     new_boot = known.get("boot_id") != boot_id
-    epoch = int(known.get("epoch", 0))
-    if new_boot:
-        epoch = max(epoch + 1, now // 1_000_000_000)
-        fresh = {"epoch": str(epoch), "seq": "0", "boot_id": boot_id, "node": node}
-        if new_store:
-            fresh["node_id"] = str(ULID())
-        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", fresh.items())
-        known |= fresh
+    fresh = _next_epoch(known, node, boot_id, now) if new_boot else {}
+    known |= fresh
     moved = known.get("file", file) != file
     began = now if new_store or moved else int(known.get("remembers_since", 0))
     # a clock that was ahead then has been set since
     marks = {"file": file, "remembers_since": str(min(began, now))}
-    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", marks.items())
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", {**fresh, **marks}.items())
     return Identity(
         node=node,
         node_id=known["node_id"],
         boot_id=boot_id,
-        epoch=epoch,
+        epoch=int(known["epoch"]),
         new_store=new_store,
         new_boot=new_boot and not new_store,
         moved=moved,
         remembers_since=int(marks["remembers_since"]),
     )
+
+
+def _next_epoch(known: Mapping[str, str], node: str, boot_id: str, now: int) -> dict[str, str]:
+    """What a boot changes, and what a new store begins with."""
+    epoch = max(int(known.get("epoch", 0)) + 1, now // 1_000_000_000)
+    fresh = {"epoch": str(epoch), "seq": "0", "boot_id": boot_id, "node": node}
+    return fresh if "node_id" in known else {**fresh, "node_id": str(ULID())}

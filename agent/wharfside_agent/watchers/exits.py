@@ -17,6 +17,7 @@ from pathlib import Path
 
 from wharfside_agent.core.exit_status import Ended
 from wharfside_agent.ports.watcher import MonitorGone, ProcessIdentity
+from wharfside_agent.procs import proc_stat
 from wharfside_agent.watchers import pidfd
 from wharfside_agent.watchers.witnesses import Scene, read_exit_file, testimony
 from wharfside_protocol.exits import StatusSource
@@ -138,7 +139,7 @@ class PidfdExitWatch:
         if self._monitor_lost:
             return
         self._monitor_lost = True
-        stat = pidfd.proc_stat(self._pid)
+        stat = proc_stat(self._pid)
         if stat is not None and stat.parent == os.getpid():
             witness = StatusSource.WAIT
         else:

@@ -10,8 +10,8 @@ import struct
 from functools import cache
 from pathlib import Path
 
-from wharfside_agent.core.proc_text import STAT_BYTES, ProcStat, parse_stat
 from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_agent.procs import proc_stat
 
 # include/uapi/linux/pidfd.h: _IOWR(0xFF, 11, struct pidfd_info), of which the first 64
 # bytes are asked for: u64 mask, u64 cgroupid, u32 x 11, s32 exit_code.
@@ -38,20 +38,6 @@ def open_pidfd(identity: ProcessIdentity) -> tuple[int, int | None]:
         os.close(fd)
         return -1, None
     return fd, stat.parent
-
-
-def proc_stat(pid: int) -> ProcStat | None:
-    """None: no such process."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        return parse_stat(os.read(fd, STAT_BYTES).decode(errors="replace"))
-    except ProcessLookupError:
-        return None
-    finally:
-        os.close(fd)
 
 
 def is_over(fd: int) -> bool:

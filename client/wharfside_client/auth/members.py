@@ -35,7 +35,6 @@ class Change(Record, frozen=True, kw_only=True):
     credentials: str | None = None
 
 
-@in_turn
 def begin(
     path: Path,
     change: Callable[[Servers], Servers],
@@ -54,11 +53,44 @@ def begin(
         FolderBusy: another change of it goes on.
         LocalFiles: it cannot be written.
     """
-    if (path / FILE).exists():
-        state = load(path)
-    else:
-        fresh = Subjects(prefix or DEFAULT_PREFIX).prefix
-        state = State(form=form or Form.STATIC, prefix=fresh, created=now)
+    if not (path / FILE).exists():
+        # what cannot be leaves no folder; one that is there can be locked
+        change(_fresh(prefix, form, now).servers).check()
+        make_folder(path)
+    return _begin(path, change, prefix, now, form)
+
+
+@in_turn
+def _begin(
+    path: Path,
+    change: Callable[[Servers], Servers],
+    prefix: str | None,
+    now: int,
+    form: Form | None,
+) -> Change:
+    state = load(path) if (path / FILE).exists() else _fresh(prefix, form, now)
+    _is_for(path, state, prefix, form)
+    state.servers = change(state.servers)
+    state.servers.check()
+    if state.form is Form.JWT and state.trust is None:
+        _begin_trust(path, state, now)
+    return _added(path, state, PROVISIONER, Role.PROVISIONER, now, None)
+
+
+def _fresh(prefix: str | None, form: Form | None, now: int) -> State:
+    """
+    Raises:
+        Invalid: there can be no such prefix.
+    """
+    fresh = Subjects(prefix or DEFAULT_PREFIX).prefix
+    return State(form=form or Form.STATIC, prefix=fresh, created=now)
+
+
+def _is_for(path: Path, state: State, prefix: str | None, form: Form | None) -> None:
+    """
+    Raises:
+        BadState: the folder's users are of another prefix or form.
+    """
     if prefix not in (None, state.prefix):
         raise BadState(
             f"{path} is for the prefix {state.prefix}, and its users' keys with it: "
@@ -69,12 +101,6 @@ def begin(
             f"{path} is of the form {state.form}, and every user's key with it: "
             f"make another folder for {form}"
         )
-    state.servers = change(state.servers)
-    state.servers.check()
-    make_folder(path)
-    if state.form is Form.JWT and state.trust is None:
-        _begin_trust(path, state, now)
-    return _added(path, state, PROVISIONER, Role.PROVISIONER, now, None)
 
 
 def _begin_trust(path: Path, state: State, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,10 @@ from wharfside_client.cli.lane import or_posted, tell_made
 from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_process
+
+if TYPE_CHECKING:
+    from wharfside_client.cli.parse import Target
+    from wharfside_protocol.commands import ExecValue
 
 Words = Annotated[list[str], typer.Argument(metavar="COMMAND [ARG]...", show_default=False)]
 
@@ -63,6 +67,12 @@ async def exec_(
             target.container, spec, id=id, wait=not detach, limit_s=limit, io=io, **options
         )
         done = await or_posted(working, lane)
+    return _tell(session, target, done, detach=detach)
+
+
+def _tell(
+    session: Session, target: Target, done: ExecValue | dict[str, Any], *, detach: bool
+) -> int:
     if isinstance(done, dict):
         tell_made(session, str(target), done)
         return exitcodes.OK

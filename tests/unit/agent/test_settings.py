@@ -36,6 +36,8 @@ def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
         ('[node]\nname = "n1"\n[natz]\n', "natz"),
         ("[nats]\nservers = []\n", "servers"),
         ('[nats]\nprefix = "a..b"\n', "prefix"),
+        ('[nats]\ncertificate = "/c.pem"\nkey = "/c.key"\n', "name in nats.ca the PEM file"),
+        ('[nats]\nca = "/ca.pem"\nkey = "/c.key"\n', "name both, or neither"),
         ('[paths]\nstate_dir = "relative"\n', "absolute"),
         ('[paths]\nstate_dir = "/x/{nodename}"\n', "nodename"),
         ('[paths]\nstate_dir = "/x:y/{node}"\n', "without a colon"),
@@ -57,6 +59,14 @@ def test_each_mistake_names_its_place(text: str, told: str, tmp_path: Path) -> N
     with pytest.raises(SettingsError, match=told) as caught:
         load_settings(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", 'key = "/c.key"\n'])
+def test_a_certificate_goes_with_the_authority_of_the_servers(key: str, tmp_path: Path) -> None:
+    """Its key may be in the same file."""
+    text = f'[nats]\nca = "/ca.pem"\ncertificate = "/c.pem"\n{key}'
+    nats = load_settings(written(tmp_path, f'[node]\nname = "n1"\n{text}')).nats
+    assert (nats.ca, nats.certificate) == ("/ca.pem", "/c.pem")
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ def test_files_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
         ServerSettings(creds=str(tmp_path / "none.creds")).check()
     cut = tmp_path / "cut.creds"
     cut.write_text("-----BEGIN NATS USER JWT-----\neyJ0")
+    with pytest.raises(BadSettings, match="give both, or neither"):
+        ServerSettings(key=__file__).check()
+    ServerSettings(cert=__file__, key=__file__).check()
     with pytest.raises(BadSettings, match="not a whole"):
         ServerSettings(creds=str(cut)).check()
 

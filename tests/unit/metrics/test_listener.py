@@ -16,6 +16,7 @@ from wharfside_agent.metrics.listener import (
     MAX_OPEN,
     Answer,
     Listener,
+    Route,
     as_json,
     bound_socket,
 )
@@ -27,6 +28,14 @@ async def page(accept: str) -> Answer:
 
 async def broken(_accept: str) -> Answer:
     raise RuntimeError("nobody foresaw this")
+
+
+async def all_of(reader: asyncio.StreamReader) -> bytes:
+    """Up to the end of the connection, however it ends."""
+    try:
+        return await asyncio.wait_for(reader.read(), 20)
+    except ConnectionResetError:
+        return b""
 
 
 class Pages:
@@ -44,9 +53,7 @@ class Pages:
         reader, writer = await self.connect()
         writer.write(request)
         try:
-            return await asyncio.wait_for(reader.read(), 20)
-        except ConnectionResetError:
-            return b""
+            return await all_of(reader)
         finally:
             writer.close()
 
@@ -58,8 +65,9 @@ class Pages:
         return int(head.split(" ")[1]), body
 
 
-async def open_pages(answer_s: float = 10.0) -> Pages:
-    listener = Listener({"/page": page, "/broken": broken}, answer_s=answer_s)
+async def open_pages(answer_s: float = 10.0, **more: Route) -> Pages:
+    routes = {"page": page, "broken": broken, **more}
+    listener = Listener({f"/{name}": each for name, each in routes.items()}, answer_s=answer_s)
     sock = bound_socket("127.0.0.1:0")
     await listener.start(sock)
     return Pages(listener, sock.getsockname()[1])
@@ -121,14 +129,35 @@ async def test_one_who_never_asks_is_let_go() -> None:
     pages.listener.close()
 
 
-async def test_too_many_at_once_are_turned_away_and_room_comes_back(pages: Pages) -> None:
+async def test_those_who_never_ask_give_way_the_oldest_first(pages: Pages) -> None:
     silent = [await pages.connect() for _ in range(MAX_OPEN)]
+    assert (await pages.get("/page"))[0] == 200
+    assert await all_of(silent[0][0]) == b"", "the oldest has gone"
+    for reader, writer in silent[1:]:
+        writer.write(b"GET /page HTTP/1.1\r\n\r\n")
+        assert (await all_of(reader)).startswith(b"HTTP/1.1 200 ")
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_too_many_at_once_are_turned_away_and_room_comes_back() -> None:
+    go = asyncio.Event()
+    waiting = asyncio.Semaphore(0)
+
+    async def slow(_accept: str) -> Answer:
+        waiting.release()
+        await go.wait()
+        return as_json(HTTPStatus.OK, {})
+
+    pages = await open_pages(slow=slow)
+    asking = [asyncio.create_task(pages.get("/slow")) for _ in range(MAX_OPEN)]
+    for _ in asking:
+        await asyncio.wait_for(waiting.acquire(), 20)
     assert await pages.ask(b"GET /page HTTP/1.1\r\n\r\n") == b""
-    for _, each in silent:
-        each.close()
-        await each.wait_closed()
-    while not await pages.ask(b"GET /page HTTP/1.1\r\n\r\n"):
-        await asyncio.sleep(0)
+    go.set()
+    assert [status for status, _ in await asyncio.gather(*asking)] == [200] * MAX_OPEN
+    assert (await pages.get("/page"))[0] == 200
+    pages.listener.close()
 
 
 async def test_closing_cuts_off_who_is_connected(pages: Pages) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from wharfside_agent.runtime.identity import began_before, proc_stat
+from wharfside_agent.procs import proc_stat
+from wharfside_agent.runtime.identity import began_before
 
 
 def test_a_process_is_as_old_as_a_file_that_names_it_or_has_got_the_pid_later() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from wharfside_agent.core.exit_status import MONITOR_TIMEOUT
 from wharfside_agent.ports.watcher import ProcessIdentity
+from wharfside_agent.procs import proc_stat
 from wharfside_agent.watchers import pidfd
 from wharfside_agent.watchers.witnesses import (
     TICK_NS,
@@ -178,7 +179,7 @@ def test_a_file_without_a_number_is_none(tmp_path: Path, text: str) -> None:
 def test_a_pidfd_is_only_opened_of_the_very_process() -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
-        stat = pidfd.proc_stat(child.pid)
+        stat = proc_stat(child.pid)
         assert stat and stat.parent == os.getpid()
         fd, parent = pidfd.open_pidfd(ProcessIdentity(child.pid, stat.start_time))
         assert fd >= 0 and parent == os.getpid() and not pidfd.is_over(fd)

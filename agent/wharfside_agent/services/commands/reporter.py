@@ -47,9 +47,9 @@ class Reporter:
         store.on_reported(self._ring)
 
     @property
-    def no_stream(self) -> bool:
-        """Reports wait because no stream takes them."""
-        return self._insistence.no_stream
+    def wanting(self) -> str | None:
+        """Why reports wait, where no stream takes them: see Insistence."""
+        return self._insistence.wanting
 
     @property
     def retries(self) -> int:

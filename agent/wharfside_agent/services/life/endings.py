@@ -153,23 +153,9 @@ class Endings:
         input_ = Input.MOVED if moved else Input.DELETE
         advance(live.row.state, input_, live.row.name)
         live.discarded = live.row.state is ContainerState.CREATED
-        intent = Intent(
-            incarnation=live.row.incarnation,
-            op="delete",
-            step=Step.DELETE_INTENDED,
-            begun_at=self._clock.now(),
-            command=cause,
-        )
         kept = await self._output_to_keep(live)
-
-        def intend(tx: Tx, _row: object) -> None:
-            tx.save_intent(intent)
-            if kept is not None:
-                tx.save_process(kept)
-
         await self._before_removal(live)
-        drafts, changes = backoff_ended(self._containers, live.row, Why.DELETED, cause)
-        await self._containers.commit(live, drafts, changes=changes, also=intend)
+        await self._intend_removal(live, kept, cause)
         self._journal.reached(Step.DELETE_INTENDED)
         if live.handle is not None:
             await live.handle.delete()
@@ -179,6 +165,24 @@ class Endings:
         self._journal.reached(Step.DELETE_DONE)
         await self._tell_deleted(live, input_, cause, also)
         self._journal.reached(Step.DELETE_COMMITTED)
+
+    async def _intend_removal(self, live: Live, kept: ProcessRow | None, cause: str | None) -> None:
+        """Journals it, with what is kept of the output; a policy that waited rests."""
+        intent = Intent(
+            incarnation=live.row.incarnation,
+            op="delete",
+            step=Step.DELETE_INTENDED,
+            begun_at=self._clock.now(),
+            command=cause,
+        )
+
+        def intend(tx: Tx, _row: object) -> None:
+            tx.save_intent(intent)
+            if kept is not None:
+                tx.save_process(kept)
+
+        drafts, changes = backoff_ended(self._containers, live.row, Why.DELETED, cause)
+        await self._containers.commit(live, drafts, changes=changes, also=intend)
 
     async def _tell_deleted(
         self, live: Live, input_: Input, cause: str | None, also: Also | None

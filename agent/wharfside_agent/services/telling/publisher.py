@@ -84,9 +84,9 @@ class Publisher:
         self.released.set()
 
     @property
-    def no_stream(self) -> bool:
-        """Events wait because no stream takes them: nobody has run `wharfside bootstrap`."""
-        return self._insistence.no_stream
+    def wanting(self) -> str | None:
+        """Why events wait, where no stream takes them: see Insistence."""
+        return self._insistence.wanting
 
     @property
     def retries(self) -> int:

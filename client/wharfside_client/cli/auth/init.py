@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,18 +25,10 @@ def _option(*names: str, **settings: Any) -> Any:
     return typer.Option(*names, rich_help_panel=PANEL, show_default=False, **settings)
 
 
-async def init(
-    session: Session,
-    folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DIR]", help=f"[{VARIABLE}, else {DEFAULT}]", show_default=False),
-    ] = None,
-    jwt: Annotated[
-        bool,
-        typer.Option(
-            "--jwt", help="Users are known by an operator's signature; else by their public keys"
-        ),
-    ] = False,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFlags:
+    """Where the NATS servers are, and what they have there."""
+
     nats: Annotated[
         list[Any] | None,
         _option(
@@ -44,7 +37,7 @@ async def init(
             metavar="NAME=HOST[:PORT[:ROUTES]]",
             help="A server; several are a cluster [nats=127.0.0.1:4222:6222]",
         ),
-    ] = None,
+    ] = None
     store: Annotated[
         str | None,
         _option(
@@ -52,32 +45,65 @@ async def init(
             metavar="PATH",
             help="JetStream's folder there, {server} in it the server's name [/var/lib/nats]",
         ),
-    ] = None,
+    ] = None
     server_cert: Annotated[
         str | None, _option("--server-cert", metavar="PATH", help="PEM, on the servers; {server}")
-    ] = None,
-    server_key: Annotated[str | None, _option("--server-key", metavar="PATH")] = None,
-    server_ca: Annotated[str | None, _option("--server-ca", metavar="PATH")] = None,
+    ] = None
+    server_key: Annotated[str | None, _option("--server-key", metavar="PATH")] = None
+    server_ca: Annotated[str | None, _option("--server-ca", metavar="PATH")] = None
     verify_clients: Annotated[
         bool, _option("--verify-clients", help="Clients show a certificate of that CA, too")
+    ] = False
+
+    def over(self, servers: Servers) -> Servers:
+        """`servers` with what these flags say.
+
+        Raises:
+            BadSettings: some of the TLS files, without the others.
+        """
+        import msgspec
+
+        from wharfside_client.auth.servers import Server, TlsPaths
+        from wharfside_client.errors import BadSettings
+
+        said: dict[str, Any] = {}
+        if self.nats:
+            said["servers"] = tuple(Server(**_ports(place)) for place in self.nats)
+        if self.store:
+            said["store"] = self.store
+        cert, key, ca = self.server_cert, self.server_key, self.server_ca
+        if cert and key and ca:
+            said["tls"] = TlsPaths(cert=cert, key=key, ca=ca, verify=self.verify_clients)
+        elif cert or key or ca or self.verify_clients:
+            raise BadSettings("TLS needs --server-cert, --server-key and --server-ca, all three")
+        return msgspec.structs.replace(servers, **said)
+
+
+async def init(
+    session: Session,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help=f"[{VARIABLE}, else {DEFAULT}]", show_default=False),
+    ] = None,
+    *,
+    jwt: Annotated[
+        bool,
+        typer.Option(
+            "--jwt", help="Users are known by an operator's signature; else by their public keys"
+        ),
     ] = False,
+    servers: ServerFlags,
 ) -> None:
     """Begin a folder of keys, and write the servers' configurations.
 
     Run it again to change the servers: what no flag names stays as it is.
-    """  # fmt: skip
+    """
     from wharfside_client.auth.members import begin
     from wharfside_client.auth.state import Form
 
     path = folder_of(folder)
-    files = (server_cert, server_key, server_ca)
-    change = begin(
-        path,
-        lambda servers: _changed(servers, nats, store, files, verify_clients),
-        session.flags.prefix,
-        int(time.time()),
-        Form.JWT if jwt else None,
-    )
+    form = Form.JWT if jwt else None
+    change = begin(path, servers.over, session.flags.prefix, int(time.time()), form)
     if session.output.json:
         session.output.document(change)
     else:
@@ -101,36 +127,6 @@ def _tell(session: Session, path: Path, change: Change) -> None:
         f"wharfside auth add-user{where(path)} NAME --role orchestrator",
     ]
     tell_next(session.output, steps)
-
-
-def _changed(
-    servers: Servers,
-    nats: list[Any] | None,
-    store: str | None,
-    files: tuple[str | None, str | None, str | None],
-    verify: bool,
-) -> Servers:
-    """`servers` with what the flags say.
-
-    Raises:
-        BadSettings: some of the TLS files, without the others.
-    """
-    import msgspec
-
-    from wharfside_client.auth.servers import Server, TlsPaths
-    from wharfside_client.errors import BadSettings
-
-    said: dict[str, Any] = {}
-    if nats:
-        said["servers"] = tuple(Server(**_ports(place)) for place in nats)
-    if store:
-        said["store"] = store
-    cert, key, ca = files
-    if cert and key and ca:
-        said["tls"] = TlsPaths(cert=cert, key=key, ca=ca, verify=verify)
-    elif any(files) or verify:
-        raise BadSettings("TLS needs --server-cert, --server-key and --server-ca, all three")
-    return msgspec.structs.replace(servers, **said)
 
 
 def _ports(place: parse.NatsPlace) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from wharfside_client.cli.flags import Flags
 
 if TYPE_CHECKING:
     from wharfside_client.auth.state import State
-    from wharfside_client.auth.tls import TlsFolder
 
 DEFAULT = "wharfside-auth"
 VARIABLE = "WHARFSIDE_AUTH"
@@ -49,7 +48,7 @@ def one_of(given: Mapping[str, object]) -> None:
         raise BadSettings(f"give one of {', '.join(given)}")
 
 
-def tls_folder(path: Path) -> TlsFolder:
+def can_certify() -> None:
     """
     Raises:
         BadSettings: what makes certificates is not installed.
@@ -57,12 +56,11 @@ def tls_folder(path: Path) -> TlsFolder:
     from wharfside_client.errors import BadSettings
 
     try:
-        from wharfside_client.auth.tls import TlsFolder
+        import wharfside_client.auth.tls  # noqa: F401
     except ImportError as error:
         raise BadSettings(
             f"certificates need another package ({error}): pip install 'wharfside[tls]'"
         ) from error
-    return TlsFolder(path / "tls")
 
 
 def end_of(now: int, expires: float | None) -> int | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wharfside_client.cli import exitcodes
-from wharfside_client.cli.auth.place import Dir, folder_of, one_of, tls_folder
+from wharfside_client.cli.auth.place import Dir, can_certify, folder_of, one_of
 from wharfside_client.cli.auth.push import push_all
 from wharfside_client.cli.auth.rotate import Name, RoleName
 from wharfside_client.cli.auth.tell import in_force, tell_next, tell_written
@@ -67,15 +67,14 @@ def _tell(session: Session, path: Path, done: Revoked, *, pushed: bool) -> None:
 
 
 def _drop_old_authority(session: Session, path: Path) -> int:
-    from wharfside_client.auth.errors import NothingToRevoke
+    can_certify()
+    from wharfside_client.auth.authority import drop_old_authority
 
-    tls = tls_folder(path)
-    if not tls.drop_old_authority():
-        raise NothingToRevoke(f"{tls.ca} holds one authority: `wharfside auth rotate --ca` first")
+    ca = drop_old_authority(path)
     if session.output.json:
-        session.output.document({"folder": str(path), "ca": str(tls.ca)})
+        session.output.document({"folder": str(path), "ca": str(ca)})
         return exitcodes.OK
-    session.output.line(f"{tls.ca} holds the new authority alone")
-    steps = [f"# give {tls.ca} to every server, node and user; reload the servers"]
+    session.output.line(f"{ca} holds the new authority alone")
+    steps = [f"# give {ca} to every server, node and user; reload the servers"]
     tell_next(session.output, steps)
     return exitcodes.OK

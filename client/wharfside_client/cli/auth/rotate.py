@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wharfside_client.cli import exitcodes, parse
-from wharfside_client.cli.auth.place import Dir, Expires, end_of, folder_of, one_of, tls_folder
+from wharfside_client.cli.auth.place import Dir, Expires, can_certify, end_of, folder_of, one_of
 from wharfside_client.cli.auth.push import push_all
 from wharfside_client.cli.auth.tell import in_force, tell_next, tell_written, where
 from wharfside_client.cli.session import Session
@@ -73,16 +73,18 @@ def _tell(
 
 
 def _rotate_authority(session: Session, path: Path) -> int:
-    tls = tls_folder(path)
-    tls.rotate_authority()
+    can_certify()
+    from wharfside_client.auth.authority import rotate_authority
+
+    ca = rotate_authority(path)
     if session.output.json:
-        session.output.document({"folder": str(path), "ca": str(tls.ca)})
+        session.output.document({"folder": str(path), "ca": str(ca)})
         return exitcodes.OK
-    session.output.line(f"{tls.ca} holds the new authority, and the old one for a while")
+    session.output.line(f"{ca} holds the new authority, and the old one for a while")
     tell_next(
         session.output,
         [
-            f"# give {tls.ca} to every server, node and user; reload the servers",
+            f"# give {ca} to every server, node and user; reload the servers",
             f"wharfside auth tls{where(path)}  # then: certificates by the new one",
             f"wharfside auth revoke{where(path)} --old-ca  # once every server has its new one",
         ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wharfside_client.cli import parse
-from wharfside_client.cli.auth.place import Dir, folder_of, tls_folder
+from wharfside_client.cli.auth.place import Dir, can_certify, folder_of
 from wharfside_client.cli.auth.tell import tell_next, tell_written
 from wharfside_client.cli.session import Session
 
@@ -56,7 +56,7 @@ async def tls(
     Run it again to have new ones, before they expire or after `auth rotate --ca`.
     """
     path = folder_of(folder)
-    tls_folder(path)
+    can_certify()
     from wharfside_client.auth.equipping import equip_servers, equip_users
 
     if client:

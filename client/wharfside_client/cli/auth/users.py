@@ -88,24 +88,16 @@ async def add_user(
     path = folder_of(folder)
     change = _add(path, name, Role(role), expires)
     state = load(path)
+    if session.output.json and not consumer:
+        session.output.document(change)
+        return exitcodes.OK
     if not session.output.json:
         tell_change(session.output, change)
-    status = exitcodes.OK
-    if consumer:
-        status = await _make_consumer(session, path, state, name)
-    elif session.output.json:
-        session.output.document(change)
-    if session.output.json:
-        return status
-    flags = as_user(path, state, name)
-    tell_next(
-        session.output,
-        [
-            *in_force(path, state, change.written),
-            f"export {_environment(flags)}",
-            "wharfside ps",
-        ],
-    )
+    status = await _make_consumer(session, path, state, name) if consumer else exitcodes.OK
+    if not session.output.json:
+        usable = f"export {_environment(as_user(path, state, name))}"
+        force = in_force(path, state, change.written)
+        tell_next(session.output, [*force, usable, "wharfside ps"])
     return status
 
 
