@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack_lines
+from session import session
 
 from wharfside_agent.core.trust import AHEAD_S
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
@@ -55,7 +56,7 @@ def introduction() -> str:
     known = {name: str(value) for name, value in FIGURES.items()}
     known |= {f"bytes of {name}": example(*where) for name, where in EXAMPLES.items()}
     known["headers of exited"] = headers(vector("events", "exited, all of 15 facts"))
-    text = TEXT.read_text().rstrip()
+    text = TEXT.read_text().rstrip().replace("<<a whole session>>", session())
     return re.sub(r"<<([^<>]+)>>", lambda match: known[match[1]], text)
 
 

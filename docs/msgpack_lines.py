@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgpack
 
-WIDTH = 44
+WIDTH, PAIR = 44, 60
 """Columns of hexadecimal digits; what is longer is cut off there."""
 
 
 def explained(data: bytes) -> str:
     """A line for each item of `data` in order: its bytes, and what they say."""
-    return "\n".join(f"{_hex(piece):{WIDTH}}  {said}" for piece, said in _items(data))
+    return _aligned(((_hex_of(piece), said) for piece, said in _items(data)), WIDTH)
 
 
-def _hex(piece: bytes) -> str:
-    text = piece.hex(" ", -64) if len(piece) == 1 else f"{piece[:1].hex()} {piece[1:].hex()}"
-    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
+def paired(data: bytes) -> str:
+    """As `explained`, with each key of a map in the line of its value."""
+    return _aligned(_pairs(_items(data)), PAIR)
+
+
+def _pairs(
+    items: Iterator[tuple[bytes, str]], depth: int = 0, key: tuple[str, ...] = (), name: str = ""
+) -> Iterator[tuple[str, str]]:
+    piece, said = next(items)
+    yield "  ".join((*key, _hex_of(piece))), "  " * depth + name + said
+    kind, size = _head(piece)
+    for _ in range(size if kind else 0):
+        if kind == "list":
+            yield from _pairs(items, depth + 1)
+        else:
+            key_piece, key_said = next(items)
+            yield from _pairs(items, depth + 1, (_hex_of(key_piece),), f"{key_said[1:-1]}: ")
+
+
+def _hex_of(piece: bytes) -> str:
+    return f"{piece[:1].hex()} {piece[1:].hex()}".rstrip()
+
+
+def _aligned(lines: Iterable[tuple[str, str]], width: int) -> str:
+    return "\n".join(
+        f"{text if len(text) <= width else text[: width - 3] + '...':{width}}  {said}"
+        for text, said in lines
+    )
 
 
 def _items(data: bytes) -> Iterator[tuple[bytes, str]]:
@@ -26,7 +51,7 @@ def _items(data: bytes) -> Iterator[tuple[bytes, str]]:
     unpacker.feed(data)
     at = 0
     while at < len(data):
-        kind, size = _head(data[at])
+        kind, size = _head(data[at : at + 3])
         if kind is None:
             said = _told(unpacker.unpack())
         else:
@@ -36,14 +61,15 @@ def _items(data: bytes) -> Iterator[tuple[bytes, str]]:
         at = unpacker.tell()
 
 
-def _head(first: int) -> tuple[str | None, int]:
-    """Of a short map or list (msgpack's fixmap and fixarray); the examples have no others."""
+def _head(data: bytes) -> tuple[str | None, int]:
+    """What begins there where it is a map or a list, and of how many."""
+    first, size = data[0], int.from_bytes(data[1:3], "big")
     if 0x80 <= first <= 0x8F:
         return "map", first - 0x80
     if 0x90 <= first <= 0x9F:
         return "list", first - 0x90
-    assert first not in (0xDC, 0xDD, 0xDE, 0xDF), "too long for an example"
-    return None, 0
+    assert first not in (0xDD, 0xDF), "too long for an example"
+    return {0xDC: "list", 0xDE: "map"}.get(first), size
 
 
 def _told(value: object) -> str:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wharfside_client.calls import deadline_in
     from wharfside_client.changes import (
         ContainerChanged,
         ContainerGone,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from wharfside_client.watch import Watch
 
 _HOMES = {
+    "calls": ("deadline_in",),
     "changes": (
         "ContainerChanged",
         "ContainerGone",
@@ -110,6 +112,7 @@ __all__ = [
     "Wharfside",
     "connect",
     "container",
+    "deadline_in",
     "facts_of",
     "process",
 ]

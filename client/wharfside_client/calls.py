@@ -131,15 +131,16 @@ def _default_deadline(timeout_s: float, options: Options, signed: bool) -> str |
     signed one must name."""
     if options.get("durable"):
         return latest_deadline() if signed else None
-    return _deadline_in(min(timeout_s, LATEST_S))
+    return deadline_in(min(timeout_s, LATEST_S))
 
 
 def latest_deadline() -> str:
     """As far ahead as the node allows, less a minute, for clocks that differ."""
-    return _deadline_in(LATEST_S)
+    return deadline_in(LATEST_S)
 
 
-def _deadline_in(seconds: float) -> str:
+def deadline_in(seconds: float) -> str:
+    """The latest start as a command has it, RFC 3339, so far ahead of this side's clock."""
     return to_timestamp(time.time_ns() + int(seconds * NANOSECONDS))
 
 

@@ -13,11 +13,14 @@ from wharfside_client.calls import Options, Patience, make_command, send
 from wharfside_client.checkpointfiles import CheckpointFileOps
 from wharfside_client.checkpoints import CheckpointOps
 from wharfside_client.containers import ContainerOps
+from wharfside_client.direct import read_last
 from wharfside_client.durable import LONGEST_S, Posted, post
 from wharfside_client.errors import NodeUnreachable, NotSetUp
 from wharfside_client.files import FileOps
 from wharfside_client.migration import MigrationOps
 from wharfside_client.session import Asked, Request, Resume, Session
+from wharfside_client.unheard import EVERY_S, unheard
+from wharfside_protocol.assets import NODES_BUCKET, node_key
 from wharfside_protocol.codec import convert, to_plain
 from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.commands import ListArgs, ListValue
@@ -109,14 +112,20 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
             with nullcontext() if following is None else following(posted):
                 return await posted.result(within_s)
 
-    async def post(self, op: str, args: Record, **options: Unpack[Options]) -> Posted:
+    async def post(
+        self, op: str, args: Record | Mapping[str, Any], **options: Unpack[Options]
+    ) -> Posted:
         """Leaves a changing op in the node's mailbox, and waits for nothing but the PubAck.
 
         `async with await node.post(...) as posted: await posted.result(60)` follows it.
+
+        Raises:
+            Unsupported: there is no such op, or it changes nothing.
+            Invalid: these are not its arguments.
         """
         _check_changes(op)
         options["durable"] = True
-        command, _ = self._command(op, args, options)
+        command, _ = self._command(op, _args_of(op, args), options)
         posted = self._posted(command)
         posted.duplicate = await post(self._bus, command, options.get("traceparent"))
         return posted
@@ -147,11 +156,8 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
             Unsupported: there is no such op.
             Invalid: these are not its arguments.
         """
-        if op not in OPS:
-            raise Unsupported(f"no op {op!r}; there are: {', '.join(OPS)}", op=op)
-        if not isinstance(args, Record):
-            args = convert(dict(args or {}), OPS[op].args)
-        return await self._call(op, args, OPS[op].value, options)
+        made = _args_of(op, args or {})
+        return await self._call(op, made, OPS[op].value, options)
 
     def session(
         self,
@@ -206,6 +212,26 @@ class Node(ContainerOps, CheckpointOps, FileOps, CheckpointFileOps, MigrationOps
 
     async def ping(self, **options: Unpack[Options]) -> Pong:
         return await self._call("ping", NoArgs(), Pong, options)
+
+    async def unheard(self, for_s: float, *, every_s: float = EVERY_S) -> bool:
+        """Whether the node gives no sign of life for `for_s`: no answer, and no presence put.
+
+        False at the first sign. What `stop_on_disconnect_s` bounds has ended by itself after
+        that and its grace and 30 s, counted from when the node is `silent` (WatchedNode). Only
+        time counts in which a server answers us; every `every_s` the node is asked.
+
+        Raises:
+            NotSetUp, Denied: presences cannot be read.
+        """
+
+        async def ping(timeout_s: float) -> Pong:
+            return await self.ping(timeout_s=timeout_s)
+
+        async def last_put() -> int | None:
+            put = await read_last(self._bus, f"KV_{NODES_BUCKET}", node_key(self.name))
+            return None if put is None else put.seq
+
+        return await unheard(ping, last_put, for_s, every_s)
 
     async def info(self, **options: Unpack[Options]) -> NodeInfo:
         return await self._call("info", NoArgs(), NodeInfo, options)
@@ -320,6 +346,12 @@ def open_result(result: Result, value: type[V]) -> V:
     if not result.ok:
         raise Internal(f"node {result.node} failed {result.op} and gave no reason")
     return convert(result.value or {}, value)
+
+
+def _args_of(op: str, args: Record | Mapping[str, Any]) -> Record:
+    if op not in OPS:
+        raise Unsupported(f"no op {op!r}; there are: {', '.join(OPS)}", op=op)
+    return args if isinstance(args, Record) else convert(dict(args), OPS[op].args)
 
 
 def _check_changes(op: str) -> None:

@@ -4,7 +4,7 @@ import Ajv2020 from "ajv/dist/2020.js";
 import { decode, encode } from "../wharfside/codec.js";
 import { JsonForm, toJson } from "../wharfside/jsonform.js";
 import { digest, isSigned, sign, signed } from "../wharfside/signing.js";
-import { fromHex, good, schemas, vectors } from "./kit.js";
+import { document, fromHex, good, schemas, vectors } from "./kit.js";
 
 const form = new JsonForm(schemas);
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
@@ -48,6 +48,12 @@ test("what is malformed does not decode, or does not fit", () => {
     // Bytes are text in the JSON form: whatever is bytes by mistake must be told apart before.
     assert.ok(value.id instanceof Uint8Array || !fits(record, toJson(value)), name);
   }
+});
+
+test("the worked session reads as it is shown", () => {
+  const session = JSON.parse(document("docs/protocol/session.json")).filter(({ msgpack }) => msgpack);
+  assert.ok(session.length > 15, `${session.length}`);
+  for (const { name, msgpack, json } of session) assert.deepEqual(toJson(decode(fromHex(msgpack))), json, name);
 });
 
 test("digests", () => {

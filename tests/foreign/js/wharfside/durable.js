@@ -17,9 +17,10 @@ export class Mailbox {
   }
 
   /** `accepted` or `result` of the command, once the node has told it. */
-  async told(node, id, what) {
+  async told(node, id, what, timeout = 15_000) {
     const { prefix } = this.fleet;
     const subject = `res.${node}.${id}.${what}`;
-    return (await this.streams.newest("WHARFSIDE_RES", `${prefix}.${subject}`, `${prefix}.live.${subject}`)).value;
+    const live = `${prefix}.live.${subject}`;
+    return (await this.streams.newest("WHARFSIDE_RES", `${prefix}.${subject}`, live, undefined, timeout)).value;
   }
 }
