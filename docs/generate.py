@@ -49,6 +49,7 @@ SCHEMAS = DOCS / "protocol" / "schemas.json"
 GUIDE = DOCS / "orchestrators.md"
 DOCUMENTS = DOCS / "protocol" / "cli.json"
 SCHEDULER = DOCS / "examples" / "scheduler.py"
+FIRST_CALL = DOCS / "examples" / "first_call.go"
 
 Rows = Iterable[Iterable[object]]
 
@@ -287,6 +288,7 @@ def drawn(text: str) -> str:
     parts = {"states": states(), "diagram": diagram(), "order": order(), "relist": relist()}
     parts["metrics"] = metrics()
     parts["scheduler"] = f"```python\n{SCHEDULER.read_text()}```"
+    parts["first call"] = f"```go\n{FIRST_CALL.read_text()}```"
     parts["documents"] = printed()
     for name, part in parts.items():
         pattern = rf"(<!-- drawn: {name} -->\n).*?(<!-- end -->)"

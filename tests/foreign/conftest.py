@@ -24,7 +24,7 @@ def ground_of_jwts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured
 
 
 def _ground(factory: pytest.TempPathFactory, form: Form) -> Iterator[SecuredWorld]:
-    for name in ("node", *NEEDED):
+    for name in NEEDED:
         need(name)
     with secured_world(factory.mktemp("foreign"), form) as ground:
         yield ground

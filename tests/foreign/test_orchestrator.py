@@ -1,21 +1,37 @@
-"""The orchestrator in `js/wharfside` does all of its work with an orchestrator's rights alone."""
+"""The orchestrators in `js` and `go` do all of their work with an orchestrator's rights alone."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
-from tests.foreign.kit import JS, run_node, site
+from tests.foreign.kit import GO_TESTS, JS, LANGUAGES, site
 from tests.security.secured import NODES, SecuredWorld
+from tests.support.requirements import GO, need, requires
 
-SCENARIOS = sorted(path.name for path in (JS / "scenarios").glob("*.js") if path.name != "kit.js")
+SCENARIOS = (
+    *("archives", "discovery", "durable", "errors", "events", "life", "malformed", "nodes"),
+    *("sessions", "standards", "viewer"),
+)
+"""In every language; each as a program, or a test, of its name."""
 
-REFUSED = {"errors.js": 1}
+REFUSED = {"errors": 1}
 """What a scenario asks for to see it refused; the server refuses nobody anything else."""
+
+ELSEWHERE = {"Vectors", "Envelopes", "Digests", "Signatures", "AwaySend", "AwayRead"}
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    need(request.param)
+    return str(request.param)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(ground: SecuredWorld, scenario: str) -> None:
+def test_scenario(ground: SecuredWorld, language: str, scenario: str) -> None:
     before = refusals(ground)
-    run_node(f"scenarios/{scenario}", WHARFSIDE_SITE=site(ground))
+    LANGUAGES[language](scenario, WHARFSIDE_SITE=site(ground))
     assert len(refused := refusals(ground)[len(before) :]) == REFUSED.get(scenario, 0), refused
 
 
@@ -23,18 +39,57 @@ def refusals(ground: SecuredWorld) -> list[str]:
     return [line for line in ground.secured.server.log.splitlines() if "iolation" in line]
 
 
-def test_a_command_to_a_node_that_is_away(ground: SecuredWorld) -> None:
+def test_no_scenario_is_left_out(language: str) -> None:
+    if language == "node":
+        there = {path.stem for path in (JS / "scenarios").glob("*.js")} - {"kit"}
+    else:
+        told = subprocess.check_output([GO_TESTS, "-test.list", "."], text=True, timeout=30)
+        names = {line.removeprefix("Test") for line in told.split() if line.startswith("Test")}
+        assert names >= ELSEWHERE
+        there = {name.lower() for name in names - ELSEWHERE}
+    assert there == set(SCENARIOS)
+
+
+def test_a_command_to_a_node_that_is_away(ground: SecuredWorld, language: str) -> None:
     """Sent by one life of the orchestrator, done once the node is back, read by the next life."""
-    agent, errand = ground.agents[NODES[1]], {"id": "errand-00000001", "name": "js-errand"}
+    errand = {"id": f"errand-{language}-0001", "name": f"{language}-errand"}
     told = {"WHARFSIDE_SITE": site(ground), "WHARFSIDE_ERRAND": errand}
+    agent, run = ground.agents[NODES[1]], LANGUAGES[language]
     assert agent.stop() == 0
     try:
-        run_node("scenarios/away/send.js", **told)
+        run("away/send", **told)
     finally:
         agent.start(until="bus-connected")
-    run_node("scenarios/away/read.js", **told)
+    run("away/read", **told)
 
 
-def test_with_a_jwt_and_tls(ground_of_jwts: SecuredWorld) -> None:
-    run_node("scenarios/viewer.js", WHARFSIDE_SITE=site(ground_of_jwts))
-    assert refusals(ground_of_jwts) == []
+@requires("go")
+def test_the_first_call_of_the_guide(ground: SecuredWorld) -> None:
+    """docs/examples/first_call.go, as the guide shows it."""
+    called = first_call(ground, NODES[0])
+    told = r"node-a is there, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z\n"
+    assert re.fullmatch(told, called.stdout), called
+    nobody = first_call(ground, "nowhere")
+    assert nobody.returncode == 1
+    assert "no responders" in nobody.stderr
+
+
+def first_call(ground: SecuredWorld, node: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "NATS_URL": ground.secured.server.url,
+        "NATS_NKEY": str(ground.secured.credentials("ops")),
+        "WHARFSIDE_PEER": "ops",
+    }
+    return subprocess.run(
+        [GO / "bin" / "first_call", node],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_with_a_jwt_and_tls(ground_of_jwts: SecuredWorld, language: str) -> None:
+    before = refusals(ground_of_jwts)
+    LANGUAGES[language]("viewer", WHARFSIDE_SITE=site(ground_of_jwts))
+    assert refusals(ground_of_jwts) == before

@@ -27,6 +27,9 @@ PROMETHEUS_FOLDER = CRIU_FOLDER.parents[1] / "prometheus" / "bin"
 NODE_PACKAGES = Path(__file__).parents[1] / "foreign" / "js" / "node_modules"
 """Where tests/support/node links to what it has fetched."""
 
+GO = CRIU_FOLDER.parents[1] / "go"
+"""Where tests/support/go unpacks it, and builds."""
+
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -146,6 +149,16 @@ def _node() -> str | None:
     return "Node or its packages are not here: tests/support/node prepare"
 
 
+def _go() -> str | None:
+    """As it was fetched, with all built of the present sources: a fault in them is an error."""
+    script = GO.parents[1] / "tests" / "support" / "go"
+    built = subprocess.run([script, "build"], capture_output=True, text=True, timeout=300)
+    if built.returncode == 77:
+        return f"Go is not here: tests/support/go prepare ({built.stderr.strip()})"
+    assert built.returncode == 0, built.stderr
+    return None
+
+
 def _systemd() -> str | None:
     """Its programs are enough: the tests boot a systemd of their own (tests/support/systemd.py)."""
     if Path("/lib/systemd/systemd").exists() and find_command("systemd-analyze"):
@@ -164,4 +177,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "bridge": cache(_bridge),
     "prometheus": _prometheus,
     "node": _node,
+    "go": cache(_go),
 }
