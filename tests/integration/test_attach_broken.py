@@ -23,7 +23,7 @@ CAT = ("/bin/cat",)
 def brief_agent(world: World) -> Iterator[AgentProcess]:
     """Its sessions end soon without their peers."""
     with world.agent("n1") as agent:
-        agent.write_config("\n[sessions]\nidle_s = 1\n")
+        agent.write_config("\n[sessions]\nidle_s = 3\n")
         agent.start(until="bus-connected")
         yield agent
         assert agent.stop() == 0
