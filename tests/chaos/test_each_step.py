@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import pytest
 from tests.chaos.processes import nothing_left
+from tests.chaos.published import all_published
 from tests.integration.bounds import bounded
 from tests.integration.fifos import ENDS_ON_CUE, SLEEPS, Cues
 from tests.integration.raw import new_id
 from tests.integration.world import Site, World, command, everything, kill, open_site, start
 from tests.support.agent import AgentProcess
+from tests.support.eventually import eventually
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
@@ -224,6 +226,7 @@ async def _answers(site: Site, scene: Scene, after: After) -> None:
 
 async def _told(site: Site, name: str) -> list[Event]:
     """Its whole story, once the stream has all that this life began with."""
+    await eventually(lambda: all_published(site), "all is published")
     told = await everything(site.world.server.url)
     return [event for event in told if event.container == name]
 

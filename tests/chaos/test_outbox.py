@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nats
 import pytest
+from tests.chaos.published import all_published
 from tests.integration.world import (
     Site,
     World,
@@ -76,14 +77,6 @@ async def _turn_the_stream_away(server: NatsServer) -> None:
         await js.update_stream(replace(config, subjects=["turned.away"]))
 
 
-async def _all_published(site: Site) -> bool:
-    """Every event has its PubAck, and that is committed."""
-    told = await everything(site.world.server.url)
-    info = await site.node.info()
-    last = max(event.seq for event in told if event.epoch == info.epoch)
-    return info.ready == {} and info.published_through == last
-
-
 async def _drops(url: str) -> list[Event]:
     return [event for event in await everything(url) if event.type == "events-dropped"]
 
@@ -109,7 +102,7 @@ async def test_what_a_full_outbox_drops_is_told(world: World, own_server: NatsSe
         await site.node.wait(name)
         await site.node.delete(name)
         await bootstrap(own_server.url)
-        await eventually(lambda: _all_published(site), "the outbox is empty", within_s=20)
+        await eventually(lambda: all_published(site), "the outbox is empty", within_s=20)
         (drop,) = await eventually(lambda: _drops(own_server.url), "it is told")
         assert not set(drop.data["types"]) & TERMINAL_TYPES
         assert {"paused", "resumed"} <= set(drop.data["types"])
@@ -142,7 +135,7 @@ async def test_no_new_work_where_only_ends_have_room(world: World, own_server: N
         for name in names:
             await site.node.delete(name)  # never refused: it helps
         await bootstrap(own_server.url)
-        await eventually(lambda: _all_published(site), "the outbox is empty", within_s=20)
+        await eventually(lambda: all_published(site), "the outbox is empty", within_s=20)
         told = await everything(own_server.url)
         for name in names:
             types = [event.type for event in told if event.container == name]
@@ -175,7 +168,7 @@ async def test_an_ack_that_was_lost_beyond_the_duplicate_window(
             await js.update_stream(replace(config, duplicate_window=0.5))
         name, cues = await site.run_with_cues()
         await site.told.event(name, "started")
-        await eventually(lambda: _all_published(site), "no ack is under way")
+        await eventually(lambda: all_published(site), "no ack is under way")
         await asyncio.to_thread(_tamper, site.agent, LOSE_ACKS)
         cues.go("3")
         await site.told.exit(name)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import nats
 import pytest
 from tests.chaos.processes import monitor_of, over, pid_of
+from tests.chaos.published import waiting
 from tests.integration.fifos import shell
 from tests.integration.world import (
     Site,
@@ -110,8 +111,7 @@ async def test_the_agent_may_be_first(world: World, own_server: NatsServer) -> N
             await fleet.setup.bootstrap()
 
             async def all_well() -> bool:
-                told_of = {event.type for event in await everything(own_server.url)}
-                return (await node.info()).ready == {} and "deleted" in told_of
+                return (await node.info()).ready == {} and waiting(agent) == 0
 
             await eventually(all_well, "all events published", within_s=20)
         events = await everything(own_server.url)
