@@ -30,7 +30,7 @@ class Counting:
         """On stdout (its shell has words of its own). Of all runs, in their order, or of one."""
         logs = sorted(self.logs.glob("*-init.log"), key=lambda path: int(path.name.split("-")[0]))
         wanted = [log for log in logs if run in (None, int(log.name.split("-")[0]))]
-        lines = [line for log in wanted for line in log.read_text().splitlines()]
+        lines = [line for log in wanted for line in whole_lines(log)]
         return [int(line.split(" ")[3]) for line in lines if " stdout F " in line]
 
     def written(self) -> list[int]:
@@ -46,6 +46,12 @@ class Counting:
             return len(self.logged(run)) >= numbers
 
         await eventually(counted, f"run {run} counts", within_s=BOUND_S)
+
+
+def whole_lines(log: Path) -> list[str]:
+    """The last one may just be written."""
+    whole, _, _ = log.read_text().rpartition("\n")
+    return whole.splitlines()
 
 
 def broken_criu(folder: Path) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.counting import COUNTS, Counting, broken_criu
+from tests.integration.fifos import Cues
 from tests.integration.test_client_cli import Ran, typed
 from tests.integration.test_durable import has_mailbox
-from tests.integration.world import Site, start, stop
+from tests.integration.world import Site, World, open_site, start, stop
+from tests.support.agent import AgentProcess
 from tests.support.requirements import find_command, requires
 
 from wharfside_client.calls import new_command_id
@@ -50,9 +55,70 @@ async def test_its_phases_are_told(site: Site) -> None:
     assert told == ["freezing", "dumping", "writing", "checking", "restoring"]
 
 
+_HELD = """\
+#!/bin/sh
+if [ "$1" = swrk ] && [ -d "{folder}/held" ]; then
+    echo held >"{folder}/held/ready"
+    read -r _ <"{folder}/held/go"
+fi
+exec {criu} "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Criu:
+    """A CRIU that can be held before it does what runc asks of it."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        script = self.folder / "criu"
+        script.write_text(_HELD.format(folder=self.folder, criu=find_command("criu")))
+        script.chmod(0o755)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.pathsep.join([str(self.folder), os.environ["PATH"]])}
+
+    @contextmanager
+    def hold(self) -> Iterator[Cues]:
+        """From now on, until the end of the context lets it go on."""
+        cues = Cues(self.folder / "held")
+        try:
+            yield cues
+        finally:
+            (self.folder / "held").rename(self.folder / f"over-{time.monotonic_ns()}")
+            cues.go()
+            cues.close()
+
+
+@pytest.fixture(scope="module")
+def criu(world: World) -> Criu:
+    return Criu(world.folder / "criu")
+
+
+@pytest.fixture(scope="module")
+def held_agent(world: World, criu: Criu) -> Iterator[AgentProcess]:
+    with world.agent("held") as agent:
+        agent.start(until="bus-connected", **criu.environment)
+        yield agent
+        assert agent.stop() == 0
+
+
+@pytest.fixture
+async def held(world: World, held_agent: AgentProcess) -> AsyncIterator[Site]:
+    async with open_site(world, held_agent) as site:
+        await site.listed()
+        yield site
+        await site.clear()
+        held_agent.drain()
+
+
 @pytest.mark.parametrize("phase", ["freezing", "dumping", "writing"])
-async def test_canceled_in_a_phase_it_is_undone(site: Site, phase: str) -> None:
+async def test_canceled_in_a_phase_it_is_undone(held: Site, criu: Criu, phase: str) -> None:
     """CRIU is let come to its end; then nothing is left, and the container goes on."""
+    site = held
     name, id_ = await site.run(COUNTS, checkpointable=True), new_command_id()
     counting = await Counting.of(site, name)
     reached = asyncio.Event()
@@ -61,12 +127,15 @@ async def test_canceled_in_a_phase_it_is_undone(site: Site, phase: str) -> None:
         if progress.phase == phase:
             reached.set()
 
-    async with site.fleet.progress("n1", id_, tell):
-        asked = asyncio.create_task(
-            site.node.checkpoint(name, "one", exit=True, command_id=id_, timeout_s=30)
-        )
-        await bounded(reached.wait(), phase)
-        canceled = await site.node.cancel(id_)
+    # it may not be over before it is canceled
+    halting = nullcontext() if phase == "writing" else criu.hold()
+    async with site.fleet.progress("held", id_, tell):
+        with halting:
+            asked = asyncio.create_task(
+                site.node.checkpoint(name, "one", exit=True, command_id=id_, timeout_s=30)
+            )
+            await bounded(reached.wait(), phase)
+            canceled = await site.node.cancel(id_)
     if not canceled.canceled:  # it was committed in this very moment
         assert phase == "writing"
         await asked
@@ -82,24 +151,19 @@ async def test_canceled_in_a_phase_it_is_undone(site: Site, phase: str) -> None:
     assert counting.written()[: len(counting.logged())] == counting.logged()
 
 
-async def test_past_its_deadline_it_is_undone(own: Site, tmp_path: Path) -> None:
+async def test_past_its_deadline_it_is_undone(held: Site, criu: Criu) -> None:
     """With a CRIU that takes its time."""
-    criu, late = find_command("criu"), tmp_path / "criu"
-    late.write_text(f'#!/bin/sh\n[ "$1" != swrk ] || sleep 1\nexec {criu} "$@"\n')
-    late.chmod(0o755)
-    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    await start(own.agent, PATH=path)
-    await own.listed()
-    name = await own.run(COUNTS, checkpointable=True)
-    counting = await Counting.of(own, name)
-    with pytest.raises(DeadlineExceeded):
-        await own.node.checkpoint(name, "one", exit=True, timeout_s=0.9)
-    failed = await own.told.event(name, "checkpoint-failed")
+    name = await held.run(COUNTS, checkpointable=True)
+    counting = await Counting.of(held, name)
+    with criu.hold() as halted:
+        asked = asyncio.create_task(held.node.checkpoint(name, "one", exit=True, timeout_s=3))
+        await halted.ready()
+        with pytest.raises(DeadlineExceeded):
+            await asked
+    failed = await held.told.event(name, "checkpoint-failed")
     assert failed.data["checkpoint"] == "one"
-    assert not (await own.node.checkpoints(name)).checkpoints
+    assert not (await held.node.checkpoints(name)).checkpoints
     await counting.further(1, len(counting.logged()) + 3)
-    await own.node.delete(name, force=True)
-    await stop(own.agent)
 
 
 async def test_by_mail(site: Site) -> None:

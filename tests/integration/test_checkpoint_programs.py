@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.bounds import BOUND_S, bounded
+from tests.integration.counting import whole_lines
 from tests.integration.world import Site
 from tests.support.bundle import write_bundle
 from tests.support.eventually import eventually
@@ -122,7 +123,7 @@ def spec(site: Site, name: str, program: str, network: Network | None = None) ->
 
 def lines(site: Site, incarnation: str) -> list[str]:
     logs = sorted((site.agent.folder / "state" / "logs" / incarnation.lower()).glob("*-init.log"))
-    told = [line for log in logs for line in log.read_text().splitlines()]
+    told = [line for log in logs for line in whole_lines(log)]
     return [line.split(" ", 3)[3] for line in told]
 
 
