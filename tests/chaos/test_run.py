@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.chaos.runner.faults import PACES
 from tests.chaos.runner.ground import make_ground
-from tests.chaos.runner.run import Plan, run_chaos
+from tests.chaos.runner.run import Enough, Plan, run_chaos
 from tests.support.requirements import need
 
 NEEDED = ("root", "conmon", "crun", "runc", "busybox-static", "nats-server")
@@ -39,7 +39,8 @@ def _run(folder: Path, seconds: float, servers: int = 1) -> None:
     seed = time.time_ns() % 2**32
     print(f"seed {seed}")
     with make_ground(folder, servers) as ground:
-        outcome = run_chaos(ground, Plan(seconds, seed, PACES["heavy"]))
+        enough = Enough(commands=seconds + 1, jobs=seconds, deaths=seconds / 5 + 1)
+        outcome = run_chaos(ground, Plan(seconds, seed, PACES["heavy"], enough))
     verdict = outcome.verdict
     assert verdict.good, f"{outcome.stories()}\n{verdict.table()}"
     assert json.loads(json.dumps(verdict.to_json()))["seed"] == seed

@@ -7,7 +7,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,20 @@ DRAIN_S = 60.0
 CLOSE_S = 10.0
 
 
+LONGEST = 5.0
+"""So many times its seconds a run may take until there was `enough`."""
+
+
+@dataclass(frozen=True)
+class Enough:
+    """What a run has at least: how much is done in a second is the machine's luck."""
+
+    commands: float = 0
+    jobs: float = 0
+    deaths: float = 0
+    """Of the agent."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to do for how long. `module`: what runs in the agent's place, to break it."""
@@ -43,6 +57,7 @@ class Plan:
     seconds: float
     seed: int
     pace: Pace = PACES["heavy"]
+    enough: Enough = Enough()
     disk: bool = False
     node: str = "chaos"
     kinds: tuple[Kind, ...] = KINDS
@@ -142,12 +157,17 @@ class _Run:
             return await self._read(fleet, node)
 
     async def _work(self, work: Orchestrator) -> None:
-        """Work and faults until the time is up; a job that never ends is written down."""
+        """Work and faults until the time is up, and there was enough of both; a job that never
+        ends is written down."""
         working = asyncio.create_task(work.run())
         hurting = asyncio.create_task(self._faults.run())
         progress = asyncio.create_task(self._progress(work, time.monotonic()))
         try:
             await asyncio.wait({hurting, working}, timeout=self._plan.seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._plan.seconds * (LONGEST - 1)):
+                    while not (self._had_enough(work) or hurting.done() or working.done()):
+                        await asyncio.sleep(0.1)
             work.over.set()
             self._faults.over.set()
             await hurting
@@ -162,14 +182,23 @@ class _Run:
                 task.cancel()
             await asyncio.wait({working, hurting, progress})
 
+    def _had_enough(self, work: Orchestrator) -> bool:
+        enough, commands = self._plan.enough, len(self._records.commands)
+        met = commands >= enough.commands and work.done >= enough.jobs
+        return met and self._deaths >= enough.deaths
+
+    @property
+    def _deaths(self) -> int:
+        """Of the agent."""
+        return sum(fault.kind.startswith("agent") for fault in self._records.faults)
+
     async def _progress(self, work: Orchestrator, began: float) -> None:
         while True:
             await asyncio.sleep(PROGRESS_S)
-            kills = sum(fault.kind.startswith("agent") for fault in self._records.faults)
             self._plan.say(
                 f"{time.monotonic() - began:5.0f} s: {work.done} jobs, "
                 f"{len(self._records.commands)} commands, {len(self._records.faults)} faults "
-                f"({kills} of the agent)"
+                f"({self._deaths} of the agent)"
             )
 
     async def _read(self, fleet: Wharfside, node: Node) -> list[Event]:
