@@ -139,7 +139,7 @@ async def test_a_fleet_comes_back_spread_out(
         drawn.append(first_delay(spread_s))
         return drawn[-1]
 
-    monkeypatch.setattr("wharfside_agent.bus.connection.first_delay", draw)
+    monkeypatch.setattr("wharfside_agent.bus.finder.first_delay", draw)
     async with asyncio.TaskGroup() as group:
         back: list[float] = []
         ready = asyncio.Barrier(21)
