@@ -187,9 +187,12 @@ class Play:
             await self.runs(name)
 
     async def runs(self, name: str) -> None:
-        """An attempt of it has begun that was not seen before."""
+        """An attempt of it has begun that was not seen before.
+
+        Node-a may take a quarter of a minute to try its mended cable again.
+        """
         try:
-            assert await self.cues[name].ready() == "begun"
+            assert await self.cues[name].ready(self.site.bounds.within) == "begun"
         except TooLate as late:
             told, errors = self.scheduler.told, self.scheduler.errors
             raise TooLate(f"{name} does not run: {told}\n{errors}") from late

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 
 from wharfside_protocol.specs import Mount
 
@@ -39,7 +39,7 @@ class Cues:
         """One `read` in the container gets this line."""
         os.write(self._go, f"{word}\n".encode())
 
-    async def ready(self) -> str:
+    async def ready(self, within_s: float = BOUND_S) -> str:
         """The next line that the container writes."""
         loop = asyncio.get_running_loop()
         readable: asyncio.Future[None] = loop.create_future()
@@ -50,7 +50,7 @@ class Cues:
 
         loop.add_reader(self._ready, seen)
         try:
-            await bounded(readable, "a cue from the container")
+            await bounded(readable, "a cue from the container", within_s)
         finally:
             loop.remove_reader(self._ready)
         return os.read(self._ready, 4096).decode().strip()

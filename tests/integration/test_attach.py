@@ -13,6 +13,7 @@ from tests.integration.attach_kit import KEPT, ONCE, TTY, attached, execed, rest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import shell
 from tests.integration.world import Site
+from tests.support.eventually import eventually
 
 from wharfside_client import connect
 from wharfside_protocol.errors import (
@@ -118,6 +119,7 @@ async def test_a_writer_that_reads_nothing_may_be_replaced_at_once(site: Site) -
     script = "head -c 1000000 /dev/zero; echo >/cue/ready; cat; exit 3"
     name = await site.run(shell(script), io=ONCE, mounts=[cues.mount])
     await cues.ready()
+    await eventually(lambda: has_logged(site, name, 1_000_000), "all of it is logged", every_s=0.1)
     wish = {"container": name, "stdin": True, "position": {"run": 1, "offset": 0}}
     async with site.node.session("attach", wish, window=4096) as old:
         await old.write(b"never taken\n")
@@ -131,6 +133,12 @@ async def test_a_writer_that_reads_nothing_may_be_replaced_at_once(site: Site) -
             output, exit_ = await rest(new)
         await old.close()
     assert (output, exit_.exit_code) == (b"new\n", 3)
+
+
+async def has_logged(site: Site, name: str, count: int) -> bool:
+    async with site.node.logs(name) as session:
+        chunks = [item async for item in session if isinstance(item, Chunk)]
+    return sum(len(chunk.data) for chunk in chunks) == count
 
 
 async def test_who_is_refused_resizes_nobodys_terminal(site: Site) -> None:
