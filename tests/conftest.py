@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,11 @@ from tests.support.requirements import (
     skip_or_fail,
 )
 from tests.support.rootfs import build_rootfs
+
+# The tests start hundreds of agents: each would compile its modules anew, which is half of its
+# start's CPU time. So bytecode is kept also where the machine's environment says that none is.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
