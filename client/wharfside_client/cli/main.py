@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from wharfside_client.cli import (
-    api,
-    assets,
-    attach,
-    audit,
-    checkpoint,
-    commands,
-    cp,
-    deadletters,
-    drain,
-    events,
-    exec,
-    lifecycle,
-    logs,
-    look,
-    migrate,
-    nodes,
-    policycheck,
-    ps,
-    resync,
-    run,
-)
-from wharfside_client.cli.auth import command as auth
 from wharfside_client.cli.command import root
-from wharfside_client.cli.top import command as top
+from wharfside_client.cli.loading import Commands, Markup
 
 HELP = """Drive the container nodes of a fleet over NATS.
 
@@ -38,22 +17,75 @@ Containers are named NODE/CONTAINER. The server comes from --server, a context o
 nats CLI, or NATS_URL.
 """
 
+HOMES = {
+    "create": "run",
+    "run": "run",
+    "exec": "exec",
+    "attach": "attach",
+    "logs": "logs",
+    "cp": "cp",
+    "ps": "ps",
+    "top": "top.command",
+    "start": "lifecycle",
+    "stop": "lifecycle",
+    "kill": "lifecycle",
+    "pause": "lifecycle",
+    "resume": "lifecycle",
+    "update": "lifecycle",
+    "wait": "lifecycle",
+    "rm": "lifecycle",
+    "checkpoints": "checkpoint",
+    "restore": "checkpoint",
+    "migrate": "migrate",
+    "migrations": "migrate",
+    "inspect": "look",
+    "stats": "look",
+    "info": "look",
+    "events": "events",
+    "audit": "audit",
+    "commands": "commands",
+    "result": "commands",
+    "cancel": "commands",
+    "policy-check": "policycheck",
+    "drain": "drain",
+    "undrain": "drain",
+    "resync": "resync",
+    "bootstrap": "assets",
+    "dead-letters": "deadletters",
+    "api": "api",
+    "schema": "api",
+    "checkpoint": "checkpoint",
+    "nodes": "nodes",
+    "auth": "auth.command",
+}
+"""Each command's module in this room, in the order in which `--help` shows them."""
+
+
+class Root(TyperGroup):
+    """All commands, of which those that are asked for are made."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # typer's own is a dict; nobody adds to it
+        self.commands = Commands(HOMES, _markup())  # type: ignore[assignment]
+
 
 def make_app() -> typer.Typer:
-    """The CLI with all its commands, in the order in which `--help` shows them."""
+    """The CLI with all its commands."""
     app = typer.Typer(
-        # rich takes a quarter of a second to load: on a terminal, for help and errors alone
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        cls=Root,
+        rich_markup_mode=_markup(),
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
-    modules = (run, exec, attach, logs, cp, ps, top, lifecycle, checkpoint, migrate, look)
-    others = (events, audit, commands, nodes, policycheck, drain, resync, assets, auth)
-    for module in (*modules, *others, deadletters, api):
-        module.register(app)
     return app
+
+
+def _markup() -> Markup:
+    """rich takes a quarter of a second to load: on a terminal, for help and errors alone."""
+    return "rich" if sys.stdout.isatty() else None
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from wharfside_client.cli.main import make_app
+from wharfside_client.cli.loading import made_by
+from wharfside_client.cli.main import HOMES, make_app
 from wharfside_protocol import __version__
 
 ELSEWHERE = {"NATS_URL": "nats://127.0.0.1:1", "HOME": "/nonexistent"}
@@ -32,6 +33,14 @@ class Finder:
 
 sys.meta_path.insert(0, Finder())
 main()
+"""
+MADE = """
+import sys
+from typer.main import get_command
+from wharfside_client.cli.main import make_app
+
+get_command(make_app()).commands["ps"]
+print(*sys.modules)
 """
 ROOTFS = ("--rootfs", "/x")
 
@@ -143,3 +152,15 @@ def test_the_readme_names_every_command() -> None:
     named = re.search("All commands: `([^`]+)`", readme)
     assert named
     assert named[1].split() == list(get_command(make_app()).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", sorted(set(HOMES.values())))
+def test_every_command_is_where_the_table_has_it(module: str) -> None:
+    assert made_by(module).keys() == {name for name, home in HOMES.items() if home == module}
+
+
+def test_a_start_loads_the_one_command_that_it_needs() -> None:
+    ran = subprocess.run([sys.executable, "-c", MADE], capture_output=True, text=True, timeout=30)
+    assert ran.returncode == 0, ran.stderr
+    homes = {f"wharfside_client.cli.{module}" for module in HOMES.values()}
+    assert homes & set(ran.stdout.split()) == {"wharfside_client.cli.ps"}
