@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import Ran, typed
 from tests.integration.counting import COUNTS, Counting, broken_criu
-from tests.integration.test_client_cli import Ran, typed
 from tests.integration.test_durable import has_mailbox
 from tests.integration.world import Site, start, stop
 from tests.support.requirements import find_command, requires
