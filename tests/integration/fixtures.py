@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.integration.cli_kit import quick, wharfside  # noqa: F401 - fixtures, too
 from tests.integration.client_kit import opened_bus
 from tests.integration.gates import Gates
 from tests.integration.raw import Raw, open_raw

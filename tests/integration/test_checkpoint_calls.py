@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import Ran, typed
 from tests.integration.counting import COUNTS, Counting, broken_criu
 from tests.integration.fifos import Cues
-from tests.integration.test_client_cli import Ran, typed
 from tests.integration.test_durable import has_mailbox
 from tests.integration.world import Site, World, open_site, start, stop
 from tests.support.agent import AgentProcess

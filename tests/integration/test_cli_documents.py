@@ -9,9 +9,9 @@ from typing import Any
 
 import typer
 from jsonschema import Draft202012Validator
+from tests.integration.cli_kit import Ran, cli, typed
 from tests.integration.counting import COUNTS
 from tests.integration.fifos import shell
-from tests.integration.test_client_cli import Ran, cli, typed
 from tests.integration.world import Site
 from tests.support.requirements import requires
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from tests.integration.bounds import bounded
-from tests.integration.test_client_cli import Ran, cli, start, typed
+from tests.integration.cli_kit import Ran, cli, start, typed
 from tests.integration.world import Site, kill
 from tests.integration.world import start as start_agent
 from tests.support.eventually import eventually

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import COMMAND, ENTRY, environment
 from tests.integration.session_kit import EXIT, OVER, Pipe, PlayedNode, Script, piece, played_node
-from tests.integration.test_client_cli import COMMAND, ENTRY, environment
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires

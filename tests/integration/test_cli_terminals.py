@@ -10,7 +10,7 @@ import os
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from tests.integration.test_client_cli import ENTRY, environment
+from tests.integration.cli_kit import ENTRY, environment
 from tests.integration.world import Site
 from tests.support.requirements import requires
 from tests.support.screen import Screen, open_screen

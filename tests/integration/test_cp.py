@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.bounds import bounded
-from tests.integration.test_client_cli import COMMAND, ENTRY, Ran, cli, environment, typed
+from tests.integration.cli_kit import COMMAND, ENTRY, Ran, cli, environment, typed
 from tests.integration.world import Site, command
 from tests.support.eventually import eventually
 from tests.support.screen import open_screen

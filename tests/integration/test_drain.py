@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import COMMAND, environment
+from tests.integration.cli_kit import start as start_cli
 from tests.integration.fifos import OBEYS_TERM
-from tests.integration.test_client_cli import COMMAND, environment
-from tests.integration.test_client_cli import start as start_cli
 from tests.integration.world import Site, command, kill, start, stop
 from tests.support.eventually import eventually
 

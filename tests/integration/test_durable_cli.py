@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.integration.test_client_cli import Ran, typed
+from tests.integration.cli_kit import Ran, typed
 from tests.integration.test_dead_letters import dead, envelope, put
 from tests.integration.test_durable import has_mailbox, lose_mailbox
 from tests.integration.world import Site, World, open_site

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import ENTRY, environment, typed
 from tests.integration.counting import COUNTS, Counting
 from tests.integration.fifos import shell
-from tests.integration.test_client_cli import ENTRY, environment, typed
 from tests.integration.two_nodes import Pair
 from tests.integration.world import Site, start, stop
 from tests.support.agent import AgentProcess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import nats
-from tests.integration.test_client_cli import typed
+from tests.integration.cli_kit import typed
 from tests.integration.world import Site, World, everything, open_site, start, stop
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually

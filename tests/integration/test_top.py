@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import ENTRY, environment, typed
 from tests.integration.fifos import shell
-from tests.integration.test_client_cli import ENTRY, environment, typed
 from tests.integration.world import Site, kill, start, stop
 from tests.support.screen import Screen, open_screen
 from textual.pilot import Pilot

@@ -23,14 +23,7 @@ from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
-from wharfside_client import (
-    ContainerGone,
-    NodeChanged,
-    NodeGone,
-    NotSetUp,
-    Place,
-    Watch,
-)
+from wharfside_client import ContainerGone, NodeChanged, NodeGone, NotSetUp, Place, Watch
 from wharfside_client.bus import Bus
 from wharfside_client.jetstream import JetStream
 from wharfside_client.settings import ServerSettings

@@ -8,8 +8,8 @@ import signal
 from typing import Any
 
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import start
 from tests.integration.fifos import shell
-from tests.integration.test_client_cli import start
 from tests.integration.world import Site
 
 

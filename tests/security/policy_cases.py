@@ -12,14 +12,7 @@ from tests.support.bundle import write_bundle
 
 from wharfside_client.specs import container
 from wharfside_protocol.commands import CreateArgs
-from wharfside_protocol.specs import (
-    Io,
-    Limits,
-    Mount,
-    Network,
-    ProcessSpec,
-    Restart,
-)
+from wharfside_protocol.specs import Io, Limits, Mount, Network, ProcessSpec, Restart
 
 TIGHT = """
 [policy]

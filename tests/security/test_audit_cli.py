@@ -6,7 +6,7 @@ import json
 import tomllib
 from pathlib import Path
 
-from tests.integration.test_client_cli import typed
+from tests.integration.cli_kit import typed
 from tests.integration.world import Site, start, stop
 from tests.security.signing_kit import audited
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.bounds import BOUND_S
-from tests.integration.test_client_cli import Ran, typed
+from tests.integration.cli_kit import Ran, typed
 from tests.security.generated import free_ports, running
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.integration.test_client_cli import Ran, typed
+from tests.integration.cli_kit import Ran, typed
 from tests.security.secured import server_config
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires

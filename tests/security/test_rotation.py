@@ -14,13 +14,7 @@ from tests.integration.bus_kit import replace
 from tests.integration.fifos import Cues
 from tests.integration.fixtures import NEEDED
 from tests.integration.world import Site, World, open_site
-from tests.security.secured import (
-    NODES,
-    Secured,
-    secured_agent,
-    secured_ground,
-    server_config,
-)
+from tests.security.secured import NODES, Secured, secured_agent, secured_ground, server_config
 from tests.support.agent import AgentProcess
 from tests.support.event_order import violations
 from tests.support.eventually import eventually
