@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from tenacity import (
@@ -167,14 +168,27 @@ async def send(
     """
     subject, data = subjects.rpc(command.node, command.op), encode(command)
     headers = headers_of(bus, command, traceparent)
-    perhaps_taken = False
+    ask = partial(_once, bus, command, subject, data, headers)
+    try:
+        # by itself: tenacity costs a fifth of a whole round trip
+        return await ask(patience.attempt_s(0))
+    except _REPEATED as error:
+        return await _again(ask, patience, error, subject)
 
-    async def attempt(number: int) -> Result:
+
+async def _again(
+    ask: Callable[[float], Awaitable[Result]], patience: Patience, first: Exception, subject: str
+) -> Result:
+    """After the `first` try's error. Busy, too, may mean that it was taken: an agent that goes
+    down says so of what its next life will finish."""
+    perhaps_taken = not isinstance(first, NodeUnreachable)
+    numbers = itertools.count(1)
+
+    async def repeat() -> Result:
         nonlocal perhaps_taken
         try:
-            return await _once(bus, command, subject, data, headers, patience.attempt_s(number))
+            return await ask(patience.attempt_s(next(numbers)))
         except (Unanswered, ServerUnreachable, Busy):
-            # busy, too: an agent that goes down says so of what its next life will finish
             perhaps_taken = True
             raise
         except NodeUnreachable as error:
@@ -183,25 +197,12 @@ async def send(
             # an agent had it and is gone now: it may be done, and the next life will tell
             raise unanswered(subject, patience.timeout_s) from error
 
-    try:
-        # by itself: tenacity costs a fifth of a whole round trip
-        return await attempt(0)
-    except _REPEATED:
-        return await _again(attempt, patience)
-
-
-async def _again(attempt: Callable[[int], Awaitable[Result]], patience: Patience) -> Result:
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(_REPEATED),
         wait=wait_exponential(multiplier=0.05, max=1.0) + wait_random(0, 0.05),
         stop=patience.spent,
         reraise=True,
     )
-    numbers = itertools.count(1)
-
-    async def repeat() -> Result:
-        return await attempt(next(numbers))
-
     return await retrying(repeat)
 
 

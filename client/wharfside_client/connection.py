@@ -142,20 +142,26 @@ class Connection:
             ServerUnreachable: not connected.
         """
 
-        async def receive(msg: Msg) -> None:
+        def take(message: Message) -> None:
             try:
-                sink(Message(msg.subject, msg.data, msg.headers or {}))
+                sink(message)
             except Exception:
-                _log.exception("a message on %s was not taken", msg.subject)
+                _log.exception("a message on %s was not taken", message.subject)
 
+        async def receive(msg: Msg) -> None:
+            take(Message(msg.subject, msg.data, msg.headers or {}))
+
+        self._nc.sinks[receive] = take
         try:
             subscription = await self._nc.subscribe(subject, cb=receive)
         except (NatsError, OSError) as error:
+            del self._nc.sinks[receive]
             raise self.unreachable(error) from error
 
         async def unsubscribe() -> None:
             with contextlib.suppress(NatsError, OSError):
                 await subscription.unsubscribe()
+            self._nc.sinks.pop(receive, None)
 
         return unsubscribe
 
@@ -289,7 +295,27 @@ logging.getLogger("asyncio").addFilter(_is_news)
 
 class _Nats(Nats):
     """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
-    whoever stands between could have cut that out."""
+    whoever stands between could have cut that out. And it puts a queue and a task before each
+    callback, which our own, being quick, are better without: a twentieth of a round trip.
+
+    Attributes:
+        sinks: by the callback of a subscription, what takes its messages at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sinks: dict[Callable[[Msg], Awaitable[None]] | None, Sink] = {}
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        subscription = self._subs.get(sid)
+        sink = None if subscription is None else self.sinks.get(subscription._cb)
+        if sink is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+        else:
+            found = await self._process_headers(headers) if headers else None
+            sink(Message(subject.decode(), data, found or {}))
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         server = self._current_server

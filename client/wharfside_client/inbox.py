@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import secrets
 from types import TracebackType
 
@@ -26,17 +27,17 @@ class Reply:
     One message ends it, or, of a page (`many`), the server's status message.
     """
 
+    __slots__ = ("_done", "_inbox", "_many", "_messages", "_token", "asked", "due", "subject")
+
     def __init__(self, inbox: Inbox, asked: str, many: bool) -> None:
         self.asked = asked
+        self.due = math.inf
         self._inbox = inbox
         self._many = many
         self._token = inbox.next_token()
+        self.subject = f"{inbox.prefix}.{self._token}"
         self._messages: list[Message] = []
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def subject(self) -> str:
-        return f"{self._inbox.prefix}.{self._token}"
 
     def __enter__(self) -> Reply:
         self._inbox.waiting[self._token] = self
@@ -56,17 +57,9 @@ class Reply:
             TimeoutError: it was not complete after `timeout_s`.
             WharfsideError: it cannot come any more.
         """
-        loop = asyncio.get_running_loop()
-        late = loop.call_later(timeout_s, self._late)  # a third of what asyncio.timeout costs
-        try:
-            await self._done
-        finally:
-            late.cancel()
+        self._inbox.bound(self, timeout_s)
+        await self._done
         return self._messages
-
-    def _late(self) -> None:
-        if not self._done.done():
-            self._done.set_exception(TimeoutError())
 
     def feed(self, message: Message) -> None:
         if self._done.done():
@@ -76,7 +69,7 @@ class Reply:
         if not self._many or message.status is not None:
             self._done.set_result(None)
 
-    def fail(self, error: WharfsideError) -> None:
+    def fail(self, error: WharfsideError | TimeoutError) -> None:
         if not self._done.done():
             self._done.set_exception(error)
 
@@ -93,6 +86,7 @@ class Inbox:
         self.waiting: dict[str, Reply] = {}
         self.denied: Denied | None = None
         self._count = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
 
     def next_token(self) -> str:
         return f"{next(self._count):x}"
@@ -103,6 +97,31 @@ class Inbox:
         if self.denied is not None:
             reply.fail(self.denied)
         return reply
+
+    def bound(self, reply: Reply, timeout_s: float) -> None:
+        """`reply` fails with TimeoutError where it is not complete by then.
+
+        One timer for all that wait: one for each costs a tenth of a round trip.
+        """
+        loop = asyncio.get_running_loop()
+        reply.due = loop.time() + timeout_s
+        if self._timer is None or reply.due < self._timer.when():
+            self._remind(loop, reply.due)
+
+    def _remind(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Whoever is late by now is told; the timer goes on for the next one."""
+        now, self._timer = loop.time(), None
+        for reply in list(self.waiting.values()):
+            if reply.due <= now:
+                reply.fail(TimeoutError())
+        dues = [reply.due for reply in self.waiting.values() if now < reply.due < math.inf]
+        if dues:
+            self._remind(loop, min(dues))
 
     def deliver(self, message: Message) -> None:
         """Answers that nobody waits for any more are dropped."""

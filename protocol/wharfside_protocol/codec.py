@@ -1,7 +1,7 @@
 """Records to msgpack bytes and back; the only importer of msgpack.
 
 msgpack reads: it refuses foreign keys and shows every key of a map. msgspec writes, several
-times as fast, the very same bytes.
+times as fast, the very same bytes, and reads what is plain.
 
 Decoding is strict and bounded: anything but a well-formed map of the expected
 shape raises `Invalid`, whatever the bytes. Limits are checked before memory is
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from types import NoneType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgpack
 import msgspec
@@ -42,6 +42,15 @@ def encode(record: Record) -> bytes:
     Raises:
         Invalid: larger than MAX_MESSAGE_BYTES, or it holds what does not travel
             (an integer beyond 2^53 - 1, NaN, a surrogate, nesting beyond MAX_DEPTH).
+    """
+    return _encode_plain(record) or encode_bulk(record)
+
+
+def encode_bulk(record: Record) -> bytes:
+    """As `encode`, for one that carries many bytes: they are copied once.
+
+    Raises:
+        Invalid: see `encode`.
     """
     return _packed(to_plain(record))
 
@@ -143,29 +152,41 @@ def _parse(data: bytes) -> Any:
         raise Invalid(f"not msgpack: {type(error).__name__} {error}".strip()) from error
 
 
-SMALL_BYTES = 1024
-_RARE = bytes([0xC0, *range(0xC4, 0xCC), 0xCF, *range(0xD3, 0xD9)])
-"""Where none of these bytes is, there is no nil, bin, float, ext and no 64-bit integer."""
-_CONTAINERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+_Integer = Annotated[int, msgspec.Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+_Plain: Any = str | bool | _Integer
+for _ in range(4):
+    _Plain = str | bool | _Integer | list[_Plain] | dict[str, _Plain]
+
+_PLAIN_MAP = msgspec.msgpack.Decoder(dict[str, _Plain])
+_PLAIN_OR_NIL = msgspec.msgpack.Decoder(dict[str, _Plain | None])
+"""What most messages are: maps, lists, strings, booleans and integers, nested a little."""
 
 
 def _parse_plain(data: bytes) -> Any:
-    """A small message of maps, lists, strings, booleans and small integers; else None.
+    """A message in which nothing is to be tidied, and that has no more bytes than a message
+    may have items; else None: one of another shape is read slowly, and told what is wrong.
 
-    Most are. Nothing in it is to be tidied, its few bytes can announce little, and as
-    many headers of maps and lists as may be nested are too few to be nested deeper. What
-    packs into the very same bytes again had no key twice.
+    What packs into the very same bytes again had no key twice.
     """
-    size = len(data)
-    if size > SMALL_BYTES or len(data.translate(None, _RARE)) != size:
-        return None
-    if size - len(data.translate(None, _CONTAINERS)) > MAX_DEPTH:
+    if len(data) > MAX_ITEMS:
         return None
     try:
-        value = msgpack.unpackb(data, max_array_len=size, max_map_len=size)
-        return value if _ENCODER.encode(value) == data else None
-    except (msgpack.UnpackException, ValueError, TypeError, OverflowError):
+        value = _PLAIN_MAP.decode(data)
+    except (msgspec.MsgspecError, ValueError):
         return None
+    return value if _ENCODER.encode(value) == data else None
+
+
+def _encode_plain(record: Record) -> bytes | None:
+    """One in which nothing is to be tidied but nil fields of its own; else None."""
+    try:
+        data = _ENCODER.encode(record)
+        fields = _PLAIN_OR_NIL.decode(data)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    if len(data) > MAX_ITEMS:
+        return None
+    return _ENCODER.encode({key: item for key, item in fields.items() if item is not None})
 
 
 def _check_complete(data: bytes) -> None:

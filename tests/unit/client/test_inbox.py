@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from wharfside_client.errors import ServerUnreachable
@@ -67,6 +69,18 @@ async def test_a_denied_inbox_says_how_to_name_oneself() -> None:
             await reply.messages(1)
     with inbox.expect("b") as later, pytest.raises(Denied, match="--peer"):
         await later.messages(1)
+
+
+async def test_each_waits_for_its_own_time_whoever_waits_longer() -> None:
+    inbox = Inbox("_INBOX.me")
+    with inbox.expect("patient") as patient:
+        waiting = asyncio.ensure_future(patient.messages(3600))
+        for _ in range(2):
+            with inbox.expect("hasty") as hasty, pytest.raises(TimeoutError):
+                await hasty.messages(0.01)
+        assert not waiting.done()
+        inbox.deliver(message(patient.subject, b"1"))
+        assert [m.data for m in await waiting] == [b"1"]
 
 
 async def test_answers_that_come_too_late_are_dropped() -> None:

@@ -20,6 +20,7 @@ from wharfside_protocol.codec import (
     convert,
     decode,
     encode,
+    encode_bulk,
     pack,
     portable,
     to_plain,
@@ -53,6 +54,7 @@ def test_every_record_survives_the_round_trip(
     @given(records(kind))
     def survives(record: Record) -> None:
         data = encode(record)
+        assert data == encode_bulk(record)
         again = decode(data, kind)
         assert again == record
         assert encode(again) == data

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from wharfside_agent.core.actors import Actor
+from wharfside_agent.core.actors import NOBODY, Actor
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.rows import CommandPhase, CommandRow
@@ -48,7 +48,8 @@ class Commands(Answers):
         return self._clock.now()
 
     def new_call(self, command: Command) -> Call:
-        return Call(command, self._clock.now(), actor=Actor(command.actor or ""), keeper=self)
+        actor = Actor(command.actor) if command.actor else NOBODY
+        return Call(command, self._clock.now(), actor=actor, keeper=self)
 
     async def accept(self, call: Call) -> Call | Result:
         """`call` itself where it is new; the running one to join; or the stored result.

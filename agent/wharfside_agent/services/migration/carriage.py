@@ -27,7 +27,7 @@ from wharfside_protocol.carriage import (
     Word,
     word_of,
 )
-from wharfside_protocol.codec import encode
+from wharfside_protocol.codec import encode_bulk
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.subjects import Subjects
 
@@ -74,7 +74,7 @@ class Carriage:
         """
         number = word.offset if isinstance(word, Piece) else next(self._numbers)
         subject = self._subjects.carriage(self._node, target, migration, number)
-        await self._bus.publish(subject, encode(word), timeout_s=SAY_S)
+        await self._bus.publish(subject, encode_bulk(word), timeout_s=SAY_S)
 
     async def mention(self, target: str, migration: str, word: Word) -> None:
         """As `say`, a few times; a word that is lost all the same is asked for by its hearer."""

@@ -15,7 +15,7 @@ import structlog
 
 from wharfside_agent.errors import told
 from wharfside_agent.ports.io import Carried, Missing, NoReader, Over, Piece, Sink
-from wharfside_protocol.codec import encode
+from wharfside_protocol.codec import encode, encode_bulk
 from wharfside_protocol.errors import DeadlineExceeded, Invalid, WharfsideError
 from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
@@ -165,7 +165,7 @@ class Session:
 
     async def _flush(self) -> None:
         while (frame := self._link.next(self._loop.time())) is not None:
-            await self._tell(encode(frame))
+            await self._tell(encode_bulk(frame))
 
     async def _give(self) -> None:
         """From the source to the peer, as far as it has room."""

@@ -13,7 +13,7 @@ from wharfside_agent.ports.logs import LogName, Logs, LogWish
 from wharfside_agent.ports.rows import ShipmentRow
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.insistence import Insistence
-from wharfside_protocol.codec import encode
+from wharfside_protocol.codec import encode_bulk
 from wharfside_protocol.io_frames import CHUNK_BYTES, Chunk
 from wharfside_protocol.shipped import ShippedOutput
 from wharfside_protocol.subjects import Subjects
@@ -102,7 +102,7 @@ class Shipment:
         )
 
     async def _send(self, piece: ShippedOutput, *, again: bool) -> None:
-        payload, tries = encode(piece), 1 if again else 0
+        payload, tries = encode_bulk(piece), 1 if again else 0
         name = self.name
         message_id = f"{name.incarnation}.{name.run}.{name.process}.{piece.offset}"
 
