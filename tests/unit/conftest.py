@@ -1,0 +1,10 @@
+"""Examples that hypothesis makes: how long a machine takes for one is no promise of the code."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
