@@ -109,15 +109,15 @@ async def test_an_end_that_cannot_be_written_is_told_later(
         begun = time.time_ns()
         cues.go("6")
         await over(monitor.pid)
-        ended = time.time_ns()
         await asyncio.to_thread(small.wait_for_log, "tried-again-later")
+        seen = time.time_ns()
         assert await ready(site) == {"disk": "full"}
         await asyncio.sleep(1)
         assert site.told.types(name) == ["created", "started"]
         filler.unlink()
         exit_ = await site.told.exit(name)
         assert exit_.exit_code == 6
-        assert begun - 10**7 <= from_timestamp(exit_.exited_at) <= ended
+        assert begun - 10**7 <= from_timestamp(exit_.exited_at) <= seen
         await eventually(lambda: _is(site, {}), "there is room again", within_s=20)
         await site.node.delete(name)
         await site.told.event(name, "deleted")
