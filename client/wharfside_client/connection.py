@@ -45,7 +45,7 @@ Sink = Callable[[Message], None]
 Unsubscribe = Callable[[], Awaitable[None]]
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.I)
-_HUNG_UP = re.compile(r"unexpected EOF|after close notify|connection reset", re.I)
+_HUNG_UP = re.compile(r"unexpected EOF|after close notify|connection reset|broken pipe", re.I)
 _SSL = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")
 """OpenSSL's own names and places, around its words."""
 
@@ -190,7 +190,8 @@ class Connection:
             return Refused(f"the NATS server does not let us in ({words}); {expired}")
         return ServerUnreachable(
             f"the NATS server hung up ({words}): it does not let us in, or goes down; "
-            "try again, and check --creds, --nkey, user and password, or the NATS context",
+            "try again, and check --creds, --nkey, --tlscert, user and password, or the NATS "
+            "context",
             servers=list(self._settings.servers),
         )
 

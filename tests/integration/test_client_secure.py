@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +65,25 @@ async def test_with_a_context_of_the_nats_cli(
     context = {"url": server.url, "user": "ops", "password": "right"}
     (folder / "lab.json").write_text(json.dumps(context))
     await get_in(find_settings({}, "lab", {"XDG_CONFIG_HOME": str(tmp_path)}))
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["reset", "closed"])
+async def test_a_server_that_hangs_up_without_a_word_is_not_told_as_none(at_once: bool) -> None:
+    """What it said last may be lost with that."""
+
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576}\r\n')
+        await writer.drain()
+        if at_once:
+            linger = struct.pack("ii", 1, 0)
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ServerUnreachable, match="hung up"):
+            await get_in(ServerSettings(servers=(f"nats://127.0.0.1:{port}",)))
 
 
 async def test_with_tls(start_nats_server: Callable[..., NatsServer], tmp_path: Path) -> None:
