@@ -62,7 +62,8 @@ async def test_in_an_exec_that_begins_all_the_same(
     folder = Path((await gated.node.inspect(name)).bundle)
     with gates.hold("exec") as held:
         await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
-    await eventually(lambda: list(folder.rglob("job/persist/exit")), "the exec's exit file")
+    exit_file = folder / "monitors" / "job" / "persist" / "exit"
+    await eventually(exit_file.exists, "the exec's exit file")
     await start(gated_agent, **gates.environment)
     exit_ = await gated.told.exit(name, "job")
     assert (exit_.exit_code, exit_.status_known) == (5, True)
@@ -77,8 +78,9 @@ async def test_in_an_exec_whose_monitor_dies_too(
     folder = Path((await gated.node.inspect(name)).bundle)
     with gates.hold("exec") as held:
         await _dies_in(gated, gated_agent, held.ready(), "exec", args, new_id())
-    pid = int(await eventually(lambda: _text(folder, "job/pid"), "the exec's pid"))
-    monitor = int(await eventually(lambda: _text(folder, "job/conmon.pid"), "its monitor's pid"))
+    job = folder / "monitors" / "job"
+    pid = int(await eventually(lambda: _text(job / "pid"), "the exec's pid"))
+    monitor = int(await eventually(lambda: _text(job / "conmon.pid"), "its monitor's pid"))
     psutil.Process(monitor).kill()
     await over(monitor)
     await start(gated_agent, **gates.environment)
@@ -90,8 +92,11 @@ async def test_in_an_exec_whose_monitor_dies_too(
     assert (exit_.exit_code, exit_.signal, exit_.status_known) == (137, 9, True)
 
 
-def _text(folder: Path, pattern: str) -> str:
-    return "".join(path.read_text() for path in folder.rglob(pattern))
+def _text(path: Path) -> str:
+    """Nothing, while it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    return ""
 
 
 async def test_in_a_delete(gated: Site, gated_agent: AgentProcess, gates: Gates) -> None:

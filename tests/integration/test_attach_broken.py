@@ -87,9 +87,9 @@ async def test_an_agent_that_is_stopped_tells_all_when_it_goes_on(brief: Site) -
     script = "read x </cue/go; head -c 1000000 /dev/zero; exit 5"
     name = await brief.run(shell(script), io=KEPT, mounts=[cues.mount])
     incarnation = (await brief.node.inspect(name)).incarnation.lower()
+    log = brief.agent.folder / "state" / "logs" / incarnation / "1-init.log"
 
     def logged() -> bool:
-        (log,) = brief.agent.folder.rglob(f"{incarnation}/1-init.log")
         return log.stat().st_size > 50_000
 
     async with attached(brief, name, stdin=True) as session:

@@ -63,7 +63,7 @@ async def test_the_layer_and_the_logs_go_with_it_and_the_execs_do_not(site: Site
     ended = await node.wait(name, output=True)
     assert ended.output is not None
     assert ended.output.stdout == b"kept\n"
-    logs = [each.name for each in site.agent.folder.rglob("*-init.log")]
+    logs = [each.name for each in (site.agent.folder / "state" / "logs").glob("*/*-init.log")]
     assert {"1-init.log", "2-init.log"} <= set(logs)
 
     sleeper = await site.run()

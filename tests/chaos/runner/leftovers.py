@@ -5,6 +5,7 @@ Processes, mounts and cgroups are the leak gate's (tests/support/leaks.py).
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -28,7 +29,8 @@ def folders_of(incarnations: Iterable[str], folder: Path) -> list[str]:
     """Files and folders below `folder` that name a container which is deleted."""
     names = {incarnation.lower() for incarnation in incarnations}
     return [
-        f"folder {path}"
-        for path in folder.rglob("*")
-        if any(part in names for part in re.split(r"[^0-9a-z]", path.name.lower()))
+        f"folder {top}/{name}"
+        for top, below, files in os.walk(folder)  # passes by what vanishes meanwhile
+        for name in (*below, *files)
+        if any(part in names for part in re.split(r"[^0-9a-z]", name.lower()))
     ]
