@@ -37,7 +37,7 @@ class UnitNode:
     server: str
     name: str = "n1"
 
-    watchdog_s: float = 1.0
+    watchdog_s: float = 3.0
 
     def write_units(self, drop_in: str = "") -> None:
         units = self.systemd.place("/etc/systemd/system")
