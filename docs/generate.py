@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws what the docs say of the code from the code itself.
 
-`python docs/generate.py` rewrites docs/protocol.md, docs/protocol/ and the drawn parts of
-docs/architecture.md, docs/operations.md and docs/orchestrators.md; with `--check` it only says
+`python docs/generate.py` rewrites docs/protocol.md, docs/protocol/, docs/map.md and the drawn parts
+of docs/architecture.md, docs/operations.md and docs/orchestrators.md; with `--check` it only says
 whether they are stale (exit 1).
 """
 
@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 import asyncapi
 import msgspec
+import tree
 from introduction import introduction
 
 from wharfside_agent.composition.measures import METRICS
@@ -44,6 +45,7 @@ DOCS = Path(__file__).parent
 ARCHITECTURE = DOCS / "architecture.md"
 OPERATIONS = DOCS / "operations.md"
 PROTOCOL = DOCS / "protocol.md"
+MAP = DOCS / "map.md"
 ASYNCAPI = DOCS / "protocol" / "asyncapi.yaml"
 SCHEMAS = DOCS / "protocol" / "schemas.json"
 GUIDE = DOCS / "orchestrators.md"
@@ -299,6 +301,7 @@ def drawn(text: str) -> str:
 def main() -> int:
     wanted = {path: drawn(path.read_text()) for path in (ARCHITECTURE, OPERATIONS, GUIDE)}
     wanted[PROTOCOL] = protocol()
+    wanted[MAP] = tree.document()
     wanted[ASYNCAPI] = asyncapi.document()
     wanted[SCHEMAS] = json.dumps(catalogue(), indent=1, ensure_ascii=False) + "\n"
     told = json.dumps(documents.catalogue(), indent=1, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """What Wharfside keeps in JetStream: streams, buckets and mailboxes, in one place.
 
-The settings were checked against a real server; why each stands is in DESIGN
-section 4 and docs/architecture.md. Durations are nanoseconds, as in the server's API.
+The settings were checked against a real server; what each is for stands in
+docs/protocol.md. Durations are nanoseconds, as in the server's API.
 """
 
 from __future__ import annotations

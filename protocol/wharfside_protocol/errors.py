@@ -11,7 +11,7 @@ from wharfside_protocol.records import Record
 
 
 class ErrorCode(StrEnum):
-    """The closed enum of DESIGN section 6; a caller may switch on it."""
+    """The closed set of codes; a caller may switch on it."""
 
     NOT_FOUND = "not-found"
     ALREADY_EXISTS = "already-exists"

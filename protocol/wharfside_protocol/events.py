@@ -10,7 +10,7 @@ from wharfside_protocol.records import Counter, Incarnation, Labels, Name, Recor
 
 
 class EventType(StrEnum):
-    """DESIGN section 5; those whose feature comes later are named already, once and for all."""
+    """The closed set; those whose feature comes later are named already, once and for all."""
 
     CREATE_FAILED = "create-failed"
     CREATED = "created"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ContainerState(StrEnum):
-    """DESIGN section 3. A restore or restart begins again at `creating`, with run + 1."""
+    """Of a container. A restore or restart begins again at `creating`, with run + 1."""
 
     CREATING = "creating"
     CREATED = "created"

@@ -1,4 +1,4 @@
-"""The one vocabulary of subjects (DESIGN section 4): built and parsed nowhere else."""
+"""The one vocabulary of subjects (docs/protocol.md): built and parsed nowhere else."""
 
 from __future__ import annotations
 

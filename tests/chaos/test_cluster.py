@@ -52,7 +52,7 @@ async def site(world: ClusterWorld, agent: AgentProcess) -> AsyncIterator[Site]:
 
 @pytest.mark.parametrize("replicas", [1, 3])
 async def test_who_checks_what_first(world: ClusterWorld, replicas: int) -> None:
-    """DESIGN section 5: R1 looks at the sequence first, R3 at the id; stored it is once."""
+    """R1 looks at the sequence first, R3 at the id; stored it is once."""
     subject = f"seq{replicas}.a"
     async with opened_bus(world.url) as bus, open_bus(*world.url.split(",")) as kit:
         config = {"name": f"SEQ{replicas}", "subjects": [subject], "num_replicas": replicas}

@@ -1,4 +1,4 @@
-"""The order of events as DESIGN section 5 promises it, checked over whatever a stream holds.
+"""The order of events as docs/architecture.md promises it, checked over whatever a stream holds.
 
     assert not violations(events)
 

@@ -23,7 +23,7 @@ from tests.support.eventually import NeverHappened, wait_until
 # What was told to end may take this long to be gone.
 GRACE_S = 10.0
 SWEEP_S = 5.0
-# An agent keeps its own rooms for its next start (DESIGN.md, section 6): they hold nothing.
+# An agent keeps its own rooms for its next start: they hold nothing.
 KEPT_CGROUPS = frozenset({"", "agent", "conmon", "ctr"})
 
 _numbers = itertools.count(1)

@@ -1,4 +1,4 @@
-"""The order of a container's events as a contract (DESIGN section 5).
+"""The order of a container's events as a contract.
 
 One row a promise; docs/architecture.md is drawn from it, and a test is named for each.
 """

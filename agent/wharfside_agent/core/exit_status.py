@@ -56,7 +56,7 @@ def interpret(
     memory_peak_bytes: int | None,
     cpu_us: int | None,
 ) -> ExitStatus:
-    """The status that is told once and for ever (DESIGN sections 2.4 and 5).
+    """The status that is told once and for ever (rule 4).
 
     `end_asked` is why the node was asked to end it (an `ExitReason`), None where it was
     not. `oom_kills_added` counts kills in its cgroup that no exit was told for yet.

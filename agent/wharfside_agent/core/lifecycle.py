@@ -1,4 +1,4 @@
-"""The container's life as a table (DESIGN section 7); docs/architecture.md is drawn from it.
+"""The container's life as a table; docs/architecture.md is drawn from it.
 
 An input that has no row for the state raises `WrongState` and changes nothing.
 """

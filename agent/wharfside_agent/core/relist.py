@@ -1,6 +1,6 @@
 """What the machine shows, compared with what the store says: facts in, findings out. Pure.
 
-Events are not trusted alone (DESIGN section 2.10). A finding is only believed once it
+Events are not trusted alone (rule 10). A finding is only believed once it
 has stood for a while: work in progress looks like one for a moment.
 """
 

@@ -1,4 +1,4 @@
-"""What a refused event means: the expected-sequence rule of DESIGN section 5.
+"""What a refused event means: the rule of the expected sequence.
 
 One event of a lane is in flight at a time, each with the sequence of the one
 before as its condition. Where the stream's last sequence is lower than expected,

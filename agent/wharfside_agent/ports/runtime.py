@@ -1,6 +1,6 @@
 """The runtime contract: containerd's first Container and Process interface, in Python.
 
-Each member is named in DESIGN section 3; docs/seed-map.md maps it to code and test.
+Each member is named in docs/seed-map.md, with its code and test.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The only place where the agent starts a process: bounded in time and in what it reads.
 
-Lean on purpose (section 9 of the design counts milliseconds): posix_spawn, the end by
+Lean on purpose (a run is counted in milliseconds: docs/figures.md): posix_spawn, the end by
 pidfd on the loop, output in a sealed memfd. No thread, no pipe to drain, no child watcher.
 """
 

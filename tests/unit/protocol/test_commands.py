@@ -58,7 +58,7 @@ def test_every_op_of_a_container_names_it_and_answers_with_its_revision(op: Op) 
         assert not issubclass(op.value, Standing)
     else:
         assert "container" in op.args.__struct_fields__
-        # section 6: the revision is in every result, so that the next command can be fenced
+        # the revision is in every result, so that the next command can be fenced
         assert issubclass(op.value, Standing)
 
 

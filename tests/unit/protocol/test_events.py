@@ -1,4 +1,4 @@
-"""Events: the closed set of types, their facts, and the envelope of section 5."""
+"""Events: the closed set of types, their facts, and the envelope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subjects: built as DESIGN section 4 has them; foreign ones are never obeyed."""
+"""Subjects: built as docs/protocol.md has them; foreign ones are never obeyed."""
 
 from __future__ import annotations
 

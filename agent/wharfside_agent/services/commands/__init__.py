@@ -1,1 +1,1 @@
-"""How commands come in: taken, judged once, run in their lane, answered and kept (section 6)."""
+"""How commands come in: taken, judged once, run in their lane, answered and kept."""

@@ -1,4 +1,4 @@
-"""The book of commands: one key over all lanes, results kept, repeats answered (section 6)."""
+"""The book of commands: one key over all lanes, results kept, repeats answered."""
 
 from __future__ import annotations
 

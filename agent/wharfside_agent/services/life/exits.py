@@ -1,7 +1,7 @@
 """Tells how processes end: OOM before the exit it caused, execs before init, each once.
 
 One task follows each process and one each container's OOM counter. The order of
-DESIGN section 5 is kept here; every wait for another event has a bound (rule 11).
+events is kept here; every wait for another event has a bound (rule 11).
 """
 
 from __future__ import annotations
