@@ -81,3 +81,24 @@ def test_nothing_refers_to_a_page_that_is_not_here() -> None:
     }
     rules = (TOP / "docs" / "architecture.md").read_text().partition("## The rules")[2]
     assert numbered and numbered <= set(re.findall(r"(?m)^(\d+)\. ", rules.partition("## ")[0]))
+
+
+def anchors(page: str) -> set[str]:
+    """Of each heading, as GitHub makes them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+WHOLE = [page for page in PAGES if not page.name.endswith(".in.md")]
+"""The others are put into protocol.md, with its headings."""
+
+
+@pytest.mark.parametrize("page", WHOLE, ids=lambda page: page.name)
+def test_a_heading_that_a_page_leads_to_is_there(page: Path) -> None:
+    text = page.read_text()
+    missing = []
+    for target, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", text):
+        there = text if not target else (page.parent / target).read_text()
+        if anchor not in anchors(there):
+            missing.append(f"{target}#{anchor}")
+    assert missing == []
