@@ -12,7 +12,8 @@ import msgspec
 import typer
 
 from wharfside_agent.errors import StartError
-from wharfside_agent.settings import Settings, load_settings
+from wharfside_agent.settings import Settings
+from wharfside_agent.settings_file import load_settings
 from wharfside_protocol import __version__
 
 DEFAULT_CONFIG = Path("/etc/wharfside/config.toml")

@@ -1,22 +1,20 @@
-"""The agent's settings: one TOML file, typed, each field with its unit, default and reason."""
+"""The agent's settings, typed: each field with its unit, default and reason."""
 
 from __future__ import annotations
 
 import platform
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from wharfside_agent.core.capacity import Capacity
-from wharfside_agent.core.policy.rules import Policy, policy_of
+from wharfside_agent.core.policy.rules import Policy
 from wharfside_agent.core.trust import Require, Trust, TrustedKey
-from wharfside_agent.errors import SettingsError
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_frames import BULK_WINDOW, Window
 from wharfside_protocol.records import Labels
-from wharfside_protocol.subjects import DEFAULT_PREFIX, Subjects, check_name
+from wharfside_protocol.subjects import DEFAULT_PREFIX
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -269,74 +267,3 @@ class Settings(Group, frozen=True, kw_only=True):
     def named(self, template: str) -> str:
         """`template` with the node's name in it."""
         return template.replace("{node}", self.node.name)
-
-
-def load_settings(path: Path) -> Settings:
-    """The settings in `path`.
-
-    Raises:
-        SettingsError: the file is missing, broken, or says what cannot be; it names the place.
-    """
-    raw = _read_toml(path)
-    try:
-        policy = policy_of(_policy_table(raw.pop("policy", {}), path))
-        settings = msgspec.convert(raw, Settings)
-        settings = msgspec.structs.replace(settings, policy=policy)
-        check_name(settings.node.name, "node.name")
-        Subjects(settings.nats.prefix)
-        _check_tls(settings.nats)
-        settings.make_trust()
-    except (msgspec.ValidationError, Invalid) as error:
-        raise SettingsError(f"{path}: {error}") from error
-    _check_paths(settings, path)
-    return settings
-
-
-def _check_tls(nats: NatsSettings) -> None:
-    """
-    Raises:
-        Invalid: a file that would not be used.
-    """
-    if nats.certificate is not None and nats.ca is None:
-        raise Invalid(
-            "nats.certificate without nats.ca is never shown, since TLS is off: name in nats.ca "
-            "the PEM file of the authority that the servers' certificates are by"
-        )
-    if nats.key is not None and nats.certificate is None:
-        raise Invalid("nats.key is the key of nats.certificate: name both, or neither")
-
-
-def _policy_table(table: Any, path: Path) -> dict[str, Any]:
-    """The `[policy]` of the file, or what stands in the file that it names, beside it.
-
-    Raises:
-        Invalid, SettingsError: it is no table, or names a file and has rules of its own.
-    """
-    if not isinstance(table, dict):
-        raise Invalid("policy must be a table of rules")
-    if "file" not in table:
-        return table
-    if len(table) > 1 or not isinstance(table["file"], str):
-        raise Invalid("policy.file names the file of all the rules: it stands alone")
-    return _read_toml(path.parent / table["file"])
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
-
-
-def _check_paths(settings: Settings, path: Path) -> None:
-    roots = [*settings.runtime.bundle_roots, *settings.runtime.mount_roots]
-    for each in (settings.paths.state_dir, settings.paths.run_dir, *roots):
-        if not each.startswith("/"):
-            raise SettingsError(f"{path}: {each!r} must be an absolute path")
-        if "{" in settings.named(each):
-            raise SettingsError(f"{path}: {each!r}: only {{node}} stands for something")
-    # conmon takes a log's path as far as its first colon, and would log there
-    if ":" in settings.paths.state_dir:
-        raise SettingsError(f"{path}: paths.state_dir must be without a colon, for conmon's sake")

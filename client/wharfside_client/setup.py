@@ -6,22 +6,18 @@ Only the provisioner may do this; agents and orchestrators never have the right 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from wharfside_client.assets import CONSUMERS, Asset, AssetReport, Difference, Outcome
 from wharfside_client.bus import Bus
 from wharfside_client.direct import read_last
 from wharfside_client.drift import desired_stream, differences
 from wharfside_client.errors import ApiError, NotSetUp, Unanswered
 from wharfside_client.jetstream import NOT_THERE, JetStream
 from wharfside_protocol.assets import (
-    CKPT,
-    CMD,
-    EVT,
     NODES_BUCKET,
     carriage,
     mailbox,
@@ -30,11 +26,7 @@ from wharfside_protocol.assets import (
     streams,
 )
 from wharfside_protocol.errors import Denied
-from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import check_name
-
-CONSUMERS = {"mailbox": CMD, "carriage": CKPT, "consumer": EVT}
-"""Kinds of assets that are consumers, and the stream of each."""
 
 T = TypeVar("T")
 
@@ -42,64 +34,6 @@ LEADERLESS_S = 20.0
 """An election begins after 4 to 9 s of silence, and each question waits 5 s for its answer."""
 
 KV_DELETE = {"KV-Operation": "DEL"}
-
-
-class Outcome(StrEnum):
-    """What became of an asset. `LATER`: its server did not answer; run it again.
-
-    `FAILED`: the server refuses to make it; the others are made all the same.
-    """
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    REMOVED = "removed"
-    ABSENT = "absent"
-    LATER = "later"
-    FAILED = "failed"
-
-
-class Difference(Record, frozen=True, kw_only=True):
-    """A setting: what it was, what it should be, and why it stays (where it does)."""
-
-    setting: str
-    was: Any = None
-    should: Any = None
-    why: str | None = None
-
-
-class AssetReport(Record, frozen=True, kw_only=True):
-    """`changed`: what was put right. `drift`: what is wrong and cannot be changed.
-
-    `why`: the server's words where it failed.
-    """
-
-    kind: str
-    name: str
-    outcome: Outcome
-    why: str | None = None
-    changed: list[Difference] = []
-    drift: list[Difference] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """Something that JetStream keeps, and how its API is asked about it."""
-
-    kind: str
-    name: str
-    wanted: dict[str, Any]
-
-    def verb(self, action: str) -> str:
-        stream = CONSUMERS.get(self.kind)
-        if stream is None:
-            return f"STREAM.{action}.{self.name}"
-        # for a consumer CREATE updates too
-        return f"CONSUMER.{'CREATE' if action == 'UPDATE' else action}.{stream}.{self.name}"
-
-    def body(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        stream = CONSUMERS.get(self.kind)
-        return config if stream is None else {"stream_name": stream, "config": config}
 
 
 class Setup:

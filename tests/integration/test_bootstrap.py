@@ -11,11 +11,12 @@ from tests.integration.client_kit import opened_bus, presence
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
+from wharfside_client.assets import AssetReport, Outcome
 from wharfside_client.bus import Bus
 from wharfside_client.errors import NotSetUp
 from wharfside_client.fleet import read_nodes
 from wharfside_client.jetstream import JetStream
-from wharfside_client.setup import AssetReport, Outcome, Setup
+from wharfside_client.setup import Setup
 from wharfside_protocol.assets import CKPT, CMD, EVT, RES, mailbox, node_key, streams
 from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Invalid

@@ -20,9 +20,9 @@ from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 
 from wharfside_client import Wharfside
+from wharfside_client.assets import Outcome
 from wharfside_client.deadletters import DeadLetter
 from wharfside_client.jetstream import JetStream
-from wharfside_client.setup import Outcome
 from wharfside_protocol.assets import CMD, SECOND, mailbox
 from wharfside_protocol.codec import decode
 from wharfside_protocol.command_base import ContainerArgs

@@ -14,7 +14,7 @@ from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from wharfside_client.setup import AssetReport, Difference
+    from wharfside_client.assets import AssetReport, Difference
 
 COLUMNS = (Column("ASSET", "bold"), Column("KIND"), Column("OUTCOME", "cyan"))
 

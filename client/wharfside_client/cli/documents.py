@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from wharfside_client.assets import AssetReport
 from wharfside_client.auth.equipping import Equipped
 from wharfside_client.auth.members import Change
 from wharfside_client.auth.rotation import Revoked, Rotated
@@ -17,7 +18,6 @@ from wharfside_client.auth.sites import SiteChange
 from wharfside_client.deadletters import DeadLetter
 from wharfside_client.fleet import NodeStatus
 from wharfside_client.resync import Resynced
-from wharfside_client.setup import AssetReport
 from wharfside_protocol.checkpoints import CheckpointView
 from wharfside_protocol.event_facts import AuditRecord
 from wharfside_protocol.events import Event

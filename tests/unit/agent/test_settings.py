@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wharfside_agent.errors import SettingsError
-from wharfside_agent.settings import load_settings
+from wharfside_agent.settings_file import load_settings
 
 KEY = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
 CI = f'{{ key = "{KEY}", actor = "ci" }}'

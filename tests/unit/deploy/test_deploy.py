@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wharfside_agent.settings import default_node_name, load_settings
+from wharfside_agent.settings import default_node_name
+from wharfside_agent.settings_file import load_settings
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 

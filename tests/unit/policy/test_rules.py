@@ -12,7 +12,7 @@ from wharfside_agent.core.policy.verdicts import judge_op
 from wharfside_agent.core.policy.words import policy_in_words
 from wharfside_agent.errors import SettingsError
 from wharfside_agent.services.rulebook import Rulebook
-from wharfside_agent.settings import load_settings
+from wharfside_agent.settings_file import load_settings
 from wharfside_protocol.errors import Denied, Invalid
 from wharfside_protocol.ops import OPS
 
