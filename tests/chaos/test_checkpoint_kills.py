@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import psutil
@@ -31,14 +31,6 @@ Part = Literal["agent", "conmon", "criu"]
 PARTS: tuple[Part, ...] = ("agent", "conmon", "criu")
 LONG_S = 0.3
 """Dumps and restores of a small container take about so long."""
-
-
-@pytest.fixture(scope="module")
-def agent(world: World) -> Iterator[AgentProcess]:
-    with world.agent("n1") as agent:
-        agent.start(until="bus-connected")
-        yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -74,14 +74,6 @@ SCENES = [
 SEEN_ELSEWHERE = {"going-on-checkpoint.intended", "going-on-checkpoint.dumped"}
 SEEN_ELSEWHERE |= {"in-place-rerun.cleared", "in-place-restore.committed"}
 """In another scene, or in test_each_step.py; here only in the long run."""
-
-
-@pytest.fixture(scope="module")
-def agent(world: World) -> Iterator[AgentProcess]:
-    with world.agent("n1") as agent:
-        agent.start(until="bus-connected")
-        yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

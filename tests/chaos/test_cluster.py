@@ -35,10 +35,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterWorld]:
 
 @pytest.fixture(scope="module")
 def agent(world: ClusterWorld) -> Iterator[AgentProcess]:
-    with world.agent(NODE) as agent:
-        agent.start(until="bus-connected")
+    with world.running(NODE) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

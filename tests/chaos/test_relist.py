@@ -30,11 +30,8 @@ QUICK = "\n[relist]\nevery_s = 0.3\npatience_s = 0.3\n"
 
 @pytest.fixture(scope="module")
 def agent(world: World) -> Iterator[AgentProcess]:
-    with world.agent("n1") as agent:
-        agent.write_config(QUICK)
-        agent.start(until="bus-connected")
+    with world.running("n1", QUICK) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

@@ -40,10 +40,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def agent(world: World) -> Iterator[AgentProcess]:
     """The module's one agent, `n1`: no test may leave it other than it was."""
-    with world.agent("n1") as agent:
-        agent.start(until="bus-connected")
+    with world.running("n1") as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

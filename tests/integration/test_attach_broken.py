@@ -22,11 +22,8 @@ CAT = ("/bin/cat",)
 @pytest.fixture(scope="module")
 def brief_agent(world: World) -> Iterator[AgentProcess]:
     """Its sessions end soon without their peers."""
-    with world.agent("n1") as agent:
-        agent.write_config("\n[sessions]\nidle_s = 3\n")
-        agent.start(until="bus-connected")
+    with world.running("n1", "\n[sessions]\nidle_s = 3\n") as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

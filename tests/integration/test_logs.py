@@ -32,11 +32,8 @@ PRINTS = shell("while read n </cue/go; do seq $n; echo done >/cue/ready; done")
 @pytest.fixture(scope="module")
 def agent(world: World) -> Iterator[AgentProcess]:
     """With logs that are rotated soon."""
-    with world.agent("n1") as agent:
-        agent.write_config(SMALL)
-        agent.start(until="bus-connected")
+    with world.running("n1", SMALL) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

@@ -33,11 +33,8 @@ AT_ONCE = 6
 @pytest.fixture(scope="module")
 def agent(world: World) -> Iterator[AgentProcess]:
     """`n1`, which lets the node's own pid namespace in: there execs outlive init."""
-    with world.agent("n1") as agent:
-        agent.write_config('\n[policy]\nhost_namespaces = ["pid"]\n')
-        agent.start(until="bus-connected")
+    with world.running("n1", '\n[policy]\nhost_namespaces = ["pid"]\n') as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 def test_every_promise_has_its_test() -> None:

@@ -24,11 +24,8 @@ SMALL_WINDOW = 4096
 @pytest.fixture(scope="module")
 def forgetful_agent(world: World) -> Iterator[AgentProcess]:
     """Its logs have room for half of DATA."""
-    with world.agent("forgetful") as agent:
-        agent.write_config("\n[logs]\nmax_bytes = 524288\nmax_files = 2\n")
-        agent.start(until="bus-connected")
+    with world.running("forgetful", "\n[logs]\nmax_bytes = 524288\nmax_files = 2\n") as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

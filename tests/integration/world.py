@@ -62,6 +62,16 @@ class World:
         with agent_process(name, url, folder, self.roots, cgroup=self.cgroup) as agent:
             yield agent
 
+    @contextmanager
+    def running(self, name: str, settings: str = "") -> Iterator[AgentProcess]:
+        """One that is on the bus, with `settings` (TOML) beside its own; it ends well."""
+        with self.agent(name) as agent:
+            if settings:
+                agent.write_config(settings)
+            agent.start(until="bus-connected")
+            yield agent
+            assert agent.stop() == 0
+
 
 @contextmanager
 def make_world(folder: Path, address: str = "127.0.0.1") -> Iterator[World]:

@@ -32,11 +32,8 @@ FIT = 3
 
 @pytest.fixture(scope="module")
 def room_agent(world: World) -> Iterator[AgentProcess]:
-    with world.agent("room") as agent:
-        agent.write_config(ROOM)
-        agent.start(until="bus-connected")
+    with world.running("room", ROOM) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

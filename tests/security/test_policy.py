@@ -23,11 +23,8 @@ pytestmark = pytest.mark.requires("root", "crun", "runc", "conmon", "busybox-sta
 
 
 def an_agent(world: World, name: str, policy: str) -> Iterator[AgentProcess]:
-    with world.agent(name) as agent:
-        agent.write_config(policy)
-        agent.start(until="bus-connected")
+    with world.running(name, policy) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture(scope="module")

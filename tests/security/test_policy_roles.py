@@ -58,11 +58,8 @@ def roles_agent(world: World, seeds: dict[str, tuple[Path, str]]) -> Iterator[Ag
         f'{{ key = "{seeds[name][1]}", actor = "{name}", role = "{role}" }}'
         for name, role in WHO.items()
     )
-    with world.agent("roles") as agent:
-        agent.write_config(POLICY.format(keys=keys))
-        agent.start(until="bus-connected")
+    with world.running("roles", POLICY.format(keys=keys)) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture

@@ -53,11 +53,8 @@ def stranger(world: World) -> Key:
 @pytest.fixture(scope="module")
 def trusting(world: World, ci: Key) -> Iterator[AgentProcess]:
     """The module's agent `n1`: what changes anything must be signed."""
-    with world.agent("n1") as agent:
-        agent.write_config(trust(ci))
-        agent.start(until="bus-connected")
+    with world.running("n1", trust(ci)) as agent:
         yield agent
-        assert agent.stop() == 0
 
 
 @pytest.fixture
