@@ -154,7 +154,7 @@ def _go() -> str | None:
     script = GO.parents[1] / "tests" / "support" / "go"
     built = subprocess.run([script, "build"], capture_output=True, text=True, timeout=300)
     if built.returncode == 77:
-        return f"Go is not here: tests/support/go prepare ({built.stderr.strip()})"
+        return built.stderr.strip()
     assert built.returncode == 0, built.stderr
     return None
 
