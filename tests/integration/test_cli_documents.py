@@ -94,6 +94,7 @@ async def test_of_containers_and_nodes(site: Site, tmp_path: Path) -> None:
     for command in ("pause", "resume", "stats", "inspect"):
         await run(command, where)
     await run("update", "--memory", "64m", where)
+    await run("restart", "-t", "0", where)
     for command in ("ps", "top"):
         await run(command)
     await run("kill", where)

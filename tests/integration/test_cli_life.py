@@ -193,3 +193,37 @@ async def test_signals_go_to_the_container_in_the_foreground_and_a_second_one_le
     assert (process.returncode, out) == (143, b"")
     assert f"`wharfside attach n1/{name}`" in err.decode()
     assert [view.state for view in await site.node.list() if view.container == name] == ["running"]
+
+
+@WITH_AGENT
+async def test_names_alone_are_what_other_commands_take(
+    site: Site, quick: Callable[..., Any]
+) -> None:
+    """`wharfside rm -f $(wharfside ps -aq)`, as one types it with docker."""
+    label, rootfs = f"of={site.name()}", str(site.world.rootfs)
+    where = [f"n1/{site.name('quiet')}" for _ in range(2)]
+    for each, command in zip(where, ("1000", "0"), strict=True):
+        ran = await quick("run", "-d", "--rootfs", rootfs, "-l", label, each, "sleep", command)
+        assert ran.code == 0, ran.err
+    await quick("wait", where[1])
+    assert (await quick("ps", "-q", "-l", label)).out == f"{where[0]}\n"
+    listed = (await quick("ps", "-aq", "-l", label)).out.split()
+    assert listed == sorted(where)
+    assert (await quick("rm", "-f", *listed)).out.split() == listed
+    assert (await quick("ps", "-aq", "-l", label)).out == ""
+
+
+@WITH_AGENT
+async def test_restart_stops_and_starts_also_what_is_stopped(
+    site: Site, quick: Callable[..., Any]
+) -> None:
+    where = f"n1/{await site.run()}"
+    for run in (2, 3):
+        assert (await quick("restart", "-t", "0", where)).out == f"{where}\n"
+        (entry,) = (await quick("inspect", where)).json
+        assert (entry["value"]["state"], entry["value"]["run"]) == ("running", run)
+    await quick("kill", where)
+    await quick("wait", where)
+    assert (await quick("restart", where)).code == 0
+    nowhere = await quick("restart", "n1/nobody")
+    assert (nowhere.code, "no container nobody" in nowhere.err) == (1, True)

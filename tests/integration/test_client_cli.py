@@ -16,8 +16,11 @@ from jsonschema import Draft202012Validator
 from tests.integration.bounds import bounded
 from tests.integration.cli_kit import ENTRY, WITH_AGENT, on_terminal, start, typed
 from tests.integration.world import Site
+from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
+
+from wharfside_client.cli import complete
 
 
 @WITH_AGENT
@@ -40,15 +43,36 @@ async def test_any_op_from_json(site: Site, quick: Callable[..., Any]) -> None:
     Draft202012Validator(schema.json).validate(result)
 
 
+@WITH_AGENT
+async def test_the_shell_is_offered_what_there_is(
+    site: Site, quick: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what was deleted, though the bus keeps its projection for an hour."""
+    monkeypatch.setenv("NATS_URL", site.world.server.url)
+    there, gone = [f"n1/{await site.run()}" for _ in range(2)]
+    await quick("rm", "-f", gone)
+
+    async def offered() -> bool:
+        names = await asyncio.to_thread(complete.targets, "n1/")
+        return there in names and gone not in names
+
+    await eventually(offered, "what is there", within_s=20)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("signl", "n1"), "no op 'signl'; there are: ping"),
-        (("signal", "n1", '{"container": "web", "sgnal": "HUP"}'), "has no sgnal"),
-        (("signal", "n1", '{"container":'), "truncated"),
+        (
+            ("signal", "n1", '{"container": "web", "sgnal": "HUP"}'),
+            "has no sgnal; it takes: container, signal",
+        ),
+        (("signal", "n1", '{"container": 3}'), "it takes: container"),
+        (("signal", "n1", '{"container":'), "takes a JSON object such as"),
         (("signal", "n1", "{}"), "container"),
         (("logs", "n1", "{}"), "opens an I/O session"),
         (("create", "n1", "[]"), "object"),
+        (("list", "n1", "{}", "--expect", '{"runs": 1}'), "--expect has no runs"),
     ],
 )
 async def test_what_is_no_op_or_not_its_json_is_told_before_it_is_sent(

@@ -51,12 +51,12 @@ async def api(
 
     known = _known(op)
     _check_answered(known)
-    given = _read(sys.stdin.buffer.read() if args == "-" else args, known.args)
+    given = _read(sys.stdin.buffer.read() if args == "-" else args, known.args, op)
     options = lane.options(session)
     if id is not None:
         options["command_id"] = id
     if expect is not None:
-        options["expect"] = _read(expect, Expect)
+        options["expect"] = _read(expect, Expect, "--expect")
     async with session.connect() as w:
         value = await or_posted(w.node(node).call(op, given, **options), lane)
     _print(session, value)
@@ -131,8 +131,9 @@ def _check_answered(op: Op) -> None:
         )
 
 
-def _read(text: str | bytes, kind: type[Record]) -> Any:
-    """
+def _read(text: str | bytes, kind: type[Record], what: str) -> Any:
+    """`what`: the op whose arguments it is, or the flag.
+
     Raises:
         Invalid: it is no JSON, not what `kind` is, or has a field that is none of its.
     """
@@ -140,14 +141,19 @@ def _read(text: str | bytes, kind: type[Record]) -> Any:
 
     from wharfside_protocol.errors import Invalid
 
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
     try:
         plain = msgspec.json.decode(text, type=dict[str, Any])
-        unknown = plain.keys() - {field.encode_name for field in msgspec.structs.fields(kind)}
+        unknown = ", ".join(sorted(plain.keys() - set(known)))
         if unknown:
-            raise Invalid(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+            raise Invalid(f"{what} has no {unknown}; it takes: {', '.join(known) or 'nothing'}")
         return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{what}: {error}; it takes: {', '.join(known)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"{kind.__name__}: {error}") from error
+        raise Invalid(
+            f'{what} takes a JSON object such as {{"container": "web"}}: {error}'
+        ) from error
 
 
 def _print(session: Session, value: Any) -> None:

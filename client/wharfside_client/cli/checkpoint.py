@@ -12,6 +12,7 @@ import typer
 from wharfside_client.cli import checkpointfiles, complete, exitcodes, parse, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import LaneFlags
+from wharfside_client.cli.help import Group
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
@@ -65,7 +66,9 @@ class TakenFlags:
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        no_args_is_help=True, help="Take checkpoints of running containers, and remove them."
+        cls=Group,
+        no_args_is_help=True,
+        help="Take checkpoints of running containers, and remove them.",
     )
     for name, body in (("create", create), ("ls", ls), ("rm", rm), ("prune", prune)):
         command(group, name)(body)

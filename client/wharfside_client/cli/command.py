@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from wharfside_client.cli.flags import Flags
+from wharfside_client.cli.help import Command
 from wharfside_client.cli.session import Session, run
 from wharfside_protocol import __version__
 
@@ -48,7 +49,7 @@ def command(
             flags, arguments = _gather(ctx, body, given)
             raise typer.Exit(run(body, Session(flags), arguments, runs=runs))
 
-        app.command(name, **settings)(_dressed(entry, body))
+        app.command(name, cls=Command, **settings)(_dressed(entry, body))
         return body
 
     return register

@@ -27,7 +27,8 @@ def _ask(*, containers: bool) -> list[str]:
     async def names() -> list[str]:
         async with asyncio.timeout(PATIENCE_S), connect(find_settings({}, None, os.environ)) as w:
             if containers:
-                return [f"{told.node}/{told.container}" for told in await w.containers()]
+                told = await w.containers()
+                return [f"{c.node}/{c.container}" for c in told if c.state != "deleted"]
             return [status.node for status in await w.nodes()]
 
     try:

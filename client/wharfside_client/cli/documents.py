@@ -138,6 +138,7 @@ DOCUMENTS: Mapping[str, Schema] = {
         unanswered=UNANSWERED,
     ),
     **{name: _each(name) for name in ("start", "stop", "pause", "resume", "update")},
+    "restart": _each("start", posted=False),
     "kill": _each("signal"),
     "rm": _each("delete"),
     "wait": _each("wait", posted=False),

@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wharfside_client.cli import parse
+from wharfside_client.cli.help import SHARED
 from wharfside_client.cli.places import NodesOrAll
 
 if TYPE_CHECKING:
     from wharfside_client.calls import Options
     from wharfside_client.cli.session import Session
 
-PANEL = "Connection and output"
+VALUES = {
+    "--server": "URLS",
+    "--context": "NAME",
+    "--peer": "NAME",
+    "--prefix": "SUBJECT",
+    "--timeout": "SECONDS",
+}
+"""What stands behind a flag in `--help`; FILE where it is not here."""
 
 
 def _shared(*names: str, help: str) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=PANEL, show_default=False)
+    metavar = VALUES.get(names[0], "FILE")
+    return typer.Option(
+        *names, help=help, metavar=metavar, rich_help_panel=SHARED, show_default=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +56,7 @@ class Flags:
         str | None, _shared("--prefix", help="Prefix of all subjects [WHARFSIDE_PREFIX]")
     ] = None
     timeout: Annotated[
-        float | None, _shared("--timeout", help="Seconds to wait for a node's answer")
+        float | None, _shared("--timeout", help="How long to wait for a node's answer")
     ] = None
     json: Annotated[bool | None, _shared("--json", help="JSON instead of tables")] = None
     no_color: Annotated[bool | None, _shared("--no-color", help="No colours [NO_COLOR]")] = None

@@ -1,4 +1,4 @@
-"""`start`, `stop`, `kill`, `pause`, `resume`, `wait`, `rm`: a container's life."""
+"""`start`, `stop`, `restart`, `kill`, `pause`, `resume`, `wait`, `rm`: a container's life."""
 
 from __future__ import annotations
 
@@ -17,13 +17,23 @@ from wharfside_client.cli.words import exit_words
 
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
-    from wharfside_protocol.commands import WaitValue
+    from wharfside_client.node import Node
+    from wharfside_protocol.commands import StateValue, WaitValue
+
+
+Grace = Annotated[
+    float | None,
+    typer.Option(
+        "--time", "-t", parser=parse.duration, metavar="TIME", help="Grace before KILL: 10s"
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     for name, body in (
         ("start", start),
         ("stop", stop),
+        ("restart", restart),
         ("kill", kill),
         ("pause", pause),
         ("resume", resume),
@@ -44,12 +54,7 @@ async def stop(
     session: Session,
     targets: Targets,
     lane: LaneFlags,
-    grace: Annotated[
-        float | None,
-        typer.Option(
-            "--time", "-t", parser=parse.duration, metavar="TIME", help="Grace before KILL: 10s"
-        ),
-    ] = None,
+    grace: Grace = None,
     signal: Annotated[str | None, typer.Option("--signal", "-s", metavar="SIGNAL")] = None,
 ) -> int:
     """Stop containers: their signal, the grace, then KILL."""
@@ -60,6 +65,17 @@ async def stop(
         lambda node, c: node.stop(c, signal=signal, grace_s=grace, **options),
         lane=lane,
     )
+
+
+async def restart(session: Session, targets: Targets, grace: Grace = None) -> int:
+    """Stop containers as `stop` does, and start them again; start those that are stopped."""
+    options = session.options
+
+    async def again(node: Node, container: str) -> StateValue:
+        await node.stop(container, grace_s=grace, **options)
+        return await node.start(container, **options)
+
+    return await each(session, targets, again)
 
 
 async def kill(

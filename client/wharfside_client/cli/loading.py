@@ -8,26 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import typer
 from typer.main import get_group
-
-Markup = Literal["rich"] | None
-"""typer's `rich_markup_mode`."""
 
 
 class Commands(Mapping[str, Any]):
     """typer's commands by name; `homes` has the module of each."""
 
-    def __init__(self, homes: Mapping[str, str], markup: Markup) -> None:
+    def __init__(self, homes: Mapping[str, str]) -> None:
         self._homes = homes
-        self._markup = markup
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            self._made |= made_by(self._homes[name], self._markup)
+            self._made |= made_by(self._homes[name])
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -37,8 +33,8 @@ class Commands(Mapping[str, Any]):
         return len(self._homes)
 
 
-def made_by(module: str, markup: Markup = None) -> dict[str, Any]:
+def made_by(module: str) -> dict[str, Any]:
     """The commands that `register` of this room's `module` makes."""
-    app = typer.Typer(rich_markup_mode=markup)
+    app = typer.Typer(rich_markup_mode=None)
     import_module(f"wharfside_client.cli.{module}").register(app)
     return dict(get_group(app).commands)

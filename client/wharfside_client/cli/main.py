@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from wharfside_client.cli.command import root
-from wharfside_client.cli.loading import Commands, Markup
+from wharfside_client.cli.help import Group
+from wharfside_client.cli.loading import Commands
 
 HELP = """Drive the container nodes of a fleet over NATS.
 
@@ -28,6 +27,7 @@ HOMES = {
     "top": "top.command",
     "start": "lifecycle",
     "stop": "lifecycle",
+    "restart": "lifecycle",
     "kill": "lifecycle",
     "pause": "lifecycle",
     "resume": "lifecycle",
@@ -58,34 +58,29 @@ HOMES = {
     "nodes": "nodes",
     "auth": "auth.command",
 }
-"""Each command's module in this room, in the order in which `--help` shows them."""
+"""Each command's module in this room. `help.SECTIONS` has the order of `--help`."""
 
 
-class Root(TyperGroup):
+class Root(Group):
     """All commands, of which those that are asked for are made."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         # typer's own is a dict; nobody adds to it
-        self.commands = Commands(HOMES, _markup())  # type: ignore[assignment]
+        self.commands = Commands(HOMES)  # type: ignore[assignment]
 
 
 def make_app() -> typer.Typer:
     """The CLI with all its commands."""
     app = typer.Typer(
         cls=Root,
-        rich_markup_mode=_markup(),
+        rich_markup_mode=None,  # rich takes a quarter of a second to load
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root(app, help=HELP)
     return app
-
-
-def _markup() -> Markup:
-    """rich takes a quarter of a second to load: on a terminal, for help and errors alone."""
-    return "rich" if sys.stdout.isatty() else None
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import typer
 from wharfside_client.cli import words
 from wharfside_client.cli.assets import tell_assets
 from wharfside_client.cli.command import command, group
+from wharfside_client.cli.help import Group
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.places import Nodes
 from wharfside_client.cli.session import Session
@@ -31,7 +32,7 @@ COLUMNS = (
 
 
 def register(app: typer.Typer) -> None:
-    nodes_app = typer.Typer(no_args_is_help=False)
+    nodes_app = typer.Typer(cls=Group, no_args_is_help=False)
     group(nodes_app)(nodes)
     command(nodes_app, "add")(add)
     command(nodes_app, "rm")(rm)

@@ -40,12 +40,15 @@ async def ps(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="From the bus, and go on with every change")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Names alone, for $(...)")] = False,
 ) -> int:
     """List containers over the whole fleet.
 
     Exit status 125: a node that is named does not answer. With --watch --json, one object a
     line: first the whole state, then each change.
     """
+    if quiet and (watch or session.output.json):
+        raise typer.BadParameter("-q prints a list of names: without --watch and --json")
     if watch:
         await _watch(session, of)
         return exitcodes.OK
@@ -58,8 +61,12 @@ async def ps(
     if session.output.json:
         session.output.document(_document(answers))
         return status
-    rows = [_row(node, view) for node, views in sorted(answers.values.items()) for view in views]
-    session.output.table(COLUMNS, rows)
+    found = [(node, view) for node, views in sorted(answers.values.items()) for view in views]
+    if quiet:
+        for node, view in found:
+            session.output.line(f"{node}/{view.container}")
+    else:
+        session.output.table(COLUMNS, [_row(node, view) for node, view in found])
     for node, error in sorted(answers.missing.items()):
         session.output.warn(f"{node} is not in this list: {error.message}")
     return status

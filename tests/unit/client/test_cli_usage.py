@@ -73,6 +73,8 @@ ROOTFS = ("--rootfs", "/x")
         (("logs", "--run", "0", "n1/web"), "--run"),
         (("exec", "-w", "tmp", "n1/web", "true"), "cwd"),
         (("ps", "N1"), "N1"),
+        (("ps", "-q", "--watch"), "without --watch and --json"),
+        (("ps", "-q", "--json"), "without --watch and --json"),
         (("events", "--since", "yesterday"), "10m"),
         (("events", "--type", "explode"), "exited"),
         (("wait", "--nope", "n1/web"), "--nope"),

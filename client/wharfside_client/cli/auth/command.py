@@ -6,11 +6,12 @@ import typer
 
 from wharfside_client.cli.auth import init, push, revoke, rotate, show, sign_key, sites, tls, users
 from wharfside_client.cli.command import command, group
+from wharfside_client.cli.help import Group
 from wharfside_client.cli.session import Session
 
 
 def register(app: typer.Typer) -> None:
-    auth_app = typer.Typer(no_args_is_help=True)
+    auth_app = typer.Typer(cls=Group, no_args_is_help=True)
     group(auth_app, no_args_is_help=True)(auth)
     command(auth_app, "init")(init.init)
     command(auth_app, "add-node")(users.add_node)
