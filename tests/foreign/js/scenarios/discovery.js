@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import Ajv2020 from "ajv/dist/2020.js";
+import { schemas } from "../standards/kit.js";
 import { micro, presences } from "../wharfside/discovery.js";
 import { NodeAway } from "../wharfside/fleet.js";
+import { toJson } from "../wharfside/jsonform.js";
 import { fleet, node, open, site, streams } from "./kit.js";
 
 test("NATS micro finds every node: ping, info, stats", async () => {
@@ -17,6 +20,19 @@ test("info names the node's subject and its ops", async () => {
   const [endpoint] = answer.endpoints;
   assert.equal(endpoint.subject, `${fleet.prefix}.rpc.${node}.*`);
   assert.ok(endpoint.metadata.ops.split(",").includes("run"));
+});
+
+test("each op that a node knows has schemas, and its answers fit them", async () => {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema(schemas, "wharfside");
+  const [answer] = (await micro(fleet, "info")).filter((each) => each.metadata.node === node);
+  const ops = answer.endpoints[0].metadata.ops.split(",");
+  assert.deepEqual(ops.sort(), Object.keys(schemas.ops).sort());
+  for (const op of ["ping", "info", "list"]) {
+    const value = toJson(await fleet.call(node, op));
+    const fits = ajv.validate({ $ref: `wharfside${schemas.ops[op].value.$ref}` }, value);
+    assert.ok(fits, `${op}: ${ajv.errorsText()}`);
+  }
 });
 
 test("stats count what was asked", async () => {
