@@ -147,3 +147,24 @@ async def test_pre_dumps_are_told_to_be_impossible_or_taken(runc: World, tmp_pat
     assert (folder / "checkpoint" / "parent").is_symlink()
     restored = await next_run(runc, container, dump)
     assert await bounded(restored.state()) == "running"
+
+
+async def test_the_network_is_locked_for_connections_alone(
+    runc: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no iptables-restore: only a dump that would take connections misses it."""
+    container = await runc.run("/bin/sleep", "1000")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in (Path("/usr/sbin"), Path("/usr/bin")):
+        for path in folder.iterdir():
+            if "tables-restore" not in path.name:
+                (programs / path.name).unlink(missing_ok=True)
+                (programs / path.name).symlink_to(path)
+    monkeypatch.setenv("PATH", str(programs))
+    dump = await dumped(container, tmp_path / "plain")
+    with pytest.raises(RuntimeFailed) as refused:
+        await dumped(container, tmp_path / "with-tcp", CheckpointFlags(tcp=True))
+    assert "iptables-restore" in refused.value.details["log"]
+    restored = await next_run(runc, container, dump)
+    assert await bounded(restored.state()) == "running"
