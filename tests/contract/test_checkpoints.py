@@ -36,7 +36,7 @@ async def dumped(container: Container, folder: Path, flags: CheckpointFlags = PL
     """Frozen, dumped and thawed, as the agent does it."""
     folder.mkdir()
     dump = Dump(folder, flags, CREATED)
-    await bounded(container.pause())
+    await bounded(container.freeze())
     try:
         await bounded(container.checkpoint(dump))
     finally:
@@ -141,7 +141,7 @@ async def test_pre_dumps_are_told_to_be_impossible_or_taken(runc: World, tmp_pat
         return
     await bounded(container.pre_dump(folder, "pre"))
     assert await bounded(container.state()) == "running"
-    await bounded(container.pause())
+    await bounded(container.freeze())
     dump = Dump(folder, PLAIN, CREATED, parent="pre")
     await bounded(container.checkpoint(dump))
     assert (folder / "checkpoint" / "parent").is_symlink()

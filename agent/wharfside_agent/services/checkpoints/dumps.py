@@ -224,7 +224,7 @@ class Checkpoints:
         taking.phases.begin(Phase.FREEZING)
         taking.frozen_at = self._clock.now()
         if not taking.by_criu:
-            await _to_its_end(live.runtime.pause())
+            await _to_its_end(live.runtime.freeze())
         self._journal.reached(Step.CHECKPOINT_FROZEN)
         taking.phases.begin(Phase.DUMPING)
         dump = Dump(
