@@ -17,7 +17,7 @@ from wharfside_agent.services.life.containers import Containers, Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.checkpoints import Checkpointed, CheckpointFailed, CheckpointValue
 from wharfside_protocol.errors import Canceled, WharfsideError
-from wharfside_protocol.events import WhyNotRestarting
+from wharfside_protocol.event_facts import WhyNotRestarting
 from wharfside_protocol.exits import ExitReason
 
 
