@@ -59,7 +59,7 @@ class BareRunc:
             argv, stdin=null, stdout=null, stderr=null, timeout=SECONDS, check=False
         )
         if done.returncode != 0:
-            raise ContenderFailed(f"runc {words[0]}: {log.read_text()[-300:]}")
+            raise ContenderFailed(f"runc {words[0]}", log.read_text()[-300:])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.contract.test_control import (
     test_a_frozen_one_can_be_killed,
     test_a_usage_is_the_short_form_of_the_stats,
+    test_freeze_is_a_pause_and_thaw_its_end,
     test_oom_of_a_child_is_told_and_is_not_inits_end,
     test_oom_of_init_is_told_and_proven,
     test_ooms_that_were_told_before_are_not_told_again,
@@ -35,6 +36,7 @@ __all__ = [
     "test_a_new_life_tells_what_ended_meanwhile",
     "test_a_usage_is_the_short_form_of_the_stats",
     "test_delete_ends_what_is_frozen",
+    "test_freeze_is_a_pause_and_thaw_its_end",
     "test_oom_of_a_child_is_told_and_is_not_inits_end",
     "test_oom_of_init_is_told_and_proven",
     "test_ooms_that_were_told_before_are_not_told_again",

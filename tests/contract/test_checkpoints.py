@@ -36,7 +36,7 @@ async def dumped(container: Container, folder: Path, flags: CheckpointFlags = PL
     """Frozen, dumped and thawed, as the agent does it."""
     folder.mkdir()
     dump = Dump(folder, flags, CREATED)
-    await bounded(container.pause())
+    await bounded(container.freeze())
     try:
         await bounded(container.checkpoint(dump))
     finally:
@@ -141,9 +141,30 @@ async def test_pre_dumps_are_told_to_be_impossible_or_taken(runc: World, tmp_pat
         return
     await bounded(container.pre_dump(folder, "pre"))
     assert await bounded(container.state()) == "running"
-    await bounded(container.pause())
+    await bounded(container.freeze())
     dump = Dump(folder, PLAIN, CREATED, parent="pre")
     await bounded(container.checkpoint(dump))
     assert (folder / "checkpoint" / "parent").is_symlink()
+    restored = await next_run(runc, container, dump)
+    assert await bounded(restored.state()) == "running"
+
+
+async def test_the_network_is_locked_for_connections_alone(
+    runc: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no iptables-restore: only a dump that would take connections misses it."""
+    container = await runc.run("/bin/sleep", "1000")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in (Path("/usr/sbin"), Path("/usr/bin")):
+        for path in folder.iterdir():
+            if "tables-restore" not in path.name:
+                (programs / path.name).unlink(missing_ok=True)
+                (programs / path.name).symlink_to(path)
+    monkeypatch.setenv("PATH", str(programs))
+    dump = await dumped(container, tmp_path / "plain")
+    with pytest.raises(RuntimeFailed) as refused:
+        await dumped(container, tmp_path / "with-tcp", CheckpointFlags(tcp=True))
+    assert "iptables-restore" in refused.value.details["log"]
     restored = await next_run(runc, container, dump)
     assert await bounded(restored.state()) == "running"

@@ -40,6 +40,18 @@ async def test_pause_freezes_and_resume_thaws(world: World) -> None:
     assert not world.kernel or world.kernel.lives(container.pid)
 
 
+async def test_freeze_is_a_pause_and_thaw_its_end(world: World) -> None:
+    """Of what forks without end, too; and a second `thaw` changes nothing."""
+    container = await world.run(*(shell("while :; do (:); done") if world.kernel else SLEEP))
+    for _ in range(5):
+        await bounded(container.freeze())
+        assert await container.state() == "paused"
+        assert not world.kernel or world.kernel.frozen(container)
+        container.thaw()
+        container.thaw()
+        assert await container.state() == "running"
+
+
 async def test_a_frozen_one_can_be_killed(world: World) -> None:
     container = await world.run(*SLEEP)
     await bounded(container.pause())

@@ -14,6 +14,7 @@ from wharfside_agent.images.disk import DiskImages
 from wharfside_agent.ports.rows import Arrival, Departure
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here
+from wharfside_agent.services.checkpoints.outcomes import Outcomes
 from wharfside_agent.services.checkpoints.phases import Phases
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.checkpoints.shelf import Shelf
@@ -63,10 +64,14 @@ class Moves(Telling):
         )
 
     @cached_property
+    def checkpoint_outcomes(self) -> Outcomes:
+        return Outcomes(self.containers)
+
+    @cached_property
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(
             self.store,
-            self.containers,
+            self.checkpoint_outcomes,
             self.machine.runtime,
             self.images,
             self.layers,
@@ -101,6 +106,7 @@ class Moves(Telling):
     def unfinished_checkpoints(self) -> UnfinishedCheckpoints:
         return UnfinishedCheckpoints(
             self.checkpoints,
+            self.checkpoint_outcomes,
             self.restores,
             self.machine.runtime,
             self.images,

@@ -22,6 +22,10 @@ class Places:
         return self.run_dir / "runs"
 
     @property
+    def criu_home(self) -> Path:
+        return self.run_dir / "criu"
+
+    @property
     def store(self) -> Path:
         return self.state_dir / "store.sqlite"
 

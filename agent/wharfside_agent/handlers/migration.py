@@ -15,7 +15,7 @@ from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.intake import remaining
 from wharfside_agent.services.migration.arrivals import expiry
-from wharfside_agent.services.migration.departures import failure_of, value_of
+from wharfside_agent.services.migration.outcomes import failure_of, value_of
 from wharfside_agent.services.views import standing
 from wharfside_protocol.checkpoints import CheckpointFlags
 from wharfside_protocol.command_base import NoArgs

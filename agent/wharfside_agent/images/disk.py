@@ -15,7 +15,7 @@ from wharfside_agent.blocking import Work, in_thread
 from wharfside_agent.core.images import CheckpointManifest, same_files
 from wharfside_agent.errors import DiskFull
 from wharfside_agent.images.draft import Draft
-from wharfside_agent.images.files import FolderRoot, listing, remove, sync_folder, verify
+from wharfside_agent.images.files import FolderRoot, listing, remove, sync, verify
 from wharfside_agent.images.found import age, folders_in, image_of, read_image, size_on_disk
 from wharfside_agent.images.stream import IncomingImage, OutgoingImage
 from wharfside_agent.ports.images import BrokenImage, Image, Progress
@@ -129,7 +129,7 @@ class DiskImages:
             if not goal.exists():
                 raise
             raise _taken(manifest.incarnation, manifest.name) from error
-        sync_folder(goal.parent)
+        sync(goal.parent)
         return image_of(goal, manifest, told)
 
     def _draft(self, incarnation: str, name: str, expected: int) -> Draft:
@@ -140,7 +140,7 @@ class DiskImages:
         self.check_room(expected)
         folder = self._aside(goal)
         folder.mkdir(mode=0o700)
-        sync_folder(self._top)
+        sync(self._top)
         return Draft(self, incarnation, name, folder)
 
     def _open(self, incarnation: str, name: str, work: Work) -> Image:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ def _look(folder: Path, below: str, found: Listing, depth: int) -> None:
                 raise Invalid(f"the image has more than {MAX_FILES} files")
 
 
-def digest(path: Path, work: Work, *, sync: bool = False) -> ImageFile:
+def digest(path: Path, work: Work) -> ImageFile:
     """Raises OSError, Canceled."""
     sha, size, buffer = hashlib.sha256(), 0, bytearray(CHUNK)
     view = memoryview(buffer)
@@ -87,18 +87,16 @@ def digest(path: Path, work: Work, *, sync: bool = False) -> ImageFile:
             sha.update(view[:count])
             size += count
             work.add(count)
-        if sync:
-            os.fsync(fd)
     return ImageFile(bytes=size, sha256=sha.hexdigest())
 
 
-def verify(folder: Path, files: dict[str, ImageFile], work: Work, *, sync: bool = False) -> None:
+def verify(folder: Path, files: dict[str, ImageFile], work: Work) -> None:
     """
     Raises:
         Invalid: a file is not what its digest says.
     """
     for path, file in files.items():
-        if digest(folder / path, work, sync=sync) != file:
+        if digest(folder / path, work) != file:
             raise Invalid(
                 f"the image is broken: {path} is not what was written (its digest differs)",
                 file=path,
@@ -106,19 +104,26 @@ def verify(folder: Path, files: dict[str, ImageFile], work: Work, *, sync: bool 
 
 
 @contextmanager
-def syncing(paths: Iterable[Path]) -> Iterator[None]:
-    """All of them are on the disk when the context is left; beside what is done within it.
+def syncing(paths: Iterable[Path]) -> Iterator[Callable[[Iterable[Path]], None]]:
+    """All of them, and what is handed on to the context's function, are on the disk when it is
+    left; beside what is done within it.
 
     Side by side, too: the file system commits those together that wait at the same time.
     """
     with ThreadPoolExecutor(SYNCED_AT_ONCE, "sync") as pool:
-        waiting = [pool.submit(_sync, path) for path in paths]
-        yield
+        waiting: list[Future[None]] = []
+
+        def more(paths: Iterable[Path]) -> None:
+            waiting.extend(pool.submit(sync, path) for path in paths)
+
+        more(paths)
+        yield more
         for done in waiting:
             done.result()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """A file's bytes, or a folder's names."""
     fd = os.open(path, _READ)
     try:
         os.fsync(fd)
@@ -126,18 +131,9 @@ def _sync(path: Path) -> None:
         os.close(fd)
 
 
-def sync_folders(top: Path) -> None:
-    """Each folder of an image, the top last."""
-    for folder, _, _ in os.walk(top, topdown=False):
-        sync_folder(Path(folder))
-
-
-def sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def folders(top: Path) -> Iterator[Path]:
+    """Each folder of an image; the top, too."""
+    return (Path(folder) for folder, _, _ in os.walk(top))
 
 
 def remove(folder: Path, mark: Callable[[], Path]) -> bool:
@@ -147,6 +143,6 @@ def remove(folder: Path, mark: Callable[[], Path]) -> bool:
         folder.rename(aside)
     except FileNotFoundError:
         return False
-    sync_folder(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(aside)
     return True

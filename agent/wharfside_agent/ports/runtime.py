@@ -155,8 +155,16 @@ class Container(Protocol):
         """
         ...
 
+    async def freeze(self) -> None:
+        """As `pause`, for a moment: nothing but the cgroup is told.
+
+        Raises:
+            RuntimeFailed: in the runtime's own words.
+        """
+        ...
+
     def thaw(self) -> None:
-        """Whatever froze it: a pause, or a CRIU that was killed. Idempotent."""
+        """Whatever froze it: `freeze`, a pause, or a CRIU that was killed. Idempotent."""
         ...
 
     async def update(self, limits: Limits) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from wharfside_agent.core.cgroup_paths import Cgroup
+from wharfside_agent.runtime.freezer import thaw
 from wharfside_protocol.errors import RuntimeFailed
 
 REMOVE_SECONDS = 10.0
@@ -93,16 +94,6 @@ def _kill_all(cgroup: Cgroup) -> None:
     while fresh := pids(cgroup) - told:  # ends: at the pids limit, or the end of the pid space
         _send_all(fresh, signal.SIGKILL)
         told |= fresh
-
-
-def thaw(cgroup: Cgroup) -> None:
-    """Idempotent. In v1 a frozen process dies only once it is thawed (freezer-subsystem.rst)."""
-    folder = cgroup.folder("freezer")
-    if folder is None:
-        return
-    for name, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
-        with suppress(OSError):
-            (folder / name).write_text(word)
 
 
 def _kill_by_kernel(cgroup: Cgroup) -> bool:

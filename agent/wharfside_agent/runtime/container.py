@@ -19,7 +19,7 @@ from wharfside_agent.ports.logs import LogName, LogWish
 from wharfside_agent.ports.process import PLAIN_IO, ProcessTrace
 from wharfside_agent.ports.runtime import Dump, RunPlan
 from wharfside_agent.ports.watcher import OomCounters
-from wharfside_agent.runtime import argv, cgroups
+from wharfside_agent.runtime import argv, cgroups, freezer
 from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
@@ -229,8 +229,12 @@ class RunContainer:
     async def dump_over(self, folder: Path) -> bool:
         return await self._dumps.over(self.pid, folder)
 
+    async def freeze(self) -> None:
+        if not await freezer.freeze(self._cgroup):
+            await self._commands.pause()
+
     def thaw(self) -> None:
-        cgroups.thaw(self._cgroup)
+        freezer.thaw(self._cgroup)
 
     def stats(self) -> Stats:
         return self._kit.stats.read(self._cgroup)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,13 +62,7 @@ async def probe_criu(path: Path | None) -> CriuInfo:
     )
 
 
-def environment(criu: CriuInfo) -> dict[str, str]:
-    """runc looks for `criu` on its path, and newer ones nowhere else."""
-    folders = [str(Path(criu.path).parent)] if criu.path else []
-    return {"PATH": os.pathsep.join([*folders, spawn.clean_environment()["PATH"]])}
-
-
-async def run_dump(words: Sequence[str], criu: CriuInfo) -> spawn.Finished:
+async def run_dump(words: Sequence[str], environment: Mapping[str, str]) -> spawn.Finished:
     """A `runc checkpoint` to its end, which nobody may cut short.
 
     CRIU works within the dumped processes: one that is killed there may take them along. Only a
@@ -78,7 +72,7 @@ async def run_dump(words: Sequence[str], criu: CriuInfo) -> spawn.Finished:
         RuntimeFailed: it could not be run.
     """
     with spawn.scratches("stderr") as (err,):
-        pid = spawn.start(words, stderr=err.fd, environment=environment(criu))
+        pid = spawn.start(words, stderr=err.fd, environment=environment)
         async with watched(lambda: pid):
             code = await _ended(pid)
         return spawn.Finished(-1 if code is None else code, "", err.text())

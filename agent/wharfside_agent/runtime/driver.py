@@ -19,7 +19,8 @@ from wharfside_agent.runtime.argv import MonitorDir, OciBinary
 from wharfside_agent.runtime.commands import OciCommands
 from wharfside_agent.runtime.conmon import Launched, launch
 from wharfside_agent.runtime.container import RunContainer
-from wharfside_agent.runtime.criu import criu_words, environment, log_tail
+from wharfside_agent.runtime.criu import criu_words, log_tail
+from wharfside_agent.runtime.criu_environment import environment
 from wharfside_agent.runtime.criu_watch import watched
 from wharfside_agent.runtime.fifo_pumps import make_fifos
 from wharfside_agent.runtime.identity import children

@@ -15,6 +15,7 @@ from wharfside_agent.ports.runtime import Dump, RunPlan
 from wharfside_agent.runtime import argv
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.criu import criu_words, dump_over, is_finished, log_tail, run_dump
+from wharfside_agent.runtime.criu_environment import dump_environment, environment
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.mounts import unmount_below
 from wharfside_agent.runtime.refusals import own_words
@@ -37,7 +38,8 @@ class Dumps:
             )
         images = folder / name
         images.mkdir()
-        await self._run(argv.pre_dump(self.oci, self.place.runtime_id, images, folder), folder)
+        words = argv.pre_dump(self.oci, self.place.runtime_id, images, folder)
+        await self._run(words, folder, environment(self.kit.criu))
 
     async def checkpoint(self, dump: Dump) -> None:
         """ports.runtime.Container.checkpoint."""
@@ -53,7 +55,9 @@ class Dumps:
             parent=parent,
             leave_running=dump.leave,
         )
-        await self._run(words, dump.folder)
+        home = self.kit.places.criu_home
+        told = dump_environment(self.kit.criu, home, tcp=dump.flags.tcp)
+        await self._run(words, dump.folder, told)
 
     async def describe(self, dump: Dump) -> None:
         """ports.runtime.Container.describe."""
@@ -65,8 +69,8 @@ class Dumps:
         await asyncio.to_thread(unmount_below, folder)
         return is_finished(folder / DUMP_LOG)
 
-    async def _run(self, words: list[str], folder: Path) -> None:
-        done = await run_dump(words, self.kit.criu)
+    async def _run(self, words: list[str], folder: Path, environment: dict[str, str]) -> None:
+        done = await run_dump(words, environment)
         if done.code != 0:
             await asyncio.to_thread(unmount_below, folder)
             tail = log_tail(folder / DUMP_LOG)

@@ -175,6 +175,9 @@ class FakeContainer:
     async def dump_over(self, folder: Path) -> bool:
         return False
 
+    async def freeze(self) -> None:
+        await self.pause()
+
     def thaw(self) -> None:
         if self.body.word == "paused":
             self.body.state = "running"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from wharfside_client.cli.session import Session
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Place
     from wharfside_client.client import Wharfside
-    from wharfside_protocol.migration import MigrationView
+    from wharfside_protocol.migration import MigrateValue, MigrationView
     from wharfside_protocol.node_commands import Progress
 
 COLUMNS = [
@@ -44,6 +45,50 @@ Nodes = Annotated[
     typer.Argument(parser=parse.name, metavar="NODE", autocompletion=complete.nodes),
 ]
 
+Node = Annotated[
+    str | None,
+    typer.Argument(
+        parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option("--name", parser=parse.name, help="What it is called there")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenFlags:
+    """What CRIU may take along."""
+
+    tcp: Annotated[
+        bool, typer.Option("--tcp", help="With established connections, where addresses allow")
+    ] = False
+    unix_sockets: Annotated[
+        bool, typer.Option("--unix-sockets", help="With sockets whose other end is outside")
+    ] = False
+    shell: Annotated[bool, typer.Option("--shell", help="With a terminal's session")] = False
+    file_locks: Annotated[bool, typer.Option("--file-locks", help="With locks on files")] = False
+    pre_dump: Annotated[
+        bool, typer.Option("--pre-dump", help="Write memory while it still runs, first")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivingUpFlags:
+    """Of one that is under way."""
+
+    abort: Annotated[
+        str | None,
+        typer.Option("--abort", parser=parse.command_id, metavar="ID", help="Give one up, on NODE"),
+    ] = None
+    dead: Annotated[
+        bool,
+        typer.Option(
+            "--node-b-is-dead",
+            help="With --abort: the target runs nothing of it and never will; bring it back",
+        ),
+    ] = False
+
 
 def register(app: typer.Typer) -> None:
     command(app, "migrate")(migrate)
@@ -53,68 +98,22 @@ def register(app: typer.Typer) -> None:
 async def migrate(
     session: Session,
     source: Where,
-    node: Annotated[
-        str | None,
-        typer.Argument(
-            parser=parse.name, metavar="NODE", show_default=False, autocompletion=complete.nodes
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", parser=parse.name, help="What it is called there")
-    ] = None,
-    tcp: Annotated[
-        bool, typer.Option("--tcp", help="With established connections, where addresses allow")
-    ] = False,
-    unix_sockets: Annotated[
-        bool, typer.Option("--unix-sockets", help="With sockets whose other end is outside")
-    ] = False,
-    shell: Annotated[bool, typer.Option("--shell", help="With a terminal's session")] = False,
-    file_locks: Annotated[bool, typer.Option("--file-locks", help="With locks on files")] = False,
-    pre_dump: Annotated[
-        bool, typer.Option("--pre-dump", help="Write memory while it still runs, first")
-    ] = False,
-    abort: Annotated[
-        str | None,
-        typer.Option("--abort", parser=parse.command_id, metavar="ID", help="Give one up, on NODE"),
-    ] = None,
-    dead: Annotated[
-        bool,
-        typer.Option(
-            "--node-b-is-dead",
-            help="With --abort: the target runs nothing of it and never will; bring it back",
-        ),
-    ] = False,
+    node: Node = None,
+    *,
+    name: Name = None,
+    taken: TakenFlags,
+    giving_up: GivingUpFlags,
 ) -> int:
     """Move a running container to another node: migrate node-a/web node-b.
 
     It goes on there from where it was, with its files, and is deleted here. Where it cannot be
     restored there, it goes on here. `migrate --abort ID node-a` gives one up.
     """
-    if abort is not None:
-        return await _abort(session, source.node, abort, dead=dead)
-    if source.container is None or node is None or dead:
+    if giving_up.abort is not None:
+        return await _abort(session, source.node, giving_up.abort, dead=giving_up.dead)
+    if source.container is None or node is None or giving_up.dead:
         raise typer.BadParameter("give NODE/CONTAINER, and the NODE that it moves to")
-    from wharfside_client.calls import new_command_id
-    from wharfside_client.migration import MIGRATE_S, move, new_migration
-
-    migration, command_id = new_migration(), new_command_id()
-    within_s = MIGRATE_S if session.flags.timeout is None else session.flags.timeout
-    session.output.warn(f"{source.node}/{source.container}: migration {migration}")
-    async with session.connect() as w, _told(session, w, source, command_id):
-        value = await move(
-            w.node(source.node),
-            source.container,
-            w.node(node),
-            name=name,
-            migration=migration,
-            tcp=tcp,
-            unix_sockets=unix_sockets,
-            shell=shell,
-            file_locks=file_locks,
-            pre_dump=pre_dump,
-            timeout_s=within_s,
-            command_id=command_id,
-        )
+    value = await _moved(session, source, source.container, node, name, taken)
     if session.output.json:
         session.output.document(value)
     else:
@@ -123,6 +122,28 @@ async def migrate(
         told = f"{carried} carried, stood still for {still_s:.2f} s"
         session.output.line(f"{value.target}/{value.name} goes on: {told}")
     return exitcodes.OK
+
+
+async def _moved(
+    session: Session, source: Place, container: str, node: str, name: str | None, taken: TakenFlags
+) -> MigrateValue:
+    from wharfside_client.calls import new_command_id
+    from wharfside_client.migration import MIGRATE_S, move, new_migration
+
+    migration, command_id = new_migration(), new_command_id()
+    within_s = MIGRATE_S if session.flags.timeout is None else session.flags.timeout
+    session.output.warn(f"{source.node}/{container}: migration {migration}")
+    async with session.connect() as w, _told(session, w, source, command_id):
+        return await move(
+            w.node(source.node),
+            container,
+            w.node(node),
+            name=name,
+            migration=migration,
+            timeout_s=within_s,
+            command_id=command_id,
+            **asdict(taken),
+        )
 
 
 @asynccontextmanager

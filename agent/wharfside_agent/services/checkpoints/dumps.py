@@ -1,4 +1,4 @@
-"""Checkpoints of running containers: taken whole or not at all, listed, deleted.
+"""Checkpoints of running containers: taken whole or not at all.
 
 The container is frozen, dumped and, with `exit`, killed only once its image is on the disk under
 its name and that is committed: whatever fails or dies before, it is thawed and goes on. Established
@@ -9,56 +9,34 @@ itself ends the processes behind its network lock, as the last act of the dump.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from wharfside_agent.core import lifecycle
 from wharfside_agent.core.journal import Step
-from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, ImageDraft, Images, Layers, Progress
-from wharfside_agent.ports.rows import ContainerRow, Intent
+from wharfside_agent.ports.rows import Intent
 from wharfside_agent.ports.runtime import Dump, Runtime
-from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.checkpoints.manifests import (
-    Here,
-    flags_of,
-    layered,
-    manifest_of,
-    view_of,
-)
+from wharfside_agent.ports.store import Store
+from wharfside_agent.services.checkpoints.bounds import in_time, to_its_end
+from wharfside_agent.services.checkpoints.fitness import check_fit, check_state
+from wharfside_agent.services.checkpoints.manifests import Here, flags_of, layered, manifest_of
+from wharfside_agent.services.checkpoints.outcomes import Outcomes
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.commands.intake import remaining
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.life.endings import Endings
-from wharfside_agent.services.views import standing
-from wharfside_protocol.checkpoints import (
-    CheckpointArgs,
-    Checkpointed,
-    CheckpointFailed,
-    CheckpointValue,
-    Phase,
-)
-from wharfside_protocol.envelope import DEFAULT_MAILBOX_SECONDS, DEFAULT_RPC_SECONDS
-from wharfside_protocol.errors import (
-    Canceled,
-    DeadlineExceeded,
-    Unsupported,
-    WharfsideError,
-    WrongState,
-)
-from wharfside_protocol.event_facts import WhyNotRestarting
+from wharfside_protocol.checkpoints import CheckpointArgs, CheckpointValue, Phase
+from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.migration import MigrateArgs
-from wharfside_protocol.times import NANOSECONDS, to_timestamp
+from wharfside_protocol.times import to_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +58,6 @@ class _Taking:
     frozen_at: int | None = None
     stood_still_us: int = 0
     dumped: bool = False
-    intended: bool = False
 
     @property
     def by_criu(self) -> bool:
@@ -92,7 +69,7 @@ class Checkpoints:
     def __init__(
         self,
         store: Store,
-        containers: Containers,
+        outcomes: Outcomes,
         runtime: Runtime,
         images: Images,
         layers: Layers,
@@ -104,7 +81,7 @@ class Checkpoints:
         layer_of: Callable[[str], Path],
     ) -> None:
         self._store = store
-        self._containers = containers
+        self._outcomes = outcomes
         self._runtime = runtime
         self._images = images
         self._layers = layers
@@ -129,7 +106,7 @@ class Checkpoints:
         draft = await self._images.draft(row.incarnation, args.checkpoint, expected)
         taking = _Taking(live, call, args, draft, self._phases.of(call))
         try:
-            async with _in_time(call, self._clock.now()):
+            async with in_time(call, self._clock.now()):
                 await self._prepare(taking)
                 async with live.settling:
                     value = await self._frozen(taking)
@@ -150,34 +127,7 @@ class Checkpoints:
 
     def check(self, live: Live, args: CheckpointArgs | MigrateArgs) -> None:
         """Raises Unsupported, WrongState: it cannot be checkpointed now."""
-        name, row = live.row.name, live.row
-        if not row.spec.checkpointable:
-            raise Unsupported(
-                f"{name} was not made for checkpoints: create it with `checkpointable` "
-                f"(it runs on {row.runtime})"
-            )
-        criu = self._runtime.criu
-        if not criu.usable:
-            raise Unsupported(f"this node cannot checkpoint: {criu.says}")
-        if args.pre_dump and not criu.pre_dump:
-            raise Unsupported(
-                "pre_dump: this node's kernel does not track written memory "
-                "(`criu check --feature mem_dirty_track`); take the checkpoint without it"
-            )
-        self._check_state(live)
-
-    @staticmethod
-    def _check_state(live: Live) -> None:
-        advance(live.row.state, Input.CHECKPOINT, live.row.name)
-        if live.row.end_asked is not None:
-            raise WrongState(f"{live.row.name} is about to end", state=str(live.row.state))
-        running = [each.row.process for each in live.execs if each.row.exit is None]
-        if running:
-            raise WrongState(
-                f"{live.row.name} has execs that run ({', '.join(running[:5])}): they would not be "
-                "in the checkpoint; wait for them, or signal them",
-                state=str(live.row.state),
-            )
+        check_fit(live, args, self._runtime.criu)
 
     async def _prepare(self, taking: _Taking) -> None:
         """While it runs: what is known of its files, and what of its memory can be written now."""
@@ -197,7 +147,6 @@ class Checkpoints:
             folder=str(taking.draft.folder),
         )
         await self._store.transact(lambda tx: tx.save_intent(intent))
-        taking.intended = True
         self._journal.reached(Step.CHECKPOINT_INTENDED)
 
     async def _frozen(self, taking: _Taking) -> CheckpointValue:
@@ -206,13 +155,13 @@ class Checkpoints:
         try:
             if taking.args.pre_dump:
                 taking.phases.begin(Phase.PRE_DUMPING)
-                await _to_its_end(live.runtime.pre_dump(taking.draft.folder, PRE_DUMP))
+                await to_its_end(live.runtime.pre_dump(taking.draft.folder, PRE_DUMP))
                 taking.parent = PRE_DUMP
             image = await self._written(taking)
             taking.call.interruptible = False
             frozen_us = taking.stood_still_us or self._stood_still(taking)
             return await asyncio.shield(
-                self.commit(live, image, frozen_us, taking.call.id, taking.call)
+                self._outcomes.taken(live, image, frozen_us, taking.call.id, taking.call)
             )
         except BaseException as error:
             await asyncio.shield(self._undo(taking, error))
@@ -220,11 +169,11 @@ class Checkpoints:
 
     async def _written(self, taking: _Taking) -> Image:
         live, args, draft = taking.live, taking.args, taking.draft
-        self._check_state(live)
+        check_state(live)
         taking.phases.begin(Phase.FREEZING)
         taking.frozen_at = self._clock.now()
         if not taking.by_criu:
-            await _to_its_end(live.runtime.pause())
+            await to_its_end(live.runtime.freeze())
         self._journal.reached(Step.CHECKPOINT_FROZEN)
         taking.phases.begin(Phase.DUMPING)
         dump = Dump(
@@ -234,7 +183,7 @@ class Checkpoints:
             leave=not taking.by_criu,
             parent=taking.parent,
         )
-        await _to_its_end(self._dump(taking, dump))
+        await to_its_end(self._dump(taking, dump))
         taking.phases.begin(Phase.WRITING)
         await self.write_rest(live, dump, taking.phases.bytes)
         if not args.exit:
@@ -268,35 +217,6 @@ class Checkpoints:
         since = taking.frozen_at
         return 0 if since is None else max(0, self._clock.now() - since) // 1000
 
-    async def commit(
-        self, live: Live, image: Image, frozen_us: int, cause: str | None, call: Call | None
-    ) -> CheckpointValue:
-        """From here on it is there; with `exit` its container is as good as over."""
-        view = view_of(image)
-        changes: dict[str, Any] = {}
-        if view.exit:
-            held = WhyNotRestarting.CHECKPOINTED
-            changes = {"end_asked": str(ExitReason.CHECKPOINT), "held": held}
-
-        def value(row: ContainerRow) -> CheckpointValue:
-            return CheckpointValue(**standing(row), checkpoint=view, frozen_us=frozen_us)
-
-        def close(tx: Tx, row: ContainerRow) -> None:
-            tx.close_intent(row.incarnation, "checkpoint")
-            if call is not None:
-                call.settle(tx, value(row))
-
-        facts = {name: getattr(view, name) for name in view.__struct_fields__}
-        row = await self._containers.advance(
-            live,
-            Input.CHECKPOINT,
-            Checkpointed(**facts, frozen_us=frozen_us),
-            changes=changes,
-            cause=cause,
-            also=close,
-        )
-        return value(row)
-
     async def _undo(self, taking: _Taking, error: BaseException) -> None:
         """It goes on; unless CRIU has ended it, as it was asked to: then the policy decides."""
         taking.call.interruptible = False
@@ -304,68 +224,9 @@ class Checkpoints:
         await taking.draft.discard()
         await self._images.delete(taking.live.row.incarnation, taking.args.checkpoint)
         asked = str(ExitReason.CHECKPOINT) if taking.by_criu and taking.dumped else None
-        await self.tell_failed(taking.live, taking.args.checkpoint, taking.call.id, error, asked)
-
-    async def tell_failed(
-        self,
-        live: Live,
-        checkpoint: str,
-        cause: str | None,
-        error: BaseException,
-        end_asked: str | None = None,
-    ) -> None:
-        """`checkpoint-failed`, where there is a run to tell it of, and the end of the intent."""
-        reason = _reason(error)
-
-        def close(tx: Tx, row: ContainerRow) -> None:
-            tx.close_intent(row.incarnation, "checkpoint")
-
-        if (live.row.state, Input.CHECKPOINT_FAILED) not in lifecycle.TABLE:
-            await self._containers.commit(live, also=close)
-            return
-        await self._containers.advance(
-            live,
-            Input.CHECKPOINT_FAILED,
-            CheckpointFailed(checkpoint=checkpoint, error=reason.to_body()),
-            changes={} if end_asked is None else {"end_asked": end_asked},
-            cause=cause,
-            also=close,
+        await self._outcomes.failed(
+            taking.live, taking.args.checkpoint, taking.call.id, error, asked
         )
-
-
-async def _to_its_end(work: Awaitable[None]) -> None:
-    """Not cut short by whoever cancels: it is canceled after it. What it raises comes first."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled() and task.exception() is not None:
-            log.info("failed-while-canceled", error=str(task.exception()))
-        raise
-
-
-@asynccontextmanager
-async def _in_time(call: Call, now: int) -> AsyncIterator[None]:
-    """Past the command's deadline it is canceled, whoever still waits."""
-    default = DEFAULT_MAILBOX_SECONDS if call.durable else DEFAULT_RPC_SECONDS
-    left = remaining(call.command, call.received_at, default)
-    left -= (now - call.received_at) / NANOSECONDS
-    try:
-        async with asyncio.timeout(left):
-            yield
-    except TimeoutError as error:
-        raise DeadlineExceeded(
-            "the checkpoint was not done by the deadline: it is undone, and the container goes on; "
-            "give it more time (--timeout)",
-            stage="running",
-        ) from error
-
-
-def _reason(error: BaseException) -> WharfsideError:
-    if isinstance(error, asyncio.CancelledError):
-        return Canceled("canceled; the container goes on", stage="running")
-    return told(error) if isinstance(error, Exception) else Canceled(str(error))
 
 
 def _memory_bytes(live: Live) -> int:

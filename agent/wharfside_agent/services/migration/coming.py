@@ -1,4 +1,4 @@
-"""What a migration does with its container on the target; services.migration.arrivals.Coming."""
+"""What a migration does with its container on the target; services.migration.ends.Coming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a migration does with its container on the source; services.migration.departures.Leaving."""
+"""What a migration does with its container on the source; services.migration.ends.Leaving."""
 
 from __future__ import annotations
 

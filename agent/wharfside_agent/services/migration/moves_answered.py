@@ -9,7 +9,8 @@ from wharfside_agent.errors import told
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.migration.departures import Departures, failure_of, value_of
+from wharfside_agent.services.migration.departures import Departures
+from wharfside_agent.services.migration.outcomes import failure_of, value_of
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.views import standing
 

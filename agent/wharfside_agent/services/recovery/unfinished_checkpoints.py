@@ -18,6 +18,7 @@ from wharfside_agent.ports.runtime import Dump, Runtime
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.manifests import Here, manifest_of
+from wharfside_agent.services.checkpoints.outcomes import Outcomes
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
@@ -40,6 +41,7 @@ class UnfinishedCheckpoints:
     def __init__(
         self,
         checkpoints: Checkpoints,
+        outcomes: Outcomes,
         restores: Restores,
         runtime: Runtime,
         images: Images,
@@ -50,6 +52,7 @@ class UnfinishedCheckpoints:
         here: Here,
     ) -> None:
         self._checkpoints = checkpoints
+        self._outcomes = outcomes
         self._restores = restores
         self._runtime = runtime
         self._images = images
@@ -115,7 +118,7 @@ class UnfinishedCheckpoints:
             frozen_us = max(0, self._clock.now() - (intent.begun_at or 0)) // 1000
             if not image.manifest.flags.exit:
                 live.runtime.thaw()
-            await self._checkpoints.commit(live, image, frozen_us, intent.command, call)
+            await self._outcomes.taken(live, image, frozen_us, intent.command, call)
         except Exception as error:
             live.runtime.thaw()
             await self._discard(live, intent)
@@ -126,7 +129,7 @@ class UnfinishedCheckpoints:
                 stage="running",
             )
             asked = str(ExitReason.CHECKPOINT) if await _ended_by(live, intent) else None
-            await self._checkpoints.tell_failed(live, name, intent.command, reason, asked)
+            await self._outcomes.failed(live, name, intent.command, reason, asked)
             if call is not None:
                 failure = self._commands.failure(call, reason.to_body())
                 await self._commands.finish(call, failure)
