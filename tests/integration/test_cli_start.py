@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 from tests.integration.bounds import bounded
+from tests.integration.cli_kit import COMMAND, Ran, cli, environment
 from tests.integration.test_cli_terminals import wharfside as on_screen
-from tests.integration.test_client_cli import COMMAND, Ran, cli, environment
 from tests.integration.world import Site
 from tests.support.requirements import requires
 
