@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from nats.aio.client import Client as Nats
-from nats.aio.client import Server
+from nats.aio.client import Server, Srv
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
@@ -31,6 +31,7 @@ from wharfside_client.errors import (
 )
 from wharfside_client.messages import Message
 from wharfside_client.settings import ServerSettings
+from wharfside_client.transport import BlockTransport
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.refusals import NO_TLS, Part, refusal
 
@@ -296,8 +297,9 @@ logging.getLogger("asyncio").addFilter(_is_news)
 
 class _Nats(Nats):
     """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
-    whoever stands between could have cut that out. And it puts a queue and a task before each
-    callback, which our own, being quick, are better without: a twentieth of a round trip.
+    whoever stands between could have cut that out. It reads in small pieces (`transport.py`). And
+    it puts a queue and a task before each callback, which our own, being quick, are better without: a
+    twentieth of a round trip.
 
     Attributes:
         sinks: by the callback of a subscription, what takes its messages at once.
@@ -317,6 +319,11 @@ class _Nats(Nats):
         else:
             found = await self._process_headers(headers) if headers else None
             sink(Message(subject.decode(), data, found or {}))
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is None and s.uri.scheme in ("nats", "tls"):
+            self._transport = BlockTransport()
+        await super()._connect_to_server(s)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         server = self._current_server

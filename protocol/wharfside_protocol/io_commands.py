@@ -55,8 +55,8 @@ class LogsArgs(InspectArgs, frozen=True, kw_only=True):
     """A process's log, of all runs that are kept, or of one; down the session, then Eof.
 
     Beginning at `position`, or with what was written `since`, or the last `tail` lines of
-    that; `follow`: on until the process is over (and, of init, not to be started again), or
-    `until` is.
+    that, not after `until`; `follow`: on until the process is over (and, of init, not to be
+    started again), or `until` is.
     Ends with Exit where it is over, then with Eof. `times` off: chunks without them are
     larger, and fewer.
     """

@@ -132,6 +132,12 @@ async def test_tail_since_and_until(site: Site) -> None:
     before = to_timestamp(from_timestamp(until) - 1)
     between = await logs(site, name, since=since, until=before)
     assert numbers(30, 21) in between.out and not between.out.endswith(b"40\n")
+    for count in (0, 1, 7, 25, 100):
+        last = between.out.splitlines(keepends=True)[-count:] if count else []
+        assert (await logs(site, name, since=since, until=before, tail=count)).out == b"".join(last)
+    assert (await logs(site, name, until=before, tail=1)).out == between.out.splitlines()[
+        -1
+    ] + b"\n"
     assert (await logs(site, name, since="2100-01-01T00:00:00Z")).out == b""
 
 

@@ -31,6 +31,7 @@ _RUN = re.compile(
 )
 _PREFIX_BYTES = HEAD_BYTES - len("F ")
 _STREAMS = {b"stdout": StreamName.STDOUT, b"stderr": StreamName.STDERR}
+_PART = {name: re.compile(_STAMP + b" " + name + b" P ") for name in _STREAMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,35 @@ def parse_head(line: bytes) -> Head | None:
     return None if match is None else Head(match[1], _STREAMS[match[2]], match[3] == b"F")
 
 
-def runs(block: bytes, at: int = 0) -> Iterator[Run | Torn]:
-    """What lies in `block`, from the beginning of a line at `at` on; its rest is no whole line."""
-    complete = block.rfind(b"\n") + 1
+def runs(block: bytes, *, timed: bool = True) -> Iterator[Run | Torn]:
+    """What lies in `block`, which begins with a line; its rest is no whole line.
+
+    `timed` off: parts of a line that follow one another are one run, with the time of the first.
+    """
+    at, complete = 0, block.rfind(b"\n") + 1
     while at < complete:
         match = _RUN.match(block, at, complete)
         if match is None:
             end = block.index(b"\n", at) + 1
             yield Torn(end)
+        elif not timed and match.start(3) == at + _PREFIX_BYTES and match[3] == b"P":
+            text, end = _parts(block, at, complete, match[2])
+            yield Run(block[at : at + STAMP_BYTES], _STREAMS[match[2]], text, end)
         else:
             end = block.index(b"\n", match.end()) + 1
             text = _text(block, at, match.start(3), end)
             yield Run(block[at : at + STAMP_BYTES], _STREAMS[match[2]], text, end)
         at = end
+
+
+def _parts(block: bytes, at: int, complete: int, stream: bytes) -> tuple[bytes, int]:
+    """Of output in bulk, of which conmon makes a part for each 8 KiB: as little work for each."""
+    found, is_part = list[bytes](), _PART[stream].match
+    while is_part(block, at, complete):
+        end = block.index(b"\n", at + HEAD_BYTES)
+        found.append(block[at + HEAD_BYTES : end])
+        at = end + 1
+    return b"".join(found), at
 
 
 def _text(block: bytes, at: int, last: int, end: int) -> bytes:

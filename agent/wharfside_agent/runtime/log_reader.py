@@ -23,7 +23,8 @@ from wharfside_agent.runtime.log_cursor import LogCursor
 from wharfside_agent.turns import Turn
 from wharfside_protocol.io_frames import Chunk, Position, StreamName
 
-SLICE_BYTES = 128 * 1024
+SLICE_BYTES = 16 * LINE_BYTES
+"""A frame of parts as long as conmon makes them."""
 
 _LEAST_RATIO = LINE_BYTES / (LINE_BYTES - HEAD_BYTES - 1)
 """Of log to text, where lines are as long as conmon makes them; with short ones it is more."""
@@ -52,6 +53,7 @@ class LogReader:
         self._at_close = at_close
         self._run = run
         self._wish = wish
+        self._timed = wish.times or wish.until is not None
         self._end = end
         self._within: Head | None = None
         self._over = False
@@ -163,7 +165,7 @@ class LogReader:
 
     def _runs(self, block: bytes) -> tuple[int, list[Run]]:
         used, found = 0, list[Run]()
-        for run in runs(block):
+        for run in runs(block, timed=self._timed):
             if not isinstance(run, Run):
                 break
             if self._wish.until is not None and to_time(run.stamp) > self._wish.until:

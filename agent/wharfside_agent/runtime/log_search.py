@@ -76,7 +76,8 @@ async def tail(files: LogFiles, lines: int, wish: LogWish) -> Tail:
     async for place, head in _backwards(files):
         if place < wish.offset:
             break
-        if not wish.wants(head.stream):
+        late = wish.until is not None and to_time(head.stamp) > wish.until
+        if late or not wish.wants(head.stream):
             continue
         if head.ends or head.stream not in seen:
             if count == lines:

@@ -32,7 +32,7 @@ async def run(front: Foreground, args: CreateArgs, options: Options) -> int:
     status = await front.hold(work)
     if ended is not None:
         _tell(front, ended)
-        tell_policy(front, args)
+        tell_policy(front, args.restart)
     return status
 
 

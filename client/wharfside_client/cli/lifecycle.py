@@ -9,6 +9,7 @@ import typer
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import LaneFlags, LimitFlags
+from wharfside_client.cli.ioflags import AttachFlags
 from wharfside_client.cli.places import Targets
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_limits
@@ -30,8 +31,8 @@ Grace = Annotated[
 
 
 def register(app: typer.Typer) -> None:
+    command(app, "start", runs=True)(start)
     for name, body in (
-        ("start", start),
         ("stop", stop),
         ("restart", restart),
         ("kill", kill),
@@ -44,9 +45,32 @@ def register(app: typer.Typer) -> None:
         command(app, name)(body)
 
 
-async def start(session: Session, targets: Targets, lane: LaneFlags) -> int:
+async def start(
+    session: Session,
+    targets: Targets,
+    lane: LaneFlags,
+    attach: Annotated[
+        bool, typer.Option("--attach", "-a", help="Pass its output on, and exit as it does")
+    ] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="As --attach, and pass our stdin on")
+    ] = False,
+    *,
+    flags: AttachFlags,
+) -> int:
     """Start created containers, or stopped ones once more."""
     options = lane.options(session)
+    if attach or interactive:
+        if len(targets) > 1 or session.output.json or lane.durable or lane.no_wait:
+            raise typer.BadParameter(
+                "-a and -i are for one container, and not with --durable, --no-wait and --json"
+            )
+        from wharfside_client.cli import starting
+
+        (target,) = targets
+        async with session.connect() as w:
+            node = w.node(target.node)
+            return await starting.start(session, node, target, flags, options, stdin=interactive)
     return await each(session, targets, lambda node, c: node.start(c, **options), lane=lane)
 
 

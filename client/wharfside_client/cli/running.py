@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from wharfside_client.calls import Options
     from wharfside_client.cli.signals import Signals
     from wharfside_client.session import Session as Remote
-    from wharfside_protocol.commands import CreateArgs, CreateValue
+    from wharfside_protocol.commands import CreateArgs
     from wharfside_protocol.io_frames import Position
-    from wharfside_protocol.specs import Io, ProcessSpec
+    from wharfside_protocol.specs import Io, ProcessSpec, Restart
+    from wharfside_protocol.views import Standing
 
 
 def new_exec() -> str:
@@ -46,7 +47,7 @@ async def run(front: Foreground, args: CreateArgs, options: Options) -> int:
 
     status = await front.hold(work)
     if ended:
-        tell_policy(front, args)
+        tell_policy(front, args.restart)
     return status
 
 
@@ -64,12 +65,12 @@ async def _create_and_start(
         started = True
 
     try:
-        async with _session(front, args, made) as remote:
+        async with output_of(front, args.io, made) as remote:
             return await front.couple(remote, signals, start)
     except NotFound:
         if not started:
             raise
-        return await _ended_unseen(front, made)
+        return await ended_unseen(front, made)
     except WharfsideError:
         if not asked or (args.auto_remove and not started):
             with contextlib.suppress(WharfsideError):
@@ -77,7 +78,7 @@ async def _create_and_start(
         raise
 
 
-async def _ended_unseen(front: Foreground, made: CreateValue) -> Parting:
+async def ended_unseen(front: Foreground, made: Standing) -> Parting:
     """It ended and was removed (--rm) while its agent was away; its exit is kept."""
     front.session.output.warn(f"{front.where} was removed before all of its output was read")
     ended = await front.node.wait(made.container, incarnation=made.incarnation)
@@ -124,9 +125,9 @@ async def attach(front: Foreground, remote: Remote) -> int:
     return await front.hold(work)
 
 
-def tell_policy(front: Foreground, args: CreateArgs) -> None:
+def tell_policy(front: Foreground, restart: Restart | None) -> None:
     """What may yet come of a container that has ended."""
-    policy = args.restart.policy if args.restart is not None else "no"
+    policy = restart.policy if restart is not None else "no"
     if policy != "no":
         front.session.output.warn(
             f"{front.where} has the restart policy {policy}: it may run again; "
@@ -134,12 +135,16 @@ def tell_policy(front: Foreground, args: CreateArgs) -> None:
         )
 
 
-def _session(front: Foreground, args: CreateArgs, made: CreateValue) -> Remote:
-    """Its log, which outlives the process and the agent; the process itself where needed."""
-    node, io = front.node, args.io
-    if io.log and not (io.stdin or io.tty):
+def output_of(front: Foreground, io: Io, made: Standing, *, begun: bool = False) -> Remote:
+    """All of a run's: its log, which outlives the process and the agent; the process itself where
+    needed. `begun`: it was started before, and where it has no log its beginning may be gone.
+    """
+    node = front.node
+    if io.log and not (front.stdin or front.tty):
         return node.session("logs", _log_of(front, made.incarnation, made.run), resume=True)
-    wanted: dict[str, Any] = {"container": args.container, "stdin": io.stdin}
+    wanted: dict[str, Any] = {"container": made.container, "stdin": front.stdin}
+    if begun and io.log:
+        wanted["position"] = {"run": made.run, "offset": 0}
     if front.size is not None:
         wanted["size"] = to_plain(front.size)
     return node.session("attach", wanted, window=_window(front), resume=io.log)

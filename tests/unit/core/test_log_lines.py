@@ -31,10 +31,17 @@ def test_heads_are_what_was_written(lines: Lines, limit: int, step: int) -> None
         assert getattr(output, f"{name}_truncated") is (len(text) > limit)
 
 
-@given(lines=log_texts, rest=st.binary(max_size=30).map(lambda rest: rest.replace(b"\n", b"")))
-def test_runs_hold_every_line_and_leave_what_has_no_end(lines: Lines, rest: bytes) -> None:
-    log = log_of(lines)
-    found = list(runs(log + rest))
+@given(
+    lines=log_texts,
+    rest=st.binary(max_size=30).map(lambda rest: rest.replace(b"\n", b"")),
+    times=st.booleans(),
+    timed=st.booleans(),
+)
+def test_runs_hold_every_line_and_leave_what_has_no_end(
+    lines: Lines, rest: bytes, times: bool, timed: bool
+) -> None:
+    log = log_of(lines, times=times)
+    found = list(runs(log + rest, timed=timed))
     assert (found[-1].end if found else 0) == len(log)
     for name in StreamName.STDOUT, StreamName.STDERR:
         texts = [run.text for run in found if isinstance(run, Run) and run.stream is name]
@@ -48,6 +55,15 @@ def test_lines_of_one_time_and_stream_are_one_run() -> None:
     assert isinstance(first, Run) and first.text == b"a\n\nb"
     # what looks like the beginning of a line, but stands within one, is the process's own
     assert isinstance(second, Run) and second.text == one + b"F c\n"
+
+
+def test_parts_that_follow_one_another_are_one_run_where_no_time_is_wanted() -> None:
+    parts: Lines = [("stdout", False, b"a"), ("stdout", False, b"b"), ("stderr", False, b"c")]
+    log = log_of([*parts, ("stderr", True, b"d")], times=True)
+    timed, untimed = list(runs(log)), list(runs(log, timed=False))
+    assert [run.text for run in timed if isinstance(run, Run)] == [b"a", b"b", b"c", b"d\n"]
+    assert [run.text for run in untimed if isinstance(run, Run)] == [b"ab", b"c", b"d\n"]
+    assert untimed[-1].end == timed[-1].end == len(log)
 
 
 @given(st.binary(max_size=80))

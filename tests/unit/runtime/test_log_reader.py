@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -155,6 +156,21 @@ async def test_since_and_until_take_what_lies_between(log: Log, first: int) -> N
     got = await everything(log.logs.source(NAME, wish))
     expected = range(first, min(first + 6, 2000))
     assert texts(got, "stdout") == b"".join(b"%d\n" % number for number in expected)
+
+
+@pytest.mark.parametrize("last", [0, 1, 499, 500, 1998])
+@pytest.mark.parametrize("count", [0, 1, 3, 5000])
+async def test_the_tail_ends_where_until_does(log: Log, last: int, count: int) -> None:
+    lines: Lines = [("stdout", True, b"%d" % number) for number in range(2000)]
+    whole = log_of(lines, times=True)
+    cut = whole.index(stamp(500))
+    log.write([whole[:cut], whole[cut:]])
+    wish = LogWish(until=stamp(last).decode()[:-6] + "Z")
+    tail = await log.logs.tail(NAME, count, wish)
+    got = await everything(log.logs.source(NAME, replace(wish, offset=tail.offset)))
+    expected = range(max(last + 1 - count, 0), last + 1)
+    assert texts(got, "stdout") == b"".join(b"%d\n" % number for number in expected)
+    assert tail.lines == len(expected)
 
 
 async def test_since_a_time_that_is_still_to_come_takes_nothing(log: Log) -> None:
