@@ -298,8 +298,8 @@ logging.getLogger("asyncio").addFilter(_is_news)
 class _Nats(Nats):
     """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
     whoever stands between could have cut that out. It reads in small pieces (`transport.py`). And
-    it puts a queue and a task before each callback, which our own, being quick, are better without: a
-    twentieth of a round trip.
+    it puts a queue and a task before each callback, which our own, being quick, are better
+    without: a twentieth of a round trip.
 
     Attributes:
         sinks: by the callback of a subscription, what takes its messages at once.
