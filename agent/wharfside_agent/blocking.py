@@ -18,15 +18,17 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Work:
-    """What the loop and the thread share: how far it is, in bytes, and whether it is wanted."""
+    """What the loop and its threads share: how far it is, in bytes, and whether it is wanted."""
 
     total: int = 0
     done: int = 0
     canceled: threading.Event = field(default_factory=threading.Event)
+    _adding: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, count: int) -> None:
         """Raises Canceled: nobody wants the rest."""
-        self.done += count
+        with self._adding:
+            self.done += count
         if self.canceled.is_set():
             raise Canceled("the work on the files was canceled")
 

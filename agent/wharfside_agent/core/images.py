@@ -40,6 +40,8 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
 class ImageFile(Record, frozen=True, kw_only=True):
+    """`sha256` of a large one is of its parts' (image_digest.py)."""
+
     bytes: Counter
     sha256: Sha256
 
@@ -59,7 +61,7 @@ class Lower(Record, frozen=True, kw_only=True):
 class CheckpointManifest(Record, frozen=True, kw_only=True):
     """`files` has every file of the image but ours, `links` CRIU's links to pre-dumps."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: Name
     timestamp: Timestamp
     node: Name

@@ -6,13 +6,13 @@ the former one had, and goes on from there.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from wharfside_agent.blocking import Work
+from wharfside_agent.core.image_digest import FileDigest
 from wharfside_agent.core.image_stream import Part, check_total, head, layout, total
 from wharfside_agent.core.images import (
     MANIFEST,
@@ -71,7 +71,7 @@ class IncomingImage:
         self._told = b""
         self._at = 0
         self._file = -1
-        self._sha = hashlib.sha256()
+        self._sha = FileDigest()
         self.total = promised
         self.received = 0
 
@@ -163,7 +163,7 @@ class IncomingImage:
         path = self._folder / part.path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(path, _WRITE, 0o600)
-        self._sha = hashlib.sha256()
+        self._sha = FileDigest()
 
     def _complete(self, part: Part) -> None:
         self.close()
