@@ -34,9 +34,12 @@ class LoopInotify:
         return self._inotify
 
     def close(self) -> None:
+        """In a thread: the kernel waits until nobody can look at its marks any more (an SRCU grace
+        period, in fsnotify_destroy_group), 14 ms and more, and the loop would wait with it."""
         if self._inotify is not None:
-            asyncio.get_running_loop().remove_reader(self._inotify.fd)
-            self._inotify.close()
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._inotify.fd)
+            loop.run_in_executor(None, self._inotify.close)
             self._inotify = None
 
     def _drain(self) -> None:
