@@ -93,6 +93,11 @@ class RunPlace:
     def log(self, process: str) -> Path:
         return self.logs / f"{self.run}-{process}.log"
 
+    @property
+    def monitors(self) -> Path:
+        """One folder a process."""
+        return self.bundle / "monitors"
+
     def monitor_dir(self, process: str) -> Path:
         """What conmon writes for one process: pidfile, conmon.pid, persist/exit, oom."""
-        return self.bundle / "monitors" / process
+        return self.monitors / process

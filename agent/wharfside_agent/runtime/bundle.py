@@ -24,7 +24,7 @@ from wharfside_agent.core.seccomp import profile_for
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.runtime.bundle_check import BundleCheck, Source
 from wharfside_agent.runtime.mounts import mount_overlay, unmount
-from wharfside_agent.runtime.removal import remove_folder
+from wharfside_agent.runtime.removal import is_small, remove_folder
 from wharfside_agent.runtime.seccomp_filter import ANNOTATION, compile_filter
 from wharfside_protocol.errors import NotFound, RuntimeFailed
 from wharfside_protocol.specs import ContainerSpec
@@ -124,6 +124,13 @@ class Bundles:
         if not keep_layer:
             remove_folder(place.layer)
             remove_folder(place.logs)
+
+    def removes_little(self, place: RunPlace, keep_layer: bool) -> bool:
+        """`remove` has nothing to do that takes long: an overlay's unmount may write all that its
+        container has written to the disk, and a layer may have any size."""
+        if place.rootfs.exists() or not is_small(place.monitors):
+            return False
+        return keep_layer or (not place.layer.exists() and is_small(place.logs))
 
     def _make_bundle(self, place: RunPlace) -> None:
         self._places.runs.mkdir(_PRIVATE, parents=True, exist_ok=True)

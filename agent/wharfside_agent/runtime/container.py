@@ -268,8 +268,16 @@ class RunContainer:
         await cgroups.remove(self._cgroup)
         if not keep_layer:
             self._kit.logs.hold(self._place.incarnation)
-        remove = partial(self._kit.bundles.remove, self._place, keep_layer=keep_layer)
-        await asyncio.to_thread(remove)
+        await self._remove_folders(keep_layer)
+
+    async def _remove_folders(self, keep_layer: bool) -> None:
+        """In a thread where it may take long on any disk: a layer may hold a million files."""
+        bundles, place = self._kit.bundles, self._place
+        remove = partial(bundles.remove, place, keep_layer=keep_layer)
+        if bundles.removes_little(place, keep_layer=keep_layer):
+            await self._kit.pace.do(remove)
+        else:
+            await asyncio.to_thread(remove)
 
     def close(self) -> None:
         self._oom.close()

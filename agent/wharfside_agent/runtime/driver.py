@@ -140,12 +140,10 @@ class Driver:
         return RunPlace(self._kit.places, plan.incarnation, plan.run)
 
     async def _prepared(self, plan: RunPlan, place: RunPlace) -> None:
-        """In a thread: an overlay's mount takes about a millisecond.
-
-        What refuses leaves nothing; and whoever is canceled waits for the thread, which
-        cannot be, and undoes what it has made.
+        """What refuses leaves nothing; and whoever is canceled waits for a thread that has it,
+        which cannot be, and undoes what it has made.
         """
-        work = asyncio.ensure_future(asyncio.to_thread(self._prepare, plan, place))
+        work = asyncio.ensure_future(self._kit.pace.do(partial(self._prepare, plan, place)))
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from wharfside_agent.core.cgroup_paths import Cgroup, CgroupMounts
 from wharfside_agent.core.placement import Places, RunPlace, container_cgroup
 from wharfside_agent.core.policy.asked import Asked
 from wharfside_agent.core.policy.rules import RuleSet
+from wharfside_agent.disk_pace import DiskPace
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
 from wharfside_agent.runtime.argv import OciBinary
@@ -34,6 +35,8 @@ class BundleKeeper(Protocol):
 
     def remove(self, place: RunPlace, *, keep_layer: bool) -> None: ...
 
+    def removes_little(self, place: RunPlace, *, keep_layer: bool) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Kit:
@@ -50,6 +53,8 @@ class Kit:
     logs: DiskLogs
     openings: Openings
     criu: CriuInfo = UNKNOWN
+    pace: DiskPace = field(default_factory=DiskPace)
+    """Of the work on the folders of runs."""
 
     def cgroup(self, place: RunPlace) -> Cgroup:
         return self.mounts.at(container_cgroup(self.delegated, place.incarnation))

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from wharfside_agent.core.figures import COMMIT_S, Histogram
+from wharfside_agent.disk_pace import DiskPace
 from wharfside_agent.errors import DiskFull
 from wharfside_agent.ports.rows import OutboxRow
 from wharfside_agent.ports.store import Identity, Tx
@@ -43,12 +44,6 @@ MAX_BATCH = 256
 
 CHECKPOINT_COMMITS = 500
 """After so many the log is brought into the database: it has grown by some 10 MiB."""
-
-SLOW_COMMIT_S = 0.01
-"""A commit on the loop that took longer says that the disk is slow."""
-
-SLOW_FOR_S = 5.0
-"""So long the thread then has all changes, before the loop tries again."""
 
 
 @dataclass(slots=True)
@@ -78,7 +73,7 @@ class SqliteStore:
         self._closed = False
         self._handed_over = 0
         self._commits = 0
-        self._slow_until = 0.0
+        self._pace = DiskPace()
         self._commit_seconds = {"loop": Histogram(COMMIT_S), "thread": Histogram(COMMIT_S)}
         self._thread.start()
 
@@ -120,11 +115,7 @@ class SqliteStore:
         return self._commit_at_once(change)
 
     def _is_the_threads_turn(self) -> bool:
-        return (
-            self._handed_over > 0
-            or self._commits >= CHECKPOINT_COMMITS
-            or time.monotonic() < self._slow_until
-        )
+        return self._handed_over > 0 or self._commits >= CHECKPOINT_COMMITS or not self._pace.quick
 
     async def _hand_over(self, change: Callable[[Tx], T], durable: bool) -> T:
         if self._handed_over >= MAX_WAITING:
@@ -137,7 +128,10 @@ class SqliteStore:
     def _commit_at_once(self, change: Callable[[Tx], T]) -> T:
         while True:
             try:
-                return self._commit_once(change)
+                with self._pace.watched():
+                    value, tx = self._commit_once(change)
+                self._tell_of(tx)
+                return value
             except sqlite3.Error as error:
                 self._make_room_or_raise(error)
 
@@ -148,7 +142,7 @@ class SqliteStore:
         if not self._reserve.give():
             raise DiskFull from error
 
-    def _commit_once(self, change: Callable[[Tx], T]) -> T:
+    def _commit_once(self, change: Callable[[Tx], T]) -> tuple[T, SqliteTx]:
         began = time.monotonic()
         tx = SqliteTx(self._db, self._identity, self._room)
         self._db.execute("BEGIN IMMEDIATE")
@@ -159,17 +153,16 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        ended = time.monotonic()
-        self._room = tx.room
+        self._commit_seconds["loop"].observe(time.monotonic() - began)
         self._commits += 1
-        self._commit_seconds["loop"].observe(ended - began)
-        if ended - began > SLOW_COMMIT_S:
-            self._slow_until = ended + SLOW_FOR_S
+        self._room = tx.room
+        return value, tx
+
+    def _tell_of(self, tx: SqliteTx) -> None:
         if tx.appended:
             self._tell(tx.appended)
         if tx.reported:
             self._tell_reported()
-        return value
 
     async def close(self) -> None:
         """Writes what waits, then closes; a later `transact` is refused."""
