@@ -1,12 +1,16 @@
-"""Where things of a node, a run and an exec live: paths computed, never looked up."""
+"""Where things of a node, a run and an exec live: paths computed, never looked up.
+
+Once each: a run asks for its own some fifty times, and a Path is slow to make.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Places:
     """The agent's two folders: `run_dir` dies with the boot (tmpfs), `state_dir` outlives it."""
 
@@ -17,7 +21,7 @@ class Places:
     def runtime_roots(self) -> Path:
         return self.run_dir / "oci"
 
-    @property
+    @cached_property
     def runs(self) -> Path:
         return self.run_dir / "runs"
 
@@ -38,11 +42,11 @@ class Places:
         """What became of the last reload of the configuration."""
         return self.run_dir / "reloaded.json"
 
-    @property
+    @cached_property
     def logs(self) -> Path:
         return self.state_dir / "logs"
 
-    @property
+    @cached_property
     def layers(self) -> Path:
         """Writable overlay layers, one folder an incarnation."""
         return self.state_dir / "layers"
@@ -58,7 +62,7 @@ def container_cgroup(delegated: str, incarnation: str) -> str:
     return f"{delegated}/ctr/{incarnation.lower()}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunPlace:
     """The folders of one run. Fresh for every run: a reused one would hand on an old exit."""
 
@@ -66,26 +70,26 @@ class RunPlace:
     incarnation: str
     run: int
 
-    @property
+    @cached_property
     def runtime_id(self) -> str:
         return f"{self.incarnation.lower()}-{self.run}"
 
-    @property
+    @cached_property
     def bundle(self) -> Path:
         """The agent's own bundle: conmon writes into it, so never the caller's."""
         return self.places.runs / self.runtime_id
 
-    @property
+    @cached_property
     def rootfs(self) -> Path:
         """The overlay's mount point, where the source is a rootfs."""
         return self.bundle / "rootfs"
 
-    @property
+    @cached_property
     def layer(self) -> Path:
         """upper and work of the overlay: kept from run to run, gone with the incarnation."""
         return self.places.layers / self.incarnation.lower()
 
-    @property
+    @cached_property
     def logs(self) -> Path:
         """Of all runs; one folder, since each costs a disk more than its file."""
         return self.places.logs / self.incarnation.lower()
@@ -93,7 +97,7 @@ class RunPlace:
     def log(self, process: str) -> Path:
         return self.logs / f"{self.run}-{process}.log"
 
-    @property
+    @cached_property
     def monitors(self) -> Path:
         """One folder a process."""
         return self.bundle / "monitors"

@@ -96,7 +96,7 @@ class Scratch:
     def text(self) -> str:
         """What was written so far; the offset is shared with the child."""
         written = os.lseek(self.fd, 0, os.SEEK_CUR)
-        return os.pread(self.fd, written, 0).decode(errors="replace").strip()
+        return "" if not written else os.pread(self.fd, written, 0).decode(errors="replace").strip()
 
     def close(self) -> None:
         os.close(self.fd)

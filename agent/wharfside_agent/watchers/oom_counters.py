@@ -25,9 +25,16 @@ def read_counters(cgroup: Cgroup) -> OomCounters | None:
     return _read_v2(folder) if cgroup.version == "v2" else _read_v1(folder)
 
 
+def read_kills(cgroup: Cgroup) -> int | None:
+    """`oom_kills` alone: a third of the reading, for who looks whether there is news."""
+    folder = cgroup.folder("memory")
+    if folder is None:
+        return None
+    return _events(folder).get("oom_kill") if cgroup.version == "v2" else _kills_v1(folder)
+
+
 def _read_v2(folder: Path) -> OomCounters | None:
-    """memory.events counts for the cgroups below, too (where crun may have put the container)."""
-    events = parse_flat(read_text(folder / V2_EVENTS) or "")
+    events = _events(folder)
     if "oom_kill" not in events:
         return None
     return OomCounters(
@@ -38,20 +45,30 @@ def _read_v2(folder: Path) -> OomCounters | None:
     )
 
 
+def _events(folder: Path) -> dict[str, int]:
+    """memory.events counts for the cgroups below, too (where crun may have put the container)."""
+    return parse_flat(read_text(folder / V2_EVENTS) or "")
+
+
 def _read_v1(folder: Path) -> OomCounters | None:
+    kills = _kills_v1(folder)
+    if kills is None:
+        return None
+    return OomCounters(
+        oom_kills=kills,
+        limit_bytes=parse_number(read_text(folder / "memory.limit_in_bytes")),
+        peak_bytes=parse_number(read_text(folder / "memory.max_usage_in_bytes")),
+    )
+
+
+def _kills_v1(folder: Path) -> int | None:
     """Each cgroup of v1 counts for itself alone: those below are added."""
     kills = [
         parse_flat(text).get("oom_kill", 0)
         for each in tree(folder)
         if (text := read_text(each / V1_CONTROL)) is not None
     ]
-    if not kills:
-        return None
-    return OomCounters(
-        oom_kills=sum(kills),
-        limit_bytes=parse_number(read_text(folder / "memory.limit_in_bytes")),
-        peak_bytes=parse_number(read_text(folder / "memory.max_usage_in_bytes")),
-    )
+    return sum(kills) if kills else None
 
 
 def tree(folder: Path) -> Iterator[Path]:

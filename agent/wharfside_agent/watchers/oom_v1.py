@@ -52,10 +52,10 @@ class _Bell:
 
     def _look(self, later: tuple[float, ...]) -> None:
         self._cancel()
-        counters = self._watch.read()
-        if counters is None:
+        kills = self._watch.kills()
+        if kills is None:
             return
-        if self._watch.is_news(counters) or not later:
+        if self._watch.is_news(kills) or not later:
             self._watch.ring()
             return
         loop = asyncio.get_running_loop()

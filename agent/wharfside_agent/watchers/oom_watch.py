@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wharfside_agent.core.cgroup_paths import Cgroup
 from wharfside_agent.ports.watcher import OomCounters
-from wharfside_agent.watchers.oom_counters import read_counters
+from wharfside_agent.watchers.oom_counters import read_counters, read_kills
 
 AGAIN_S = 0.5
 
@@ -25,26 +25,32 @@ class CounterOomWatch:
     def ring(self) -> None:
         self._rung.set()
 
-    def is_news(self, counters: OomCounters) -> bool:
+    def is_news(self, kills: int) -> bool:
         """There are kills that `next` has not told yet."""
-        return counters.oom_kills > self._told
+        return kills > self._told
 
     async def next(self) -> OomCounters | None:
         while not self._closed:
             self._rung.clear()
-            counters = self._read_or_later()
-            if counters is not None and self.is_news(counters):
+            counters = self._news_or_later()
+            if counters is not None:
                 self._told = counters.oom_kills
                 return counters
             await self._rung.wait()
         return None
 
-    def _read_or_later(self) -> OomCounters | None:
+    def _news_or_later(self) -> OomCounters | None:
         try:
-            return self.read()
+            kills = self.kills()
+            if kills is None or not self.is_news(kills):
+                return None
+            return self.read() or OomCounters(kills)
         except OSError:  # no descriptor to look with
             asyncio.get_running_loop().call_later(AGAIN_S, self.ring)
             return None
+
+    def kills(self) -> int | None:
+        return read_kills(self._cgroup)
 
     def read(self) -> OomCounters | None:
         return read_counters(self._cgroup)
