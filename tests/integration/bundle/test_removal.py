@@ -10,7 +10,7 @@ from tests.integration.bundle.ground import libc, mounts_below
 from tests.support.requirements import requires
 
 from wharfside_agent.runtime.mounts import unmount
-from wharfside_agent.runtime.removal import remove_folder
+from wharfside_agent.runtime.removal import SMALL_BYTES, SMALL_ENTRIES, is_small, remove_folder
 from wharfside_protocol.errors import RuntimeFailed
 
 pytestmark = requires("root", "busybox-static")
@@ -75,6 +75,31 @@ def test_remove_enters_no_mount(ground):
     assert unmount(left)
     ground.bundles.remove(ground.place(), False)
     assert (outside / "precious").exists() and not ground.place().bundle.exists()
+
+
+def test_remove_says_when_it_has_little_to_do(ground):
+    """An overlay may have to be written out, a layer may have any size: neither is little."""
+    ground.prepare(ground.true())
+    place = ground.place()
+    assert not ground.bundles.removes_little(place, True)
+    ground.bundles.remove(place, True)
+    assert ground.bundles.removes_little(place, True)
+    assert not ground.bundles.removes_little(place, False)
+    ground.bundles.remove(place, False)
+    assert ground.bundles.removes_little(place, False)
+    place.logs.mkdir(parents=True)
+    (place.logs / "1-init.log").write_bytes(bytes(SMALL_BYTES + 1))
+    assert not ground.bundles.removes_little(place, False)
+    assert ground.bundles.removes_little(place, True)
+
+
+def test_a_folder_is_small_by_what_lies_in_it(tmp_path):
+    assert is_small(tmp_path / "gone") and is_small(tmp_path)
+    for number in range(SMALL_ENTRIES + 1):
+        assert is_small(tmp_path)
+        (tmp_path / str(number)).touch()
+    assert not is_small(tmp_path)
+    assert not is_small(tmp_path / "0")  # no folder: who removes it is told so
 
 
 def test_remove_is_not_stopped_by_deep_folders(tmp_path):
