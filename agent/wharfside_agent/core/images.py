@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from contextlib import suppress
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -25,6 +26,9 @@ OURS = frozenset({MANIFEST, MANIFEST_DIGEST})
 CRIU, CONFIG_DUMP, SPEC_DUMP = "checkpoint", "config.dump", "spec.dump"
 ROOTFS_DIFF, DELETED_FILES, DUMP_LOG = "rootfs-diff.tar", "deleted.files", "dump.log"
 NEEDED = (CONFIG_DUMP, SPEC_DUMP, f"{CRIU}/inventory.img")
+
+FORMAT: Final = 2
+"""Of the manifest; 1 had the digests of large files taken of the whole file."""
 
 MAX_FILES = 65_536
 """CRIU writes some ten files a process."""
@@ -61,7 +65,7 @@ class Lower(Record, frozen=True, kw_only=True):
 class CheckpointManifest(Record, frozen=True, kw_only=True):
     """`files` has every file of the image but ours, `links` CRIU's links to pre-dumps."""
 
-    format: Literal[2] = 2
+    format: Literal[2] = FORMAT
     name: Name
     timestamp: Timestamp
     node: Name
@@ -86,6 +90,12 @@ class CheckpointManifest(Record, frozen=True, kw_only=True):
         return sum(file.bytes for file in self.files.values())
 
 
+class _Formatted(msgspec.Struct):
+    """What the manifest of any version says."""
+
+    format: int
+
+
 def written(manifest: CheckpointManifest) -> tuple[bytes, bytes]:
     """The contents of the manifest's file, and of its digest's."""
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
@@ -102,11 +112,26 @@ def read(data: bytes, digest: bytes) -> CheckpointManifest:
     try:
         manifest = msgspec.json.decode(data, type=CheckpointManifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _check_format(data)
         raise Invalid(f"the image's manifest cannot be read: {error}") from error
     check_names(manifest.files, manifest.links)
     if missing := [name for name in NEEDED if name not in manifest.files]:
         raise Invalid(f"the image has no {missing[0]}: it is none of a container")
     return manifest
+
+
+def _check_format(data: bytes) -> None:
+    """
+    Raises:
+        Invalid: it is another version's manifest.
+    """
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        found = msgspec.json.decode(data, type=_Formatted).format
+        if found != FORMAT:
+            raise Invalid(
+                f"the image's manifest has format {found}, this agent reads format {FORMAT}: "
+                "restore it by an agent of the version that wrote it, or make the checkpoint anew"
+            )
 
 
 def check_names(files: Mapping[str, Any], links: Mapping[str, str]) -> None:

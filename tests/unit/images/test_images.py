@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -88,6 +89,24 @@ async def test_a_file_too_many_is_refused(images: DiskImages) -> None:
     (await make(images)).folder.joinpath("checkpoint", "core-9.img").write_bytes(b"")
     with pytest.raises(Invalid, match="not in its manifest"):
         await images.open(INCARNATION, "one")
+
+
+@pytest.mark.parametrize("written", [1, 3])
+async def test_another_versions_image_is_told_by_its_format(
+    images: DiskImages, written: int
+) -> None:
+    folder = (await make(images)).folder
+    data = (folder / "manifest.json").read_bytes()
+    data = data.replace(b'"format": 2', b'"format": %d' % written).replace(b'"lower"', b'"below"')
+    (folder / "manifest.json").write_bytes(data)
+    summed = subprocess.run(["sha256sum", "manifest.json"], cwd=folder, capture_output=True)
+    (folder / "manifest.sha256").write_bytes(summed.stdout)
+    told = f"format {written}, this agent reads format 2: restore .* or make the checkpoint anew"
+    with pytest.raises(Invalid, match=told):
+        await images.open(INCARNATION, "one")
+    [listed] = await images.listed()
+    assert isinstance(listed, BrokenImage)
+    assert re.search(told, listed.why)
 
 
 async def test_another_ones_image_is_refused(images: DiskImages) -> None:
