@@ -28,6 +28,7 @@ from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.migration.arrivals import Arrivals, expiry
 from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.departures import Departures
+from wharfside_agent.services.migration.means import Means
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.store.opening import open_store
 from wharfside_protocol.assets import CKPT
@@ -158,20 +159,10 @@ class Side:
             subjects, insistence = Subjects(), Insistence(kit.bus)
             self.carriage = Carriage(mailboxes[0], kit.bus, subjects, self.name, insistence)
             leaving = PlayedLeaving(self.truth, self.images, self.size)
-            self.departures = Departures(
-                self.store, self.carriage, self.images, leaving, clock, self.tasks, self._reached
-            )
+            means = Means(self.store, self.carriage, self.images, clock, self.tasks)
+            self.departures = Departures(means, leaving, self._reached)
             coming = PlayedComing(self.truth, self.store, self.restores)
-            self.arrivals = Arrivals(
-                self.store,
-                self.carriage,
-                self.images,
-                coming,
-                kit.bus,
-                clock,
-                self.tasks,
-                self._reached,
-            )
+            self.arrivals = Arrivals(means, coming, kit.bus, self._reached)
 
         self.kit = await self._stack.enter_async_context(
             open_bus(self.url, prepare=prepare, unanswered_s=600.0)

@@ -24,6 +24,7 @@ from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.coming import ComingContainer
 from wharfside_agent.services.migration.departures import Departures
 from wharfside_agent.services.migration.leaving import LeavingContainer
+from wharfside_agent.services.migration.means import Means
 from wharfside_agent.services.migration.node_facts import Facts
 from wharfside_agent.services.recovery.first_look import Recovery
 from wharfside_agent.services.recovery.unfinished_checkpoints import UnfinishedCheckpoints
@@ -128,6 +129,10 @@ class Moves(Telling):
         )
 
     @cached_property
+    def migration_means(self) -> Means:
+        return Means(self.store, self.carriage, self.images, self.clock, self.tasks)
+
+    @cached_property
     def facts(self) -> Facts:
         node_id = self.store.identity.node_id
         return Facts(self.here, node_id, self.machine.runtime, self.layers)
@@ -145,12 +150,8 @@ class Moves(Telling):
             self.clock,
         )
         return Departures(
-            self.store,
-            self.carriage,
-            self.images,
+            self.migration_means,
             leaving,
-            self.clock,
-            self.tasks,
             lambda state: self.journal.reached(Step(f"source.{state}")),
             self._tell_departure,
         )
@@ -171,13 +172,9 @@ class Moves(Telling):
             self.clock,
         )
         return Arrivals(
-            self.store,
-            self.carriage,
-            self.images,
+            self.migration_means,
             coming,
             self.bus,
-            self.clock,
-            self.tasks,
             lambda state: self.journal.reached(Step(f"target.{state}")),
         )
 

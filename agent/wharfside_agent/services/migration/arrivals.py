@@ -18,15 +18,12 @@ import structlog
 from wharfside_agent.core.migration import OVER, UNKNOWN, Heard, Target
 from wharfside_agent.errors import is_shortage, told
 from wharfside_agent.ports.bus import Bus
-from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.images import Images
 from wharfside_agent.ports.rows import Arrival
-from wharfside_agent.ports.store import Store, Tx
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.migration.arriving import Arriving
-from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.ends import Coming
+from wharfside_agent.services.migration.means import Means
 from wharfside_agent.services.migration.receiving import Receiving
-from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.carriage import (
     Carried,
     FromA,
@@ -60,24 +57,17 @@ _HEARD = {
 class Arrivals:
     def __init__(
         self,
-        store: Store,
-        carriage: Carriage,
-        images: Images,
+        means: Means,
         coming: Coming,
         bus: Bus,
-        clock: Clock,
-        tasks: Tasks,
         reached: Callable[[Target], None] = lambda _state: None,
     ) -> None:
         """`reached`: a state is committed."""
-        self._node_id = store.identity.node_id
-        self._carriage = carriage
-        self._receiving = Receiving(images)
+        self._means = means
+        self._receiving = Receiving(means.images)
         self._coming = coming
-        self._clock = clock
-        self._tasks = tasks
         self._reached = reached
-        arriving = Arriving(store, carriage, images, self._receiving, coming, clock, tasks, reached)
+        arriving = Arriving(means, self._receiving, coming, reached)
         self._ids = arriving.ids
         self._ledger = arriving.ledger
         self._token = secrets.token_urlsafe(12)
@@ -136,14 +126,14 @@ class Arrivals:
         """Looks after those that nobody brings."""
         while True:
             await asyncio.sleep(EXPIRY_LOOK_S)
-            now = self._clock.now()
+            now = self._means.clock.now()
             for row in self.rows:
                 if row.state is Target.EXPECTING and row.expires_at <= now:
                     why = Canceled("nothing came in time", stage="waiting")
                     await self._ledger.feed(row.id, Heard.EXPIRED, failure=why.to_body())
 
     async def hear(self, source: str, migration: str, word: FromA) -> None:
-        if word.b_id != self._node_id:
+        if word.b_id != self._means.node_id:
             log.warning("word-for-another-store", migration=migration, node=source)
             return
         row = self._ledger.find(migration)
@@ -176,7 +166,7 @@ class Arrivals:
     async def _unknown(self, source: str, migration: str, word: FromA) -> Arrival:
         """Never announced here, or long forgotten: it is written down that it will not start."""
         why = NotFound(f"migration {migration} is not expected on this node: `receive` comes first")
-        now = self._clock.now()
+        now = self._means.clock.now()
         row = Arrival(
             id=migration,
             state=UNKNOWN,
@@ -241,8 +231,8 @@ class Arrivals:
 
     async def _mention(self, row: Arrival, word: Word) -> None:
         """Beside what comes: a slow bus must not hold up the other migrations' words."""
-        work = self._carriage.mention(row.source, row.id, word)
-        self._tasks.start(work, f"{type(word).__name__} of {row.id}")
+        work = self._means.carriage.mention(row.source, row.id, word)
+        self._means.tasks.start(work, f"{type(word).__name__} of {row.id}")
 
 
 def expiry(now: int, timeout_s: float) -> int:

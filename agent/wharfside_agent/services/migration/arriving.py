@@ -14,16 +14,13 @@ import structlog
 
 from wharfside_agent.core.migration import OVER, Effect, Heard, Target, target_step
 from wharfside_agent.errors import told
-from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.images import Images
 from wharfside_agent.ports.rows import Arrival
-from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.migration.carriage import Carriage
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.migration.effects import AGAIN_S, until_done
 from wharfside_agent.services.migration.ends import Coming
 from wharfside_agent.services.migration.ledger import Ledger, Work
+from wharfside_agent.services.migration.means import Means
 from wharfside_agent.services.migration.receiving import Receiving
-from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.carriage import NeverHere, RunsHere
 from wharfside_protocol.errors import Canceled, WharfsideError
 
@@ -37,27 +34,20 @@ class Arriving:
 
     def __init__(
         self,
-        store: Store,
-        carriage: Carriage,
-        images: Images,
+        means: Means,
         receiving: Receiving,
         coming: Coming,
-        clock: Clock,
-        tasks: Tasks,
         reached: Callable[[Target], None],
     ) -> None:
-        self._node_id = store.identity.node_id
-        self._carriage = carriage
-        self._images = images
+        self._means = means
         self._receiving = receiving
         self._coming = coming
-        self._clock = clock
         self._reached = reached
-        self.ledger = Ledger(self, store, tasks)
+        self.ledger = Ledger(self, means.store, means.tasks)
 
     def ids(self, row: Arrival) -> dict[str, str]:
         """What each word bears."""
-        return {"a_id": row.source_id, "b_id": self._node_id}
+        return {"a_id": row.source_id, "b_id": self._means.node_id}
 
     def stored(self, tx: Tx) -> Sequence[Arrival]:
         return tx.arrivals()
@@ -71,7 +61,7 @@ class Arriving:
         state, effects = target_step(row.state, heard)
         if state is row.state:
             return row, effects
-        over_at = self._clock.now() if state in OVER else None
+        over_at = self._means.clock.now() if state in OVER else None
         return msgspec.structs.replace(row, state=state, over_at=over_at, **changes), effects
 
     def changed(self, row: Arrival) -> None:
@@ -95,14 +85,14 @@ class Arriving:
                 raise AssertionError(f"{effect} is the source's")
 
     async def _restore(self, row: Arrival) -> None:
-        began = self._clock.now()
+        began = self._means.clock.now()
         try:
             restored = await self._coming.restore(row)
         except Exception as error:
             log.warning("not-restored", migration=row.id, exc_info=error)
             await self.ledger.feed(row.id, Heard.NOT_STARTED, failure=told(error).to_body())
             return
-        took = max(0, self._clock.now() - began) // 1000
+        took = max(0, self._means.clock.now() - began) // 1000
         await self._started(restored, took)
 
     async def _restore_again(self, row: Arrival) -> None:
@@ -134,18 +124,18 @@ class Arriving:
                 run=row.run,
                 restore_us=row.restore_us,
             )
-            await self._carriage.mention(row.source, row.id, word)
-            await self._carriage.nap(next(waits, AGAIN_S[-1]))
+            await self._means.carriage.mention(row.source, row.id, word)
+            await self._means.carriage.nap(next(waits, AGAIN_S[-1]))
 
     async def _say_failed(self, row: Arrival) -> None:
         error = row.failure or Canceled("it does not run here", stage="running").to_body()
         word = NeverHere(**self.ids(row), error=error)
-        await self._carriage.mention(row.source, row.id, word)
+        await self._means.carriage.mention(row.source, row.id, word)
 
     async def _drop_image(self, row: Arrival) -> None:
         try:
             await self._receiving.discard(row.id)
             if row.image is not None:
-                await self._images.delete(*row.image)
+                await self._means.images.delete(*row.image)
         except (WharfsideError, OSError) as error:
             log.warning("image-not-dropped", migration=row.id, why=str(error))

@@ -15,17 +15,15 @@ import structlog
 from wharfside_agent.core.migration import OVER, Effect, Heard, Source, source_step
 from wharfside_agent.errors import told
 from wharfside_agent.ports.bus import BusError
-from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.images import Images, Outgoing
+from wharfside_agent.ports.images import Outgoing
 from wharfside_agent.ports.rows import Departure
-from wharfside_agent.ports.store import Store, Tx
-from wharfside_agent.services.migration.carriage import Carriage
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.migration.effects import AGAIN_S, until_done
 from wharfside_agent.services.migration.ends import Leaving
 from wharfside_agent.services.migration.ledger import Ledger, Work
+from wharfside_agent.services.migration.means import Means
 from wharfside_agent.services.migration.milestones import Milestone
 from wharfside_agent.services.migration.sending import Sending
-from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.carriage import GiveUp, Go, Offer, Piece, Revoke, Settle, Word
 from wharfside_protocol.checkpoints import Phase
 from wharfside_protocol.errors import Canceled
@@ -53,27 +51,19 @@ class Departing:
 
     def __init__(
         self,
-        store: Store,
-        carriage: Carriage,
-        images: Images,
+        means: Means,
         leaving: Leaving,
-        clock: Clock,
-        tasks: Tasks,
         reached: Callable[[Source], None],
         tell: Tell,
     ) -> None:
-        self._node_id = store.identity.node_id
-        self._carriage = carriage
-        self._images = images
+        self._means = means
         self._leaving = leaving
-        self._clock = clock
-        self._tasks = tasks
         self._reached = reached
         self._tell = tell
         self._sendings: dict[str, Sending] = {}
         self.left_home = Milestone(lambda row: row.state is not Source.DUMPING)
         self.outcome = Milestone(lambda row: row.state in OVER)
-        self.ledger = Ledger(self, store, tasks)
+        self.ledger = Ledger(self, means.store, means.tasks)
 
     def sending(self, migration: str) -> Sending | None:
         """What carries the image, while something does."""
@@ -97,8 +87,8 @@ class Departing:
     def _kept_from(self, state: Source, heard: Heard) -> int | None:
         """One that an operator has decided is never forgotten: its target may come back."""
         if state is Source.GONE:
-            return self._clock.now() + GONE_KEPT
-        return self._clock.now() if state in OVER and heard is not Heard.B_IS_DEAD else None
+            return self._means.clock.now() + GONE_KEPT
+        return self._means.clock.now() if state in OVER and heard is not Heard.B_IS_DEAD else None
 
     def changed(self, row: Departure) -> None:
         """What belonged to the state before is over."""
@@ -126,11 +116,11 @@ class Departing:
 
     def _mention(self, row: Departure, kind: type[GiveUp | Settle | Revoke]) -> None:
         """A task of its own for each, since a later word does not take an earlier one's place."""
-        work = self._carriage.mention(row.target, row.id, kind(**self._ids(row)))
-        self._tasks.start(work, f"{kind.__name__} of {row.id}")
+        work = self._means.carriage.mention(row.target, row.id, kind(**self._ids(row)))
+        self._means.tasks.start(work, f"{kind.__name__} of {row.id}")
 
     def _ids(self, row: Departure) -> dict[str, str]:
-        return {"a_id": self._node_id, "b_id": row.target_id}
+        return {"a_id": self._means.node_id, "b_id": row.target_id}
 
     async def _dump(self, row: Departure) -> None:
         try:
@@ -156,7 +146,7 @@ class Departing:
     async def _carry(self, row: Departure) -> None:
         """Whatever keeps the image from being sent brings the container back."""
         try:
-            image = await self._images.outgoing(row.incarnation, row.checkpoint)
+            image = await self._means.images.outgoing(row.incarnation, row.checkpoint)
             self._tell(row, Phase.CARRYING, 0, image.total)
             self._sendings[row.id] = sending = self._sending(row, image)
             await sending.run()
@@ -179,10 +169,10 @@ class Departing:
         def came(done: int, total: int) -> None:
             self._tell(row, Phase.CARRYING, done, total)
 
-        return Sending(image, offer, piece, self._carriage.nap, came)
+        return Sending(image, offer, piece, self._means.carriage.nap, came)
 
     async def _say(self, row: Departure, word: Word) -> None:
-        await self._carriage.say(row.target, row.id, word)
+        await self._means.carriage.say(row.target, row.id, word)
 
     async def _say_go(self, migration: str) -> None:
         waits = iter(AGAIN_S)
@@ -193,7 +183,7 @@ class Departing:
                 await self._say(row, Go(**self._ids(row), token=row.token))
             except BusError as error:
                 log.info("go-waits", migration=migration, why=str(error))
-            await self._carriage.nap(next(waits, AGAIN_S[-1]))
+            await self._means.carriage.nap(next(waits, AGAIN_S[-1]))
 
     async def _delete(self, row: Departure) -> None:
         await until_done("not-deleted", row.id, lambda: self._leaving.delete(row))

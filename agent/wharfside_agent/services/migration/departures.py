@@ -12,14 +12,10 @@ import msgspec
 import structlog
 
 from wharfside_agent.core.migration import Effect, Heard, Source
-from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.images import Images
 from wharfside_agent.ports.rows import Departure
-from wharfside_agent.ports.store import Store
-from wharfside_agent.services.migration.carriage import Carriage
 from wharfside_agent.services.migration.departing import Departing, Tell
 from wharfside_agent.services.migration.ends import Leaving
-from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.migration.means import Means
 from wharfside_protocol.carriage import Carried, FromB, Have, NeverHere, RunsHere
 from wharfside_protocol.errors import Canceled, WrongState
 
@@ -29,20 +25,16 @@ log = structlog.get_logger(__name__)
 class Departures:
     def __init__(
         self,
-        store: Store,
-        carriage: Carriage,
-        images: Images,
+        means: Means,
         leaving: Leaving,
-        clock: Clock,
-        tasks: Tasks,
         reached: Callable[[Source], None] = lambda _state: None,
         tell: Tell = lambda _row, _phase, _done, _total: None,
     ) -> None:
         """`reached`: a state is committed. `tell`: how far one is, for whoever listens."""
         self._leaving = leaving
-        self._clock = clock
+        self._clock = means.clock
         self._reached = reached
-        self._departing = Departing(store, carriage, images, leaving, clock, tasks, reached, tell)
+        self._departing = Departing(means, leaving, reached, tell)
         self._ledger = self._departing.ledger
 
     async def load(self) -> None:
