@@ -20,10 +20,10 @@ from tenacity import (
     wait_random,
 )
 
-from wharfside_client.connection import Connection, Sink, Unsubscribe
+from wharfside_client.connection import Connection, Unsubscribe
 from wharfside_client.errors import ClientError, NoResponders, ServerUnreachable, unanswered
 from wharfside_client.inbox import Inbox
-from wharfside_client.messages import NO_RESPONDERS, Message
+from wharfside_client.messages import NO_RESPONDERS, Message, Sink
 from wharfside_client.settings import ServerSettings
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One connection to NATS, from its opening to its end: the client's only importer of nats.
+"""One connection to NATS, from its opening to its end.
 
 nats-py's callbacks must never raise (its read loop and its reconnecting die of
 it in silence), and some errors of the server end a client for good: `bus.py`
@@ -12,12 +12,10 @@ import contextlib
 import logging
 import random
 import re
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from nats.aio.client import Client as Nats
-from nats.aio.client import Server, Srv
+from nats.aio.client import Server
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
@@ -29,20 +27,17 @@ from wharfside_client.errors import (
     ServerUnreachable,
     Untrusted,
 )
-from wharfside_client.messages import Message
+from wharfside_client.messages import Message, Sink
+from wharfside_client.natsclient import NatsClient
 from wharfside_client.settings import ServerSettings
-from wharfside_client.transport import BlockTransport
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.refusals import NO_TLS, Part, refusal
+from wharfside_protocol.refusals import Part, refusal
 
 PING_INTERVAL_S = 10
-UNACKED_MS = 15_000
-"""Bytes unacknowledged for so long end a connection: a half-open one shows no other way."""
 CLOSE_S = 3.0
 RECONNECT_S = (0.2, 2.0)
 """Between so many seconds, at random, before each try: a fleet's clients spread out."""
 
-Sink = Callable[[Message], None]
 Unsubscribe = Callable[[], Awaitable[None]]
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.I)
@@ -68,7 +63,7 @@ class Connection:
     def __init__(self, settings: ServerSettings, ears: Ears) -> None:
         self._settings = settings
         self._ears = ears
-        self._nc = _Nats()
+        self._nc = NatsClient()
         self._opened = False
         self._failures: list[Exception] = []
         self._hopeless = asyncio.Event()
@@ -80,7 +75,7 @@ class Connection:
     @property
     def is_clustered(self) -> bool:
         """The server is one of several: what does not listen now may be about to be elected."""
-        return bool(self._nc._server_info.get("cluster"))
+        return self._nc.is_clustered
 
     async def open(self) -> None:
         """Connects, trying every server once, within the settings' time.
@@ -109,7 +104,7 @@ class Connection:
         finally:
             await _end(giving_up)
         self._opened = True
-        self._limit_unacked()
+        self._nc.limit_unacked()
 
     async def close(self) -> None:
         self._opened = False
@@ -117,7 +112,7 @@ class Connection:
         # without end for a connection whose TLS handshake has failed
         with contextlib.suppress(NatsError, OSError, AssertionError, TimeoutError):
             await asyncio.wait_for(self._nc.close(), CLOSE_S)
-        self._drop_socket()
+        self._nc.drop_socket()
 
     async def publish(
         self, subject: str, data: bytes, reply: str, headers: Mapping[str, str] | None
@@ -246,7 +241,7 @@ class Connection:
         else:
             self._failures[:] = [error]
             if self._refusal(error) is not None:
-                self._drop_socket()
+                self._nc.drop_socket()
             _log.debug("nats: %s", _words(error))
 
     async def _on_disconnected(self) -> None:
@@ -254,7 +249,7 @@ class Connection:
             self._ears.disconnected()
 
     async def _on_reconnected(self) -> None:
-        self._limit_unacked()
+        self._nc.limit_unacked()
         self._ears.connected()
 
     async def _on_closed(self) -> None:
@@ -269,68 +264,6 @@ class Connection:
         except BadSettings as error:
             _log.warning("the TLS files of before stay in use: %s", error.message)
         return random.choice(servers), random.uniform(*RECONNECT_S)
-
-    def _limit_unacked(self) -> None:
-        # nats-py waits without end for a half-open connection's bytes; only the socket can tell
-        writer = self._writer()
-        sock = writer.get_extra_info("socket") if writer is not None else None
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS)
-
-    def _drop_socket(self) -> None:
-        """nats-py forgets the socket of a connection that was refused, and leaves it open."""
-        if (writer := self._writer()) is not None:
-            writer.transport.abort()
-
-    def _writer(self) -> asyncio.StreamWriter | None:
-        return getattr(getattr(self._nc, "_transport", None), "_io_writer", None)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """asyncio warns at the end of every connection that nats-py made TLS: it means nothing."""
-    return "eof_received() has no effect" not in record.msg
-
-
-logging.getLogger("asyncio").addFilter(_is_news)
-
-
-class _Nats(Nats):
-    """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
-    whoever stands between could have cut that out. It reads in small pieces (`transport.py`). And
-    it puts a queue and a task before each callback, which our own, being quick, are better
-    without: a twentieth of a round trip.
-
-    Attributes:
-        sinks: by the callback of a subscription, what takes its messages at once.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sinks: dict[Callable[[Msg], Awaitable[None]] | None, Sink] = {}
-
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
-        subscription = self._subs.get(sid)
-        sink = None if subscription is None else self.sinks.get(subscription._cb)
-        if sink is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        else:
-            found = await self._process_headers(headers) if headers else None
-            sink(Message(subject.decode(), data, found or {}))
-
-    async def _connect_to_server(self, s: Srv) -> None:
-        if self._transport is None and s.uri.scheme in ("nats", "tls"):
-            self._transport = BlockTransport()
-        await super()._connect_to_server(s)
-
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        server = self._current_server
-        wanted = "tls" in self.options or (server is not None and server.uri.scheme == "tls")
-        if initial_connection and wanted and not info.get("tls_required"):
-            raise NatsError(NO_TLS)
-        await super()._process_info(info, initial_connection)
 
 
 def _words(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 NO_RESPONDERS = "503"
@@ -21,3 +21,6 @@ class Message(NamedTuple):
     def status(self) -> str | None:
         """Three digits where the server itself speaks (`503` nobody listens), else None."""
         return self.headers.get("Status")
+
+
+Sink = Callable[[Message], None]
