@@ -20,18 +20,12 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
-from wharfside_client.errors import (
-    BadSettings,
-    ClientError,
-    Refused,
-    ServerUnreachable,
-    Untrusted,
-)
+from wharfside_client.errors import BadSettings, ClientError, ServerUnreachable
+from wharfside_client.failures import Failures, words_of
 from wharfside_client.messages import Message, Sink
 from wharfside_client.natsclient import NatsClient
 from wharfside_client.settings import ServerSettings
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.refusals import Part, refusal
 
 PING_INTERVAL_S = 10
 CLOSE_S = 3.0
@@ -41,9 +35,6 @@ RECONNECT_S = (0.2, 2.0)
 Unsubscribe = Callable[[], Awaitable[None]]
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.I)
-_HUNG_UP = re.compile(r"unexpected EOF|after close notify|connection reset|broken pipe", re.I)
-_SSL = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")
-"""OpenSSL's own names and places, around its words."""
 
 _log = logging.getLogger("wharfside.client")
 
@@ -65,7 +56,7 @@ class Connection:
         self._ears = ears
         self._nc = NatsClient()
         self._opened = False
-        self._failures: list[Exception] = []
+        self._failures = Failures(settings)
         self._hopeless = asyncio.Event()
 
     @property
@@ -163,49 +154,14 @@ class Connection:
 
     def unreachable(self, error: BaseException | None = None) -> ServerUnreachable:
         """The error that says what to check, with the last cause that is known."""
-        cause = error or (self._failures[-1] if self._failures else None)
-        if isinstance(cause, Exception) and (known := self._refusal(cause)) is not None:
-            return ServerUnreachable(known.message, servers=list(self._settings.servers))
-        servers = ", ".join(self._settings.servers)
-        because = f" ({_words(cause)})" if cause is not None else ""
-        return ServerUnreachable(
-            f"no NATS server at {servers}{because}; check that it runs and is reachable from "
-            "here, and --server, NATS_URL or the NATS context",
-            servers=list(self._settings.servers),
-        )
+        return self._failures.unreachable(error)
 
     def _why(self, connecting: asyncio.Task[None]) -> ClientError:
         if connecting.done() and not connecting.cancelled():
             error = connecting.exception()
             if isinstance(error, Exception):
-                self._failures.append(error)
-        refusals = filter(None, map(self._refusal, self._failures))
-        return next(refusals, None) or self._hung_up() or self.unreachable()
-
-    def _hung_up(self) -> ClientError | None:
-        """A server that refuses us says why and hangs up; its last word may be lost with that."""
-        words = next((w for e in self._failures if _HUNG_UP.search(w := _words(e))), None)
-        if words is None:
-            return None
-        expired = self._settings.expired()
-        if expired is not None:
-            return Refused(f"the NATS server does not let us in ({words}); {expired}")
-        return ServerUnreachable(
-            f"the NATS server hung up ({words}): it does not let us in, or goes down; "
-            "try again, and check --creds, --nkey, --tlscert, user and password, or the NATS "
-            "context",
-            servers=list(self._settings.servers),
-        )
-
-    def _refusal(self, failure: Exception) -> ClientError | None:
-        words = _words(failure)
-        found = refusal(words)
-        if found is None:
-            return None
-        if found.refused is Part.SERVER:
-            return Untrusted(f"the NATS server is not trusted ({words}); {found.advice}")
-        advice = self._settings.expired() or found.advice
-        return Refused(f"the NATS server does not let us in ({words}); {advice}")
+                self._failures.seen.append(error)
+        return self._failures.not_opened()
 
     def _options(self) -> dict[str, Any]:
         settings = self._settings
@@ -235,14 +191,14 @@ class Connection:
         if violation is not None:
             self._ears.denied(violation[1].lower(), violation[2])
         elif not self._opened:
-            self._failures.append(error)
-            if len(self._failures) >= len(self._settings.servers):
+            self._failures.seen.append(error)
+            if len(self._failures.seen) >= len(self._settings.servers):
                 self._hopeless.set()
         else:
-            self._failures[:] = [error]
-            if self._refusal(error) is not None:
+            self._failures.seen[:] = [error]
+            if self._failures.refusal(error) is not None:
                 self._nc.drop_socket()
-            _log.debug("nats: %s", _words(error))
+            _log.debug("nats: %s", words_of(error))
 
     async def _on_disconnected(self) -> None:
         if self._opened:
@@ -264,10 +220,6 @@ class Connection:
         except BadSettings as error:
             _log.warning("the TLS files of before stay in use: %s", error.message)
         return random.choice(servers), random.uniform(*RECONNECT_S)
-
-
-def _words(error: BaseException) -> str:
-    return _SSL.sub("", str(error)).removeprefix("nats: ").strip("'\"") or type(error).__name__
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
