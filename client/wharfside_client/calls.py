@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 from tenacity import (
     AsyncRetrying,
@@ -24,6 +24,7 @@ from tenacity import (
 )
 
 from wharfside_client.bus import Bus
+from wharfside_client.durable import Posted
 from wharfside_client.errors import (
     NodeUnreachable,
     NoResponders,
@@ -31,8 +32,8 @@ from wharfside_client.errors import (
     Unanswered,
     unanswered,
 )
+from wharfside_client.headers import headers_of
 from wharfside_protocol.codec import decode, encode, to_plain
-from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import (
     DEFAULT_RPC_SECONDS,
     MAX_DEADLINE_SECONDS,
@@ -44,9 +45,6 @@ from wharfside_protocol.errors import Busy, Internal, from_body
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
-
-if TYPE_CHECKING:
-    from wharfside_client.durable import Posted
 
 UNREACHABLE_S = 1.0
 """So long no agent may be heard (it restarts, interest spreads late) before the caller is told."""
@@ -143,15 +141,6 @@ def latest_deadline() -> str:
 def deadline_in(seconds: float) -> str:
     """The latest start as a command has it, RFC 3339, so far ahead of this side's clock."""
     return to_timestamp(time.time_ns() + int(seconds * NANOSECONDS))
-
-
-def headers_of(bus: Bus, command: Command, traceparent: str | None = None) -> dict[str, str] | None:
-    """What travels beside a command: its trace, and its signature where there is a key."""
-    headers = {"traceparent": traceparent} if traceparent else {}
-    if bus.signer is not None:
-        digest = command_digest(command.op, command.args)
-        headers |= bus.signer.headers(command, digest, time.time_ns())
-    return headers or None
 
 
 async def send(

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from wharfside_client.bus import Bus
-from wharfside_client.calls import headers_of, latest_deadline
+from wharfside_client.calls import latest_deadline
 from wharfside_client.durable import post_bytes
 from wharfside_client.errors import ApiError
+from wharfside_client.headers import headers_of
 from wharfside_client.jetstream import JetStream
 from wharfside_protocol.assets import ADV, CMD
 from wharfside_protocol.codec import decode, encode

@@ -22,9 +22,9 @@ from tenacity import (
 )
 
 from wharfside_client.bus import Bus, Tap
-from wharfside_client.calls import headers_of
 from wharfside_client.direct import read_last_of
 from wharfside_client.errors import NotSetUp, Pending, ServerUnreachable, Unanswered
+from wharfside_client.headers import headers_of
 from wharfside_client.jetstream import JetStream
 from wharfside_client.messages import Message
 from wharfside_protocol.assets import RES

@@ -16,7 +16,7 @@ from tests.support.requirements import requires
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
-from wharfside_client.migration import new_migration
+from wharfside_client.moving import new_migration
 from wharfside_protocol.errors import NotFound, WharfsideError
 from wharfside_protocol.migration import MigrateArgs, ReceiveArgs
 from wharfside_protocol.states import ContainerState

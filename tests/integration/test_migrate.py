@@ -24,7 +24,7 @@ from tests.support.requirements import requires
 from tests.support.screen import open_screen
 
 from wharfside_client.calls import new_command_id
-from wharfside_client.migration import move
+from wharfside_client.moving import move
 from wharfside_protocol.checkpoints import Phase
 from wharfside_protocol.errors import (
     AlreadyExists,

@@ -18,7 +18,7 @@ from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 from tests.support.requirements import need, requires
 
-from wharfside_client.migration import move
+from wharfside_client.moving import move
 from wharfside_protocol.errors import RuntimeFailed
 from wharfside_protocol.events import Event
 from wharfside_protocol.exits import ExitReason

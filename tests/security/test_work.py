@@ -28,7 +28,7 @@ from wharfside_client.auth.members import PROVISIONER
 from wharfside_client.direct import read_pages
 from wharfside_client.jetstream import JetStream
 from wharfside_client.localfiles import LocalTree
-from wharfside_client.migration import move
+from wharfside_client.moving import move
 from wharfside_protocol.assets import LOGS, container_key
 from wharfside_protocol.codec import decode
 from wharfside_protocol.errors import DeadlineExceeded

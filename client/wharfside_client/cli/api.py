@@ -9,8 +9,7 @@ import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
-from wharfside_client.cli.flags import LaneFlags
-from wharfside_client.cli.lane import or_posted
+from wharfside_client.cli.lane import LaneFlags, or_posted
 from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 

@@ -11,8 +11,8 @@ import typer
 
 from wharfside_client.cli import checkpointfiles, complete, exitcodes, parse, words
 from wharfside_client.cli.command import command
-from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.help import Group
+from wharfside_client.cli.lane import LaneFlags
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session

@@ -8,9 +8,9 @@ import typer
 
 from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
-from wharfside_client.cli.flags import LaneFlags, ProcessFlags
+from wharfside_client.cli.flags import ProcessFlags
 from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
-from wharfside_client.cli.lane import or_posted, tell_made
+from wharfside_client.cli.lane import LaneFlags, or_posted, tell_made
 from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_process

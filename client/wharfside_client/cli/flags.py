@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.help import SHARED
 from wharfside_client.cli.places import NodesOrAll
-
-if TYPE_CHECKING:
-    from wharfside_client.calls import Options
-    from wharfside_client.cli.session import Session
 
 VALUES = {
     "--server": "URLS",
@@ -91,30 +87,6 @@ class FleetFlags:
     @property
     def labels(self) -> dict[str, str]:
         return dict(self.label or ())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneFlags:
-    """Over which lane: what all changing commands share."""
-
-    durable: Annotated[
-        bool,
-        typer.Option("--durable", help="By the node's mailbox: kept while the node is away"),
-    ] = False
-    no_wait: Annotated[
-        bool,
-        typer.Option("--no-wait", help="As --durable, and print the command's id at once"),
-    ] = False
-
-    def options(self, session: Session) -> Options:
-        """Call options, with those that all commands share."""
-        options: Options = {**session.options}
-        if self.durable or self.no_wait:
-            options["durable"] = True
-            options["following"] = session.following
-        if self.no_wait:
-            options["timeout_s"] = 0.0
-        return options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,43 @@
-"""`--no-wait`: a command that is posted and not yet done is a success, told by its id."""
+"""Over which lane a command goes; one that is only posted is a success, told by its id."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from wharfside_client.cli.flags import LaneFlags
+import typer
+
 from wharfside_client.cli.session import Session
 
+if TYPE_CHECKING:
+    from wharfside_client.calls import Options
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneFlags:
+    """Over which lane: what all changing commands share."""
+
+    durable: Annotated[
+        bool,
+        typer.Option("--durable", help="By the node's mailbox: kept while the node is away"),
+    ] = False
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="As --durable, and print the command's id at once"),
+    ] = False
+
+    def options(self, session: Session) -> Options:
+        """Call options, with those that all commands share."""
+        options: Options = {**session.options}
+        if self.durable or self.no_wait:
+            options["durable"] = True
+            options["following"] = session.following
+        if self.no_wait:
+            options["timeout_s"] = 0.0
+        return options
 
 
 async def or_posted(working: Awaitable[T], lane: LaneFlags) -> T | dict[str, Any]:

@@ -8,8 +8,9 @@ import typer
 
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
-from wharfside_client.cli.flags import LaneFlags, LimitFlags
+from wharfside_client.cli.flags import LimitFlags
 from wharfside_client.cli.ioflags import AttachFlags
+from wharfside_client.cli.lane import LaneFlags
 from wharfside_client.cli.places import Targets
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_limits

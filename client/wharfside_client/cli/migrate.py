@@ -128,7 +128,8 @@ async def _moved(
     session: Session, source: Place, container: str, node: str, name: str | None, taken: TakenFlags
 ) -> MigrateValue:
     from wharfside_client.calls import new_command_id
-    from wharfside_client.migration import MIGRATE_S, move, new_migration
+    from wharfside_client.migration import MIGRATE_S
+    from wharfside_client.moving import move, new_migration
 
     migration, command_id = new_migration(), new_command_id()
     within_s = MIGRATE_S if session.flags.timeout is None else session.flags.timeout

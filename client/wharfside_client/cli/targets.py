@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wharfside_client.cli import exitcodes
-from wharfside_client.cli.flags import LaneFlags
+from wharfside_client.cli.lane import LaneFlags
 from wharfside_client.cli.output import error_body
 from wharfside_client.cli.parse import Target
 from wharfside_client.cli.session import Session

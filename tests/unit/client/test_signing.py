@@ -8,9 +8,10 @@ import pytest
 from nkeys import PREFIX_BYTE_USER, encode_seed
 
 from wharfside_client.bus import Bus
-from wharfside_client.calls import LATEST_S, Options, headers_of, make_command
+from wharfside_client.calls import LATEST_S, Options, make_command
 from wharfside_client.contexts import find_settings
 from wharfside_client.errors import BadSettings
+from wharfside_client.headers import headers_of
 from wharfside_client.settings import ServerSettings
 from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.digest import command_digest
