@@ -130,7 +130,7 @@ async def test_one_that_came_over_rpc_is_told_too(desk: Desk) -> None:
     assert await desk.commands.accept(asked) is asked
     assert await desk.take(letter()) == [Verdict.REPEAT]
     assert await desk.reports() == [("command-1", "accepted")]
-    await desk.commands.finish(asked, desk.commands.success(asked, VALUE))
+    await desk.commands.finish(asked, desk.commands.answers.success(asked, VALUE))
     assert await desk.reports() == [("command-1", "accepted"), ("command-1", "result")]
 
 

@@ -44,8 +44,8 @@ class Life:
         call = self.book.new_call(Command(id=id_, op=op, node="n1", args={"container": "web"}))
         call.actor = actor
         assert await self.book.accept(call) is call
-        result = self.book.failure(call, error.to_body()) if error else None
-        await self.book.finish(call, result or self.book.success(call, VALUE))
+        result = self.book.answers.failure(call, error.to_body()) if error else None
+        await self.book.finish(call, result or self.book.answers.success(call, VALUE))
 
     async def told(self) -> list[dict[str, Any]]:
         """The facts of each event."""
@@ -110,7 +110,7 @@ async def test_what_was_turned_away_is_not_told(store: SqliteStore) -> None:
     life = Life(store)
     call = life.book.new_call(Command(id="command-1", op="pause", node="n1"))
     await life.book.accept(call)
-    await life.book.turn_away(call, life.book.failure(call, Busy("later").to_body()))
+    await life.book.turn_away(call, life.book.answers.failure(call, Busy("later").to_body()))
     assert await life.told() == []
 
 
@@ -172,7 +172,7 @@ async def test_sessions_that_reach_in_are_told_and_reads_are_not(store: SqliteSt
     life = Life(store)
     for op in ("attach", "put-archive", "cancel", "logs", "list"):
         call = life.book.new_call(Command(id=f"command-{op}", op=op, node="n1"))
-        await life.audit.answered(OPS[op], call, life.book.success(call, VALUE))
+        await life.audit.answered(OPS[op], call, life.book.answers.success(call, VALUE))
     told = [each["op"] for each in await life.records()]
     assert told == ["attach", "put-archive", "cancel"]
 

@@ -51,7 +51,7 @@ async def test_a_new_command_is_running_then_done(store: SqliteStore) -> None:
     book = book_on(store)
     call = await accepted(book, asked(book))
     assert (await book.state_of("command-1")).state == "running"
-    await book.finish(call, book.success(call, VALUE))
+    await book.finish(call, book.answers.success(call, VALUE))
     state = await book.state_of("command-1")
     assert state.state == "done"
     assert state.result is not None
@@ -64,7 +64,7 @@ async def test_a_repeat_joins_and_later_is_replayed_also_in_another_life(
     book = book_on(store)
     first = await accepted(book, asked(book))
     assert await book.accept(asked(book)) is first
-    await book.finish(first, book.success(first, VALUE))
+    await book.finish(first, book.answers.success(first, VALUE))
     for life in (book, book_on(store)):
         replay = await life.accept(asked(life))
         assert isinstance(replay, Result)
@@ -77,7 +77,7 @@ async def test_another_body_is_a_conflict_while_it_runs_and_after(store: SqliteS
     first = await accepted(book, asked(book))
     with pytest.raises(Conflict):
         await book.accept(asked(book, force=True))
-    await book.finish(first, book.success(first, VALUE))
+    await book.finish(first, book.answers.success(first, VALUE))
     with pytest.raises(Conflict):
         await book.accept(asked(book, force=True))
     assert isinstance(await book.accept(asked(book)), Result)
@@ -96,7 +96,7 @@ async def test_one_turned_away_may_come_again(store: SqliteStore) -> None:
     book = book_on(store)
     call = await accepted(book, asked(book))
     busy = Busy("full").to_body()
-    await book.turn_away(call, book.failure(call, busy))
+    await book.turn_away(call, book.answers.failure(call, busy))
     with pytest.raises(NotFound):
         await book.state_of("command-1")
     await accepted(book, asked(book))
@@ -120,7 +120,7 @@ async def test_a_former_lifes_commands_are_closed_but_for_the_adopted(
     assert await book.accept(asked(book)) is adopted
     with pytest.raises(Conflict):
         await book.accept(asked(book, force=True))
-    await book.finish(adopted, book.success(adopted, VALUE))
+    await book.finish(adopted, book.answers.success(adopted, VALUE))
     assert adopted.outcome is not None
     assert (await adopted.outcome).ok
     replay = await book.accept(asked(book))
@@ -132,7 +132,7 @@ async def test_a_former_lifes_commands_are_closed_but_for_the_adopted(
 async def test_nothing_to_adopt(store: SqliteStore, id_: str | None) -> None:
     book = book_on(store)
     call = await accepted(book, asked(book))
-    await book.finish(call, book.success(call, VALUE))
+    await book.finish(call, book.answers.success(call, VALUE))
     assert await book_on(store).adopt(id_) is None
 
 
@@ -171,7 +171,7 @@ async def test_a_result_is_kept_before_it_is_answered(store: SqliteStore) -> Non
     call = await accepted(book, asked(book))
     troubled.errors = [DiskFull(), DiskFull()]
     assert call.outcome is not None
-    await book.finish(call, book.success(call, VALUE))
+    await book.finish(call, book.answers.success(call, VALUE))
     assert troubled.errors == []
     assert call.outcome.result().ok
     state = await book.state_of("command-1")

@@ -61,6 +61,7 @@ class Acceptance:
         self._subjects = subjects
         self._store = store
         self._commands = commands
+        self._answers = commands.answers
         self._intake = intake
 
     def judge(self, letter: Letter) -> Judged:
@@ -131,17 +132,17 @@ class Acceptance:
         for each in batch:
             if isinstance(each, Checked) and self._commands.running(each.call.id) is each.call:
                 lost = Busy("it could not be stored now: send it again")
-                self._commands.leave(each.call, self._commands.failure(each.call, lost.to_body()))
+                self._commands.leave(each.call, self._answers.failure(each.call, lost.to_body()))
 
     def _enter(self, tx: Tx, each: Judged) -> Verdict:
         if isinstance(each, Refused):
             if each.call is not None and tx.command(each.call.id) is None:
-                failure = self._commands.failure(each.call, each.error.to_body())
+                failure = self._answers.failure(each.call, each.error.to_body())
                 self._commands.save_refused(tx, each.call, failure)
             return Verdict.CONFLICT
         known = tx.command(each.call.id)
         if known is None:
-            row = self._commands.row(each.call, CommandPhase.ACCEPTED)
+            row = self._answers.row(each.call, CommandPhase.ACCEPTED)
             tx.save_command(row)
             tx.report(accepted_report(row, self._node))
             return Verdict.NEW
@@ -167,7 +168,7 @@ class Acceptance:
         elif mine:
             known = await self._store.transact(lambda tx: tx.command(call.id))
             assert known is not None
-            self._commands.leave(call, self._commands.answer(known, call))
+            self._commands.leave(call, self._answers.to_repeat(known, call))
 
 
 def _text(claimed: dict[str, Any], field: str) -> str:

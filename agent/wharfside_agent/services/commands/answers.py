@@ -73,8 +73,8 @@ class Answers:
             ),
         )
 
-    def answer(self, known: CommandRow, call: Call) -> Result:
-        """To a repeat: what the store has, or that its id is another's."""
+    def to_repeat(self, known: CommandRow, call: Call) -> Result:
+        """What the store has, or that the id is another's."""
         try:
             check_same(call, known.op, known.digest)
         except Conflict as error:

@@ -18,19 +18,19 @@ from wharfside_agent.services.shortage import insist
 from wharfside_protocol.codec import decode
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import Command, Result
-from wharfside_protocol.errors import (
-    NotFound,
-)
+from wharfside_protocol.errors import NotFound
 from wharfside_protocol.node_commands import CommandState
 from wharfside_protocol.records import Record
 
 
-class Commands(Answers):
+class Commands:
     """Running commands in memory, all changing ones in the store; the Keeper of its calls."""
 
     def __init__(self, store: Store, clock: Clock, node: str) -> None:
-        super().__init__(clock, node)
+        self.answers = Answers(clock, node)
         self._store = store
+        self._clock = clock
+        self._node = node
         self._running: dict[str, Call] = {}
         self._going_down = False
         self._admit: Callable[[str], None] = lambda _op: None
@@ -72,9 +72,9 @@ class Commands(Answers):
             check_same(call, known.op, known.digest)
         except Exception as error:
             # Whatever the store says: an id that stayed in the book would never be answered.
-            self.leave(call, self.failure(call, told(error).to_body()))
+            self.leave(call, self.answers.failure(call, told(error).to_body()))
             raise
-        stored = self.answer(known, call)
+        stored = self.answers.to_repeat(known, call)
         self.leave(call, stored)
         return stored
 
@@ -88,24 +88,24 @@ class Commands(Answers):
         known = tx.command(call.id)
         if known is None:
             self._admit(call.command.op)
-            tx.save_command(self.row(call, CommandPhase.RUNNING))
+            tx.save_command(self.answers.row(call, CommandPhase.RUNNING))
         return known
 
     def save_done(self, tx: Tx, call: Call, result: Result) -> None:
         """The result, and with it the report of a durable command, in one transaction."""
-        row = self.row(call, CommandPhase.DONE, result)
+        row = self.answers.row(call, CommandPhase.DONE, result)
         self._save(tx, row)
         self._audit(tx, row)
 
     def settle(self, tx: Tx, call: Call, value: Record) -> None:
         """See Keeper: what `call.settle` does."""
-        call.result = self.success(call, value)
+        call.result = self.answers.success(call, value)
         call.settled = True
         self.save_done(tx, call, call.result)
 
     def save_refused(self, tx: Tx, call: Call, result: Result) -> None:
         """As `save_done`, of what was no command, or not let in: nobody did anything."""
-        self._save(tx, self.row(call, CommandPhase.DONE, result))
+        self._save(tx, self.answers.row(call, CommandPhase.DONE, result))
 
     def _save(self, tx: Tx, row: CommandRow) -> None:
         tx.save_command(row)
@@ -123,7 +123,7 @@ class Commands(Answers):
         """See Keeper: what `call.leave_lane` does."""
         if self._going_down and call.outcome is not None:
             call.handed_on = True
-            self.leave(call, self.failure(call, going_down().to_body()))
+            self.leave(call, self.answers.failure(call, going_down().to_body()))
 
     async def finish(self, call: Call, result: Result) -> None:
         """Stores the result, unless the change itself has done so, or a next life will."""
@@ -179,7 +179,7 @@ class Commands(Answers):
     async def begin(self, call: Call) -> None:
         """A durable command leaves the queue: on the disk, so that it is never begun twice."""
         call.started_at = self._clock.now()
-        row = self.row(call, CommandPhase.RUNNING)
+        row = self.answers.row(call, CommandPhase.RUNNING)
         await self._store.transact(lambda tx: tx.save_command(row), durable=True)
 
     async def turn_away(self, call: Call, result: Result) -> None:
@@ -241,7 +241,7 @@ class Commands(Answers):
         def change(tx: Tx) -> int:
             rows = [row for row in tx.unfinished_commands() if row.id not in adopted]
             for row in rows:
-                done = self.abandoned(row)
+                done = self.answers.abandoned(row)
                 self._save(tx, done)
                 self._audit(tx, done)
             return len(rows)

@@ -43,6 +43,7 @@ class Dispatcher:
         self._name = name
         self._subjects = subjects
         self._commands = commands
+        self._answers = commands.answers
         self._intake = intake
         self._runner = runner
         self._audit = audit
@@ -90,7 +91,7 @@ class Dispatcher:
                 return await self._runner.handle(checked.op, checked.call, checked.args)
         except TimeoutError:
             late = DeadlineExceeded("the deadline passed while reading", stage="running")
-            return self._commands.failure(checked.call, late.to_body())
+            return self._answers.failure(checked.call, late.to_body())
 
     async def _changing(self, checked: Checked) -> Result:
         """Runs it, joins it, or replays it; the work goes on if the caller's time is up."""
@@ -98,7 +99,7 @@ class Dispatcher:
         try:
             found = await self._commands.accept(call)
         except WharfsideError as error:
-            return self._commands.failure(call, error.to_body())
+            return self._answers.failure(call, error.to_body())
         if isinstance(found, Result):
             return found
         if found is call:
@@ -114,7 +115,7 @@ class Dispatcher:
             f"not done by the deadline; it goes on: ask for its result ({running.id}) later",
             stage="running" if running.started_at else "waiting",
         )
-        return self._commands.failure(asked, late.to_body())
+        return self._answers.failure(asked, late.to_body())
 
     def _refusal(self, op: str, error: ErrorBody, command: Command | None = None) -> Result:
         return Result(

@@ -111,7 +111,7 @@ class Mailroom:
             checked = self._intake.again(call, DEFAULT_MAILBOX_SECONDS)
         except WharfsideError as error:
             # This version takes less than the one that accepted it.
-            await self._commands.finish(call, self._commands.failure(call, error.to_body()))
+            await self._commands.finish(call, self._commands.answers.failure(call, error.to_body()))
             return
         self._start(checked)
 

@@ -61,6 +61,7 @@ class Runner:
         draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._commands = commands
+        self._answers = commands.answers
         self._lanes = lanes
         self._clock = clock
         self._tasks = tasks
@@ -96,7 +97,7 @@ class Runner:
         except Busy as error:
             return await self._turned_away(call, error)
         except WharfsideError as error:
-            return await self._finished(call, self._commands.failure(call, error.to_body()))
+            return await self._finished(call, self._answers.failure(call, error.to_body()))
         assert call.ticket is not None
         try:
             return await self._outside_lanes(op, call, args, remaining)
@@ -130,7 +131,7 @@ class Runner:
 
     async def _turned_away(self, call: Call, error: WharfsideError) -> Result:
         """Nothing was done: the id is free again, but for a durable one, which is told."""
-        refusal = self._commands.failure(call, error.to_body())
+        refusal = self._answers.failure(call, error.to_body())
         await asyncio.shield(self._commands.turn_away(call, refusal))
         return refusal
 
@@ -163,12 +164,12 @@ class Runner:
             if isinstance(error, asyncio.CancelledError) and not op.changes:
                 raise
             call.settled = False
-            return self._commands.failure(call, _body(error))
+            return self._answers.failure(call, _body(error))
         except Exception as error:
             log.error("handler-failed", op=op.name, id=call.id, exc_info=error)
             call.settled = False
-            return self._commands.failure(call, told(error).to_body())
-        return call.result or self._commands.success(call, value)
+            return self._answers.failure(call, told(error).to_body())
+        return call.result or self._answers.success(call, value)
 
 
 def _drains() -> Draining:

@@ -73,6 +73,7 @@ class Drain:
         self._store = store
         self._containers = containers
         self._commands = commands
+        self._answers = commands.answers
         self._endings = endings
         self._restarts = restarts
         self._lanes = lanes
@@ -111,12 +112,12 @@ class Drain:
 
     async def _answer(self, call: Call, state: DrainState) -> object:
         try:
-            result = self._commands.success(call, await self.emptied(state))
+            result = self._answers.success(call, await self.emptied(state))
         except asyncio.CancelledError:
             canceled = Canceled("canceled; the node drains still", stage="running")
-            result = self._commands.failure(call, canceled.to_body())
+            result = self._answers.failure(call, canceled.to_body())
         except WharfsideError as error:
-            result = self._commands.failure(call, error.to_body())
+            result = self._answers.failure(call, error.to_body())
         await asyncio.shield(self._commands.finish(call, result))
         return result
 

@@ -32,7 +32,7 @@ async def _answered(
     row = await asyncio.shield(departures.outcome(migration))
     container = await store.transact(lambda tx: tx.container(row.incarnation))
     if row.state is Source.GONE and container is not None:
-        result = commands.success(call, value_of(row, standing(container)))
+        result = commands.answers.success(call, value_of(row, standing(container)))
     else:
-        result = commands.failure(call, told(failure_of(row)).to_body())
+        result = commands.answers.failure(call, told(failure_of(row)).to_body())
     await commands.finish(call, result)

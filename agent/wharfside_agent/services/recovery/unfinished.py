@@ -72,6 +72,7 @@ class Unfinished:
         self._endings = endings
         self._starts = starts
         self._commands = commands
+        self._answers = commands.answers
         self._clock = clock
         self._tasks = tasks
 
@@ -264,7 +265,7 @@ class Unfinished:
             status = await self._endings.see_to_the_end(live, grace_s)
             if call is not None:
                 value = WaitValue(**standing(live.row), exit=status)
-                call.result = self._commands.success(call, value)
+                call.result = self._answers.success(call, value)
 
     async def finish_delete(self, live: Live, intent: Intent) -> None:
         async with self._answering(await self._commands.adopt(intent.command)) as call:
@@ -285,7 +286,7 @@ class Unfinished:
             yield call
         except WharfsideError as error:
             if call is not None:
-                await self._commands.finish(call, self._commands.failure(call, error.to_body()))
+                await self._commands.finish(call, self._answers.failure(call, error.to_body()))
             raise
         if call is not None and call.result is not None:
             await self._commands.finish(call, call.result)

@@ -131,7 +131,7 @@ class UnfinishedCheckpoints:
             asked = str(ExitReason.CHECKPOINT) if await _ended_by(live, intent) else None
             await self._outcomes.failed(live, name, intent.command, reason, asked)
             if call is not None:
-                failure = self._commands.failure(call, reason.to_body())
+                failure = self._commands.answers.failure(call, reason.to_body())
                 await self._commands.finish(call, failure)
             return False
         await self._answer(call)
