@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,29 +14,28 @@ from wharfside_client.cli.command import command
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    from wharfside_client.client import Wharfside
     from wharfside_client.history import EventFilter, StoredEvent
 
 RECENT = "1h"
 
 
-def register(app: typer.Typer) -> None:
-    command(app, "events")(events)
+Where = Annotated[
+    Any,
+    typer.Argument(
+        parser=parse.place,
+        metavar="[NODE[/CONTAINER]]",
+        help="All where left out",
+        show_default=False,
+    ),
+]
 
 
-async def events(
-    session: Session,
-    of: Annotated[
-        Any,
-        typer.Argument(
-            parser=parse.place,
-            metavar="[NODE[/CONTAINER]]",
-            help="All where left out",
-            show_default=False,
-        ),
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen")] = False,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsFlags:
+    """Which events, and until when."""
+
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen")] = False
     since: Annotated[
         str | None,
         typer.Option(
@@ -42,14 +43,30 @@ async def events(
             metavar="SEQ|TIME",
             help=f"After a sequence, or 10m ago, or an RFC 3339 time [{RECENT}; with -f: now]",
         ),
-    ] = None,
+    ] = None
     type: Annotated[
         list[str] | None, typer.Option("--type", metavar="TYPE", help="Only of these types")
-    ] = None,
+    ] = None
     live: Annotated[
         bool, typer.Option("--live", help="As they pass, from a server that stores none")
-    ] = False,
-) -> None:
+    ] = False
+
+    @property
+    def begin(self) -> int | str | None:
+        """None: now."""
+        if self.follow and not self.since:
+            return None
+        try:
+            return parse.since(RECENT if self.since is None else self.since)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--since") from error
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "events")(events)
+
+
+async def events(session: Session, of: Where = None, *, which: EventsFlags) -> None:
     """Tell the events of the fleet, stored ones and with -f those that come.
 
     With --json, one object a line; its `seq` is what --since takes to go on from there.
@@ -57,19 +74,11 @@ async def events(
     from wharfside_client.cli.eventlines import EventLines
     from wharfside_client.cli.plain import to_json
 
-    begin = _since(since, follow=follow)
-    wanted = _filter(of, type)
+    begin, wanted = which.begin, _filter(of, which.type)
     lines = EventLines(session.output)
-    async with session.connect() as w, AsyncExitStack() as stack:
-        found: AsyncIterator[StoredEvent]
-        if live:
-            found = await stack.enter_async_context(w.live_events(wanted=wanted))
-        elif follow:
-            found = await stack.enter_async_context(w.events(begin, wanted=wanted))
-        else:
-            found = w.history(0 if begin is None else begin, wanted=wanted)
+    async with session.connect() as w, _found(w, which, begin, wanted) as found:
         async for seq, event in found:
-            if type and event.type not in type:
+            if which.type and event.type not in which.type:
                 continue
             if session.output.json:
                 session.output.json_line({"seq": seq, **to_json(event)})
@@ -77,11 +86,18 @@ async def events(
                 lines.tell(event)
 
 
-def _since(text: str | None, *, follow: bool) -> int | str | None:
-    try:
-        return parse.since(RECENT if text is None else text) if text or not follow else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since") from error
+@asynccontextmanager
+async def _found(
+    w: Wharfside, which: EventsFlags, begin: int | str | None, wanted: EventFilter
+) -> AsyncIterator[AsyncIterator[StoredEvent]]:
+    if which.live:
+        async with w.live_events(wanted=wanted) as passing:
+            yield passing
+    elif which.follow:
+        async with w.events(begin, wanted=wanted) as coming:
+            yield coming
+    else:
+        yield w.history(0 if begin is None else begin, wanted=wanted)
 
 
 def _filter(of: parse.Place | None, types: list[str] | None) -> EventFilter:

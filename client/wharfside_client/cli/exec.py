@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 Words = Annotated[list[str], typer.Argument(metavar="COMMAND [ARG]...", show_default=False)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecFlags:
+    """What an exec has that no `run` has."""
+
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            "--limit", parser=parse.duration, metavar="TIME", help="The node kills it after so long"
+        ),
+    ] = None
+    id: Annotated[
+        str | None, typer.Option("--id", parser=parse.name, help="A name for the process")
+    ] = None
+
+
 def register(app: typer.Typer) -> None:
     command(app, "exec", runs=True, context_settings=PASS_ON)(exec_)
 
@@ -34,16 +51,7 @@ async def exec_(
     streams: TtyFlags,
     flags: AttachFlags,
     lane: LaneFlags,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
-    limit: Annotated[
-        float | None,
-        typer.Option(
-            "--limit", parser=parse.duration, metavar="TIME", help="The node kills it after so long"
-        ),
-    ] = None,
-    id: Annotated[
-        str | None, typer.Option("--id", parser=parse.name, help="A name for the process")
-    ] = None,
+    how: ExecFlags,
 ) -> int:
     """Run a command in a running container; pass its output and our input on, exit as it did.
 
@@ -51,23 +59,29 @@ async def exec_(
     its end, up to 64 KiB of each stream.
     """
     at_its_end = session.output.json or lane.durable or lane.no_wait
-    if streams.any and at_its_end and not detach:
+    if streams.any and at_its_end and not how.detach:
         raise typer.BadParameter("-i and -t need a session: leave out --durable and --json, or -d")
     spec = make_process(words, process, tty=streams.tty)
-    io = make_io(streams, LogFlags(), once=not detach)
+    io = make_io(streams, LogFlags(), once=not how.detach)
     async with session.connect() as w:
         node, options = w.node(target.node), lane.options(session)
-        if not (detach or at_its_end):
+        if not (how.detach or at_its_end):
             from wharfside_client.cli import running
             from wharfside_client.cli.foreground import Foreground
 
-            front = Foreground.of(session, node, target, flags, io, id or running.new_exec())
-            return await running.exec_(front, spec, io, limit, options)
+            front = Foreground.of(session, node, target, flags, io, how.id or running.new_exec())
+            return await running.exec_(front, spec, io, how.limit, options)
         working = node.exec(
-            target.container, spec, id=id, wait=not detach, limit_s=limit, io=io, **options
+            target.container,
+            spec,
+            id=how.id,
+            wait=not how.detach,
+            limit_s=how.limit,
+            io=io,
+            **options,
         )
         done = await or_posted(working, lane)
-    return _tell(session, target, done, detach=detach)
+    return _tell(session, target, done, detach=how.detach)
 
 
 def _tell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,61 +18,61 @@ if TYPE_CHECKING:
     from wharfside_client.session import Session as Remote
 
 
-def register(app: typer.Typer) -> None:
-    command(app, "logs")(logs)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsFlags:
+    """Which output, and how it is shown."""
 
-
-async def logs(
-    session: Session,
-    target: OneTarget,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as it prints, until its end")
-    ] = False,
+    ] = False
     since: Annotated[
         Any,
         typer.Option(
             "--since", parser=parse.moment, metavar="TIME", help="10m ago, or an RFC 3339 time"
         ),
-    ] = None,
+    ] = None
     until: Annotated[
         Any, typer.Option("--until", parser=parse.moment, metavar="TIME", help="As --since")
-    ] = None,
+    ] = None
     tail: Annotated[
         Any,
         typer.Option("--tail", "-n", parser=parse.tail, metavar="LINES", help="The last so many"),
-    ] = "all",
+    ] = "all"
     timestamps: Annotated[
         bool, typer.Option("--timestamps", "-t", help="Its time before each line")
-    ] = False,
-    process: Process = "init",
+    ] = False
+    process: Process = "init"
     run: Annotated[
         int | None, typer.Option("--run", min=1, metavar="NUMBER", help="Of this run alone")
-    ] = None,
-) -> None:
+    ] = None
+
+    def arguments(self, container: str, *, times: bool) -> dict[str, Any]:
+        """Of the op; what is not given is left to its defaults."""
+        given = {key: value for key, value in asdict(self).items() if value is not None}
+        del given["timestamps"]
+        return {**given, "container": container, "times": times}
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "logs")(logs)
+
+
+async def logs(session: Session, target: OneTarget, which: LogsFlags) -> None:
     """Print what a process wrote, stdout to stdout and stderr to stderr, of all kept runs.
 
     With --json, an object a line: {time, stream, text, position}. What was dropped is told
     on stderr, with --json as {lost, position}.
     """
-    wanted: dict[str, Any] = {
-        "container": target.container,
-        "process": process,
-        "run": run,
-        "since": since,
-        "until": until,
-        "tail": tail,
-        "follow": follow,
-        "times": timestamps or session.output.json,
-    }
-    given = {key: value for key, value in wanted.items() if value is not None}
+    as_objects = session.output.json
+    given = which.arguments(target.container, times=which.timestamps or as_objects)
     async with (
         session.connect() as w,
         w.node(target.node).session("logs", given, resume=True, **session.options) as remote,
     ):
-        if session.output.json:
+        if as_objects:
             await _as_objects(session, remote)
         else:
-            await _as_it_was(remote, timestamps=timestamps)
+            await _as_it_was(remote, timestamps=which.timestamps)
 
 
 async def _as_objects(session: Session, remote: Remote) -> None:

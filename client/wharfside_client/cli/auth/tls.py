@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,39 +19,51 @@ DAYS = 397
 """What many checkers accept at most of a server."""
 
 
-async def tls(
-    session: Session,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFlags:
+    """Whose certificates, and what stands in them."""
+
     host: Annotated[
         list[Any] | None,
         typer.Option(
-            "--host", parser=parse.server_host, metavar="[SERVER=]HOST", show_default=False,
+            "--host",
+            parser=parse.server_host,
+            metavar="[SERVER=]HOST",
+            show_default=False,
             help="Another name or address under which servers, or one of them, are reached",
         ),
-    ] = None,
+    ] = None
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", metavar="PATH", show_default=False,
+            "--at",
+            metavar="PATH",
+            show_default=False,
             help="The folder on the servers that will have ca.pem, SERVER.pem and SERVER.key",
         ),
-    ] = None,
+    ] = None
     verify: Annotated[
         bool | None,
         typer.Option(
-            "--verify-clients/--no-verify-clients", show_default=False,
+            "--verify-clients/--no-verify-clients",
+            show_default=False,
             help="Clients show certificates, too; makes one for each user",
         ),
-    ] = None,
+    ] = None
     client: Annotated[
         list[Any] | None,
         typer.Option(
-            "--client", parser=parse.name, metavar="NAME", show_default=False,
+            "--client",
+            parser=parse.name,
+            metavar="NAME",
+            show_default=False,
             help="Only the certificate of this user",
         ),
-    ] = None,
-    days: Annotated[float, typer.Option("--days", min=0.01, help="They are valid for")] = DAYS,
-    folder: Dir = None,
-) -> None:  # fmt: skip
+    ] = None
+    days: Annotated[float, typer.Option("--days", min=0.01, help="They are valid for")] = DAYS
+
+
+async def tls(session: Session, which: CertificateFlags, folder: Dir = None) -> None:
     """Make certificates for the servers of the folder, by an authority of its own.
 
     Run it again to have new ones, before they expire or after `auth rotate --ca`.
@@ -59,14 +72,15 @@ async def tls(
     can_certify()
     from wharfside_client.auth.equipping import equip_servers, equip_users
 
-    if client:
-        done = equip_users(path, client, days)
+    if which.client:
+        done = equip_users(path, which.client, which.days)
     else:
-        done = equip_servers(path, _by_server(host or []), at, verify, days)
+        hosts = _by_server(which.host or [])
+        done = equip_servers(path, hosts, which.at, which.verify, which.days)
     if session.output.json:
         session.output.document(done)
     else:
-        _tell(session, done, servers=not client)
+        _tell(session, done, servers=not which.client)
 
 
 def _by_server(hosts: list[parse.ServerHost]) -> dict[str, list[str]]:
