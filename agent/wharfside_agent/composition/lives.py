@@ -8,6 +8,7 @@ from functools import cached_property
 from wharfside_agent import host
 from wharfside_agent.composition.foundation import Foundation
 from wharfside_agent.ports.rows import Arrival
+from wharfside_agent.services.life.births import Births
 from wharfside_agent.services.life.capacity import Capacity
 from wharfside_agent.services.life.disconnects import Disconnects
 from wharfside_agent.services.life.drain import Drain
@@ -34,6 +35,17 @@ class Lives(Foundation):
     def _coming(self) -> Iterable[Arrival]:
         """Containers on their way here: the floor above knows them."""
         return ()
+
+    @cached_property
+    def births(self) -> Births:
+        return Births(
+            self.store,
+            self.containers,
+            self.clock,
+            self.journal,
+            self.cgroup_of,
+            self.bundle_of,
+        )
 
     @cached_property
     def exits(self) -> ExitTeller:

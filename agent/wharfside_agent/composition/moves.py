@@ -87,11 +87,11 @@ class Moves(Telling):
     @cached_property
     def restores(self) -> Restores:
         return Restores(
-            self.store,
             self.containers,
             self.machine.runtime,
             self.shelf,
             self.layers,
+            self.births,
             self.starts,
             self.capacity,
             self.exits,
@@ -99,8 +99,6 @@ class Moves(Telling):
             self.clock,
             self.journal,
             self.layer_of,
-            self.cgroup_of,
-            self.bundle_of,
         )
 
     @cached_property
@@ -187,6 +185,7 @@ class Moves(Telling):
             self.store,
             self.machine.runtime,
             self.containers,
+            self.births,
             self.exits,
             self.endings,
             self.starts,

@@ -93,6 +93,7 @@ class Parts(Moves):
             clock=self.clock,
             runtime=self.machine.runtime,
             containers=self.containers,
+            births=self.births,
             exits=self.exits,
             endings=self.endings,
             starts=self.starts,
@@ -119,8 +120,6 @@ class Parts(Moves):
             snapshots=self.snapshots,
             info=self.presence.info,
             machine_usage=self.machine.usage,
-            cgroup_of=self.cgroup_of,
-            bundle_of=self.bundle_of,
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
+from wharfside_agent.services.life.births import Births
 from wharfside_agent.services.life.capacity import Capacity
 from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.drain import Drain
@@ -45,6 +46,7 @@ class Node:
     clock: Clock
     runtime: Runtime
     containers: Containers
+    births: Births
     exits: ExitTeller
     endings: Endings
     starts: Starts
@@ -69,9 +71,5 @@ class Node:
     info: Callable[[], NodeInfo]
     machine_usage: Callable[[], Usage]
     """The whole machine's figures."""
-    cgroup_of: Callable[[str], str]
-    """The cgroup path of an incarnation."""
-    bundle_of: Callable[[str, int], str]
-    """The bundle folder of an incarnation's run."""
     going_down: asyncio.Future[None]
     """Done once the agent goes down: what only waits is answered then."""

@@ -8,47 +8,47 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from ulid import ULID
 
-from wharfside_agent.core.images import CheckpointManifest
 from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
 from wharfside_agent.ports.images import Image, Layers
-from wharfside_agent.ports.rows import ContainerRow, Intent, ProcessRow
+from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.runtime import Planned, Runtime
-from wharfside_agent.ports.store import Store, Tx
+from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.manifests import layered, origin_of
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
 from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.life.births import Births
 from wharfside_agent.services.life.capacity import Capacity, limits_of
-from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
+from wharfside_agent.services.life.containers import Also, Containers, Live, traced
 from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_agent.services.life.starts import Starts
 from wharfside_protocol.checkpoints import Phase, Restored
-from wharfside_protocol.errors import Unsupported, WharfsideError
-from wharfside_protocol.event_facts import Created, Failed
+from wharfside_protocol.errors import Unsupported
+from wharfside_protocol.event_facts import Created
 from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import ContainerSpec
-from wharfside_protocol.states import INIT, ContainerState, ProcessState
+from wharfside_protocol.states import ProcessState
 from wharfside_protocol.views import RestoredFrom
 
 
 class Restores:
     def __init__(
         self,
-        store: Store,
         containers: Containers,
         runtime: Runtime,
         shelf: Shelf,
         layers: Layers,
+        births: Births,
         starts: Starts,
         capacity: Capacity,
         exits: ExitTeller,
@@ -56,14 +56,12 @@ class Restores:
         clock: Clock,
         journal: Journal,
         layer_of: Callable[[str], Path],
-        cgroup_of: Callable[[str], str],
-        bundle_of: Callable[[str, int], str],
     ) -> None:
-        self._store = store
         self._containers = containers
         self._runtime = runtime
         self._shelf = shelf
         self._layers = layers
+        self._births = births
         self._starts = starts
         self._capacity = capacity
         self._exits = exits
@@ -71,8 +69,6 @@ class Restores:
         self._clock = clock
         self._journal = journal
         self._layer_of = layer_of
-        self._cgroup_of = cgroup_of
-        self._bundle_of = bundle_of
 
     async def in_place(
         self, live: Live, call: Call, name: str, also: Also, input_: Input = Input.RESTORE
@@ -138,7 +134,8 @@ class Restores:
                     await self._lay(live, image)
                     await self._restore(live, image)
                 except Exception as error:
-                    await self._tell_not_created(live, call, told(error))
+                    await self._runtime.undo(live.plan)
+                    await self._births.tell_failed(live, told(error), call.id)
                     raise
                 row = await self.tell(live, origin_of(image), call.id, also)
         self._journal.reached(Step.RESTORE_COMMITTED)
@@ -198,29 +195,12 @@ class Restores:
 
     async def _intended(self, container: str, image: Image, call: Call) -> Live:
         manifest = image.manifest
-        planned = self._admitted(container, manifest.spec, call.rules)
-        live = self._new(container, manifest, origin_of(image), call.rules, planned)
-        self._containers.add(live)
-        intent = Intent(
-            incarnation=live.row.incarnation,
-            op="create",
-            step=Step.RESTORE_INTENDED,
-            begun_at=live.row.created_at,
-            command=call.id,
-            restored_from=live.row.restored_from,
+        planned = replace(
+            self._admitted(container, manifest.spec, call.rules), runtime=manifest.runtime
         )
-
-        def journal(tx: Tx) -> None:
-            tx.save_container(live.row)
-            tx.save_process(live.init.row)
-            tx.save_intent(intent)
-
-        try:
-            await self._store.transact(journal)
-        except BaseException:
-            self._containers.drop(live)
-            raise
-        self._journal.reached(Step.RESTORE_INTENDED)
+        live = self._births.new(container, manifest.spec, planned, call.rules, origin_of(image))
+        with self._containers.adding(live):
+            await self._births.intend(live, call.id, Step.RESTORE_INTENDED)
         return live
 
     def _admitted(self, container: str, spec: ContainerSpec, rules: str) -> Planned:
@@ -234,51 +214,6 @@ class Restores:
         """Passes where `as_new` would find nothing to refuse. Raises as that does."""
         async with self._checked(incarnation, name, rules) as image:
             self._admitted(container, image.manifest.spec, rules)
-
-    def _new(
-        self,
-        container: str,
-        manifest: CheckpointManifest,
-        origin: RestoredFrom,
-        rules: str,
-        planned: Planned,
-    ) -> Live:
-        incarnation = str(ULID())
-        row = ContainerRow(
-            name=container,
-            incarnation=incarnation,
-            run=1,
-            revision=1,
-            state=ContainerState.CREATING,
-            spec=manifest.spec,
-            runtime=manifest.runtime,
-            bundle=self._bundle_of(incarnation, 1),
-            cgroup=self._cgroup_of(incarnation),
-            created_at=self._clock.now(),
-            restored_from=origin,
-            rules=rules,
-            limits=planned.limits,
-        )
-        init = ProcessRow(
-            incarnation=incarnation,
-            run=1,
-            process=INIT,
-            state=ProcessState.ADDED,
-            spec=manifest.spec.process,
-        )
-        return Live(row, {INIT: LiveProcess(init)})
-
-    async def _tell_not_created(self, live: Live, call: Call, error: WharfsideError) -> None:
-        await self._runtime.undo(live.plan)
-        await self._containers.advance(
-            live,
-            Input.CREATE_FAILED,
-            Failed(error=error.to_body()),
-            changes={"deleted_at": self._clock.now()},
-            cause=call.id,
-            also=lambda tx, row: tx.close_intent(row.incarnation, "create"),
-        )
-        self._containers.drop(live)
 
     async def _lay(self, live: Live, image: Image) -> None:
         """The writable layer of a new container."""

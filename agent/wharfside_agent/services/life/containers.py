@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,6 +153,16 @@ class Containers:
         """
         self.check_free(live.row.name)
         self._by_name[live.row.name] = live
+
+    @contextmanager
+    def adding(self, live: Live) -> Iterator[None]:
+        """As `add`; where what is done in here fails, the name is free again."""
+        self.add(live)
+        try:
+            yield
+        except BaseException:
+            self.drop(live)
+            raise
 
     def check_free(self, name: str) -> None:
         """Raises AlreadyExists: it is taken."""

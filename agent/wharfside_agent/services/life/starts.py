@@ -18,10 +18,11 @@ from wharfside_agent.core.journal import Step
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.errors import told
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.rows import ContainerRow, Intent, ProcessRow
+from wharfside_agent.ports.rows import ContainerRow, Intent
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.journal import Journal
+from wharfside_agent.services.life.births import new_init
 from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
 from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_protocol.errors import Internal, WharfsideError
@@ -174,17 +175,10 @@ class Starts:
         """The next run begins: from here on it is `creating`."""
         row = live.row
         run, now = row.run + 1, self._clock.now()
-        init = ProcessRow(
-            incarnation=row.incarnation,
-            run=run,
-            process=INIT,
-            state=ProcessState.ADDED,
-            spec=row.spec.process,
-        )
 
         def keep(tx: Tx, raised: ContainerRow) -> None:
             tx.retire_run(row.incarnation, row.run, now)
-            tx.save_process(init)
+            tx.save_process(new_init(raised))
             tx.close_intents(raised.incarnation, but="rerun")
 
         changes = {
@@ -200,7 +194,7 @@ class Starts:
         if live.handle is not None:
             live.handle.close()
         live.handle = None
-        live.processes = {INIT: LiveProcess(init)}
+        live.processes = {INIT: LiveProcess(new_init(live.row))}
         self._journal.reached(Step.RERUN_RAISED)
 
     async def _recreate(self, live: Live, cause: str | None) -> None:

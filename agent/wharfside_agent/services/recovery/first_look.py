@@ -20,6 +20,7 @@ from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.life.births import Births
 from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
 from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.exits import ExitTeller
@@ -39,8 +40,8 @@ from wharfside_agent.services.recovery.unfinished import (
 )
 from wharfside_agent.services.recovery.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_agent.services.tasks import Tasks
-from wharfside_protocol.errors import ErrorBody, ErrorCode, NotFound
-from wharfside_protocol.event_facts import Exited, Failed, Reattached, ReattachFailed
+from wharfside_protocol.errors import Canceled, NotFound
+from wharfside_protocol.event_facts import Exited, Reattached, ReattachFailed
 from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.states import INIT, ContainerState, ProcessState
@@ -66,6 +67,7 @@ class Recovery:
         store: Store,
         runtime: Runtime,
         containers: Containers,
+        births: Births,
         exits: ExitTeller,
         endings: Endings,
         starts: Starts,
@@ -78,6 +80,7 @@ class Recovery:
         self._store = store
         self._runtime = runtime
         self._containers = containers
+        self._births = births
         self._exits = exits
         self._endings = endings
         self._commands = commands
@@ -143,15 +146,7 @@ class Recovery:
     async def _undo_create(self, live: Live) -> None:
         await self._runtime.undo(live.plan)
         message = "the agent died while it was created; what there was of it is removed"
-        error = ErrorBody(code=ErrorCode.CANCELED, message=message, stage="create")
-        await self._containers.advance(
-            live,
-            Input.CREATE_FAILED,
-            Failed(error=error),
-            changes={"deleted_at": self._clock.now()},
-            also=lambda tx, row: tx.close_intent(row.incarnation, "create"),
-        )
-        self._containers.drop(live)
+        await self._births.tell_failed(live, Canceled(message, stage="create"))
 
     async def _undo_rerun(self, live: Live, begun: Begun) -> None:
         """Its last run is gone: it is stopped as that of a refused start is."""
