@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Unpack
 
 from wharfside_client.calls import Options
 from wharfside_client.checkpoints import CHECKPOINT_S
-from wharfside_client.files import archive_of
-from wharfside_client.session import Asked, Session
+from wharfside_client.files import Progress, archive_of, silent
+from wharfside_client.ops import Ops
+from wharfside_client.session import Session
 from wharfside_protocol.checkpoints import CheckpointView
 from wharfside_protocol.codec import decode
 from wharfside_protocol.errors import Internal
@@ -20,19 +21,9 @@ from wharfside_protocol.io_frames import Chunk, StreamName
 
 PIECE = 256 * 1024
 
-Progress = Callable[[int, int | None], None]
-"""Is told how many bytes have passed, and of how many (None: not known)."""
 
-
-def _silent(*_: object) -> None:
-    """Nobody wants to know."""
-
-
-class CheckpointFileOps:
+class CheckpointFileOps(Ops):
     """See `Node` for what every call takes and raises."""
-
-    def session(self, op: str, args: Asked, **options: Unpack[Options]) -> Session:
-        raise NotImplementedError
 
     async def save_checkpoint(
         self,
@@ -41,7 +32,7 @@ class CheckpointFileOps:
         to: Path,
         *,
         incarnation: str | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
         **options: Unpack[Options],
     ) -> int:
         """Writes a checkpoint to the file `to`, which is there whole or as it was; its bytes.
@@ -62,7 +53,7 @@ class CheckpointFileOps:
         return passed
 
     async def load_checkpoint(
-        self, file: Path, *, progress: Progress = _silent, **options: Unpack[Options]
+        self, file: Path, *, progress: Progress = silent, **options: Unpack[Options]
     ) -> CheckpointView:
         """Brings a saved checkpoint to the node, under the container's incarnation and its name.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 from msgspec.structs import replace
 
 from wharfside_client.calls import Options
+from wharfside_client.ops import Ops
 from wharfside_protocol.checkpoints import (
     CheckpointArgs,
     CheckpointsArgs,
@@ -17,9 +18,6 @@ from wharfside_protocol.checkpoints import (
     RestoreArgs,
 )
 from wharfside_protocol.commands import StateValue
-from wharfside_protocol.records import Record
-
-V = TypeVar("V", bound=Record)
 
 CHECKPOINT_S = 600.0
 """A container's memory is written and read within this, or `timeout_s` says how long it may take.
@@ -28,11 +26,8 @@ Past it the node undoes a checkpoint, and the container goes on.
 """
 
 
-class CheckpointOps:
+class CheckpointOps(Ops):
     """See `Node` for what every call takes and raises."""
-
-    async def _call(self, op: str, args: Record, value: type[V], options: Options) -> V:
-        raise NotImplementedError
 
     async def checkpoint(
         self,

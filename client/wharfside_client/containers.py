@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 from wharfside_client.calls import UNREACHABLE_S, Options
+from wharfside_client.ops import Ops
 from wharfside_protocol.command_base import ContainerArgs, InspectArgs
 from wharfside_protocol.commands import (
     CreateArgs,
@@ -25,12 +26,9 @@ from wharfside_protocol.commands import (
     WaitValue,
 )
 from wharfside_protocol.errors import DeadlineExceeded
-from wharfside_protocol.records import Record
 from wharfside_protocol.specs import Io, Limits, ProcessSpec
 from wharfside_protocol.states import INIT
 from wharfside_protocol.views import ContainerDetails, ProcessView
-
-V = TypeVar("V", bound=Record)
 
 WAIT_SLICE_S = 8.0
 """One `wait` asks for so long at most: after an agent's restart the next one finds it."""
@@ -41,11 +39,8 @@ STOP_EXTRA_S = 30.0
 EXEC_S = 24 * 3600.0
 
 
-class ContainerOps:
+class ContainerOps(Ops):
     """See `Node` for what every call takes and raises."""
-
-    async def _call(self, op: str, args: Record, value: type[V], options: Options) -> V:
-        raise NotImplementedError
 
     async def create(self, args: CreateArgs, **options: Unpack[Options]) -> CreateValue:
         """`wharfside_client.specs.container` makes the arguments from plain values."""

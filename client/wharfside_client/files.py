@@ -10,7 +10,8 @@ from typing import Unpack
 
 from wharfside_client.calls import Options
 from wharfside_client.localfiles import LocalTree, Note
-from wharfside_client.session import Asked, Session
+from wharfside_client.ops import Ops
+from wharfside_client.session import Session
 from wharfside_client.staging import Staging
 from wharfside_protocol.errors import Internal
 from wharfside_protocol.io_commands import ArchiveValue
@@ -20,15 +21,12 @@ Progress = Callable[[int, int | None], None]
 """Is told how many bytes have passed, and of how many (None: not known)."""
 
 
-def _silent(*_: object) -> None:
+def silent(*_: object) -> None:
     """Nobody wants to know."""
 
 
-class FileOps:
+class FileOps(Ops):
     """See `Node` for what every call takes and raises."""
-
-    def session(self, op: str, args: Asked, **options: Unpack[Options]) -> Session:
-        raise NotImplementedError
 
     def get_archive(
         self, container: str, path: str, *, follow: bool = False, **options: Unpack[Options]
@@ -50,8 +48,8 @@ class FileOps:
         *,
         follow: bool = False,
         keep_owner: bool = False,
-        progress: Progress = _silent,
-        note: Note = _silent,
+        progress: Progress = silent,
+        note: Note = silent,
         **options: Unpack[Options],
     ) -> int:
         """Copies a file or folder out of a container to `to`, as docker cp does; its bytes.
@@ -73,8 +71,8 @@ class FileOps:
         path: str,
         tree: LocalTree,
         *,
-        progress: Progress = _silent,
-        note: Note = _silent,
+        progress: Progress = silent,
+        note: Note = silent,
         **options: Unpack[Options],
     ) -> int:
         """Copies a file or folder into a container to `path`, as docker cp does; its bytes.
@@ -94,7 +92,7 @@ class FileOps:
         path: str,
         data: AsyncIterator[bytes],
         *,
-        note: Note = _silent,
+        note: Note = silent,
         **options: Unpack[Options],
     ) -> int:
         """Unpacks a tar stream in a container at `path`; its bytes."""
@@ -109,7 +107,7 @@ class FileOps:
         return sent
 
 
-async def archive_of(session: Session, note: Note = _silent) -> AsyncIterator[bytes]:
+async def archive_of(session: Session, note: Note = silent) -> AsyncIterator[bytes]:
     """The bytes of a session's tar stream; `note` is told what was left out of it."""
     async for item in session:
         if not isinstance(item, Chunk):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, Unpack
+from typing import Unpack
 
 from wharfside_client.calls import Options
+from wharfside_client.ops import Ops
 from wharfside_protocol.command_base import NoArgs
 from wharfside_protocol.migration import (
     AbortArgs,
@@ -17,19 +18,13 @@ from wharfside_protocol.migration import (
     ReceiveArgs,
     ReceiveValue,
 )
-from wharfside_protocol.records import Record
-
-V = TypeVar("V", bound=Record)
 
 MIGRATE_S = 600.0
 """A container is dumped, carried and restored within this; past it the source gives up."""
 
 
-class MigrationOps:
+class MigrationOps(Ops):
     """See `Node` for what every call takes and raises."""
-
-    async def _call(self, op: str, args: Record, value: type[V], options: Options) -> V:
-        raise NotImplementedError
 
     async def facts(self, container: str | None = None, **options: Unpack[Options]) -> NodeFacts:
         """What decides whether a container can go on here, or elsewhere."""

@@ -90,6 +90,6 @@ async def test_more_containers_than_a_page_are_listed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = sorted([await site.run() for _ in range(5)])
-    monkeypatch.setattr("wharfside_client.node.LIST_PAGE", 2)
+    monkeypatch.setattr("wharfside_client.nodeops.LIST_PAGE", 2)
     listed = [view.container for view in await site.node.list()]
     assert [name for name in listed if name in names] == names

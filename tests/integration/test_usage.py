@@ -9,7 +9,7 @@ from tests.integration.fifos import shell
 from tests.integration.raw import Raw
 from tests.integration.world import Site
 
-from wharfside_client import node as node_client
+from wharfside_client import nodeops
 from wharfside_protocol.errors import ErrorCode
 from wharfside_protocol.node_commands import UsageValue
 from wharfside_protocol.specs import Limits
@@ -58,7 +58,7 @@ async def test_only_of_those_that_are_named_or_labelled(site: Site) -> None:
 async def test_pages_have_each_once(
     site: Site, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    monkeypatch.setattr(node_client, "USAGE_PAGE", 2)
+    monkeypatch.setattr(nodeops, "USAGE_PAGE", 2)
     made = await three(site)
     assert names(await site.node.usage(made if named else None)) == made
     first = await site.node.call("usage", {"limit": 2})
