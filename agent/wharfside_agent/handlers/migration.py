@@ -165,32 +165,26 @@ def _departure(node: Node, call: Call, args: MigrateArgs, row: ContainerRow) -> 
 
 def _of_departure(node: Node, row: Departure) -> MigrationView:
     carried, total = node.departures.progress(row.id)
-    return MigrationView(
-        migration=row.id,
-        side="source",
-        state=str(row.state),
-        container=row.container,
-        peer=row.target,
-        begun_at=to_timestamp(row.begun_at),
-        over=row.state in OVER,
-        unknown=row.state is Source.ASKED,
-        incarnation=row.incarnation,
-        bytes=carried,
-        total=total or row.bytes,
-        error=row.failure,
-    )
+    return _view(row, "source", row.target, carried, total or row.bytes)
 
 
 def _of_arrival(node: Node, row: Arrival) -> MigrationView:
     carried, total = node.arrivals.progress(row.id)
+    return _view(row, "target", row.source, carried, total)
+
+
+def _view(
+    row: Departure | Arrival, side: str, peer: str, carried: int, total: int
+) -> MigrationView:
     return MigrationView(
         migration=row.id,
-        side="target",
+        side=side,
         state=str(row.state),
         container=row.container,
-        peer=row.source,
+        peer=peer,
         begun_at=to_timestamp(row.begun_at),
         over=row.state in OVER,
+        unknown=row.state is Source.ASKED,
         incarnation=row.incarnation,
         bytes=carried,
         total=total,

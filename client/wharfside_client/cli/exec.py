@@ -11,7 +11,7 @@ from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import ProcessFlags
 from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
-from wharfside_client.cli.lane import LaneFlags, or_posted, tell_made
+from wharfside_client.cli.lane import LaneFlags, or_posted, tell_made, told_at_its_end
 from wharfside_client.cli.places import OneTarget
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_process
@@ -58,9 +58,7 @@ async def exec_(
     125 to 127 are errors of ours, as with `run`. With --json or --durable its output is told at
     its end, up to 64 KiB of each stream.
     """
-    at_its_end = session.output.json or lane.durable or lane.no_wait
-    if streams.any and at_its_end and not how.detach:
-        raise typer.BadParameter("-i and -t need a session: leave out --durable and --json, or -d")
+    at_its_end = told_at_its_end(session, streams, lane, detach=how.detach)
     spec = make_process(words, process, tty=streams.tty)
     io = make_io(streams, LogFlags(), once=not how.detach)
     async with session.connect() as w:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from wharfside_client.cli.ioflags import TtyFlags
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
@@ -38,6 +39,18 @@ class LaneFlags:
         if self.no_wait:
             options["timeout_s"] = 0.0
         return options
+
+
+def told_at_its_end(session: Session, streams: TtyFlags, lane: LaneFlags, *, detach: bool) -> bool:
+    """What a process prints comes with its exit, and not as it is printed.
+
+    Raises:
+        typer.BadParameter: so nobody could type into it.
+    """
+    at_its_end = session.output.json or lane.durable or lane.no_wait
+    if streams.any and at_its_end and not detach:
+        raise typer.BadParameter("-i and -t need a session: leave out --durable and --json, or -d")
+    return at_its_end
 
 
 async def or_posted(working: Awaitable[T], lane: LaneFlags) -> T | dict[str, Any]:

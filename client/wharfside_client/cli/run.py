@@ -10,7 +10,7 @@ from wharfside_client.cli import exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import LimitFlags, ProcessFlags, SpecFlags
 from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
-from wharfside_client.cli.lane import LaneFlags, or_posted, tell_made
+from wharfside_client.cli.lane import LaneFlags, or_posted, tell_made, told_at_its_end
 from wharfside_client.cli.parse import Place
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.specs import make_args, make_target
@@ -79,9 +79,7 @@ async def run(
     each stream.
     """
     where = make_target(target, spec.name)
-    at_its_end = session.output.json or lane.durable or lane.no_wait
-    if streams.any and at_its_end and not detach:
-        raise typer.BadParameter("-i and -t need a session: leave out --durable and --json, or -d")
+    at_its_end = told_at_its_end(session, streams, lane, detach=detach)
     # as docker: stdin of what nobody is attached to stays open for whoever comes
     io = make_io(streams, log, once=not detach)
     args = make_args(where.container, words or (), spec, process, limits, io=io, auto_remove=rm)
