@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import checkpointfiles, complete, exitcodes, parse, words
+from wharfside_client.cli import checkpointfiles, checkpointprune, exitcodes, parse, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.help import Group
 from wharfside_client.cli.lane import LaneFlags
 from wharfside_client.cli.output import Column
-from wharfside_client.cli.places import OneTarget
+from wharfside_client.cli.places import NodeOrTarget, OneTarget
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Target
-    from wharfside_client.node import Node
     from wharfside_protocol.checkpoints import CheckpointView, DeleteCheckpointValue
     from wharfside_protocol.node_commands import Progress
 
 Name = Annotated[str, typer.Argument(parser=parse.name, metavar="CHECKPOINT", show_default=False)]
-Place = Annotated[
-    str,
-    typer.Argument(metavar="NODE[/CONTAINER]", show_default=False, autocompletion=complete.nodes),
-]
 Incarnation = Annotated[
     str | None,
     typer.Option(
@@ -70,8 +64,9 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         help="Take checkpoints of running containers, and remove them.",
     )
-    for name, body in (("create", create), ("ls", ls), ("rm", rm), ("prune", prune)):
+    for name, body in (("create", create), ("ls", ls), ("rm", rm)):
         command(group, name)(body)
+    checkpointprune.register(group)
     checkpointfiles.register(group)
     app.add_typer(group, name="checkpoint")
     command(app, "checkpoints")(ls)
@@ -103,7 +98,7 @@ async def create(
     return exitcodes.OK
 
 
-async def ls(session: Session, place: Place, incarnation: Incarnation = None) -> int:
+async def ls(session: Session, place: NodeOrTarget, incarnation: Incarnation = None) -> int:
     """List the checkpoints of a node, or of one container, oldest first."""
     node, _, container = place.partition("/")
     async with session.connect() as w:
@@ -153,40 +148,6 @@ def _tell_deleted(session: Session, target: Target, value: DeleteCheckpointValue
         session.output.warn(f"{target} has no checkpoint {value.checkpoint}")
 
 
-async def prune(
-    session: Session,
-    place: Place,
-    keep: Annotated[
-        int, typer.Option("--keep", min=0, metavar="NUMBER", help="Of each container the newest")
-    ] = 0,
-    older: Annotated[
-        float | None,
-        typer.Option(
-            "--older", parser=parse.duration, metavar="TIME", help="Taken so long ago: 24h"
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--force", "-f", help="Do not ask")] = False,
-) -> int:
-    """Remove checkpoints of a node, or of one container: all, the broken, or the older ones."""
-    node_name, _, container = place.partition("/")
-    async with session.connect() as w:
-        node = w.node(node_name)
-        found = (await node.checkpoints(container or None, **session.options)).checkpoints
-        gone = _prunable(found, keep, older)
-        if gone and not yes and not _agreed(len(gone), node_name):
-            return 1
-        for each in gone:
-            await _remove(node, each, session)
-            if not session.output.json:
-                session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
-    freed = sum(each.bytes for each in gone)
-    if session.output.json:
-        session.output.document({"removed": gone, "bytes": freed})
-    else:
-        session.output.line(f"{words.size(freed)} freed")
-    return exitcodes.OK
-
-
 async def restore(
     session: Session,
     target: OneTarget,
@@ -219,39 +180,6 @@ async def restore(
     else:
         session.output.line(f"{target} run {value.run}, pid {value.pid}")
     return exitcodes.OK
-
-
-async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
-    # One that is broken tells no container; any name does, since the incarnation decides.
-    await node.delete_checkpoint(
-        view.container or "unknown",
-        view.checkpoint,
-        incarnation=view.incarnation,
-        **session.options,
-    )
-
-
-def _prunable(
-    found: Sequence[CheckpointView], keep: int, older_s: float | None
-) -> list[CheckpointView]:
-    """`found` is oldest first. What is broken serves nobody."""
-    from wharfside_protocol.times import NANOSECONDS, from_timestamp
-
-    before = None if older_s is None else time.time_ns() - int(older_s * NANOSECONDS)
-    seen: dict[str, int] = {}
-    gone = []
-    for each in reversed(found):
-        if each.broken is None:
-            seen[each.incarnation] = seen.get(each.incarnation, 0) + 1
-            young = before is not None and from_timestamp(each.timestamp or "") > before
-            if seen[each.incarnation] <= keep or young:
-                continue
-        gone.append(each)
-    return gone[::-1]
-
-
-def _agreed(count: int, node: str) -> bool:
-    return typer.confirm(f"Remove {count} checkpoints of {node}?", err=True)
 
 
 def _telling(session: Session) -> Callable[[Progress], None]:

@@ -35,3 +35,7 @@ NodesOrAll = Annotated[list[str] | None, _node("[NODE]...", "All nodes where lef
 NodeOrAll = Annotated[Any, _node("[NODE]", "All where left out")]
 OneTarget = Annotated[Target, _target("NODE/CONTAINER")]
 Targets = Annotated[list[Target], _target("NODE/CONTAINER...")]
+NodeOrTarget = Annotated[
+    str,
+    typer.Argument(metavar="NODE[/CONTAINER]", show_default=False, autocompletion=complete.nodes),
+]

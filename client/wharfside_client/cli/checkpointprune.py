@@ -1,0 +1,89 @@
+"""`checkpoint prune`: checkpoints that nobody needs any more, chosen and removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wharfside_client.cli import exitcodes, parse, words
+from wharfside_client.cli.command import command
+from wharfside_client.cli.places import NodeOrTarget
+from wharfside_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from wharfside_client.node import Node
+    from wharfside_protocol.checkpoints import CheckpointView
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "prune")(prune)
+
+
+async def prune(
+    session: Session,
+    place: NodeOrTarget,
+    keep: Annotated[
+        int, typer.Option("--keep", min=0, metavar="NUMBER", help="Of each container the newest")
+    ] = 0,
+    older: Annotated[
+        float | None,
+        typer.Option(
+            "--older", parser=parse.duration, metavar="TIME", help="Taken so long ago: 24h"
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--force", "-f", help="Do not ask")] = False,
+) -> int:
+    """Remove checkpoints of a node, or of one container: all, the broken, or the older ones."""
+    node_name, _, container = place.partition("/")
+    async with session.connect() as w:
+        node = w.node(node_name)
+        found = (await node.checkpoints(container or None, **session.options)).checkpoints
+        gone = _prunable(found, keep, older)
+        if gone and not yes and not _agreed(len(gone), node_name):
+            return 1
+        for each in gone:
+            await _remove(node, each, session)
+            if not session.output.json:
+                session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
+    freed = sum(each.bytes for each in gone)
+    if session.output.json:
+        session.output.document({"removed": gone, "bytes": freed})
+    else:
+        session.output.line(f"{words.size(freed)} freed")
+    return exitcodes.OK
+
+
+async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
+    # One that is broken tells no container; any name does, since the incarnation decides.
+    await node.delete_checkpoint(
+        view.container or "unknown",
+        view.checkpoint,
+        incarnation=view.incarnation,
+        **session.options,
+    )
+
+
+def _prunable(
+    found: Sequence[CheckpointView], keep: int, older_s: float | None
+) -> list[CheckpointView]:
+    """`found` is oldest first. What is broken serves nobody."""
+    from wharfside_protocol.times import NANOSECONDS, from_timestamp
+
+    before = None if older_s is None else time.time_ns() - int(older_s * NANOSECONDS)
+    seen: dict[str, int] = {}
+    gone = []
+    for each in reversed(found):
+        if each.broken is None:
+            seen[each.incarnation] = seen.get(each.incarnation, 0) + 1
+            young = before is not None and from_timestamp(each.timestamp or "") > before
+            if seen[each.incarnation] <= keep or young:
+                continue
+        gone.append(each)
+    return gone[::-1]
+
+
+def _agreed(count: int, node: str) -> bool:
+    return typer.confirm(f"Remove {count} checkpoints of {node}?", err=True)
