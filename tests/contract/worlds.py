@@ -20,7 +20,9 @@ from wharfside_agent.ports.runtime import Container, RunPlan, Runtime
 from wharfside_agent.ports.watcher import Ended, Exits, MonitorGone, OomCounters
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.driver import Driver
-from wharfside_agent.runtime.fake import FakeContainer, FakeHandle, FakeRuntime
+from wharfside_agent.runtime.fake import FakeRuntime
+from wharfside_agent.runtime.fake_container import FakeContainer
+from wharfside_agent.runtime.fake_handle import FakeHandle
 from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.log_rotation import LogLimits

@@ -190,3 +190,9 @@ class FakeMachine:
             raise RuntimeFailed(f"fake: {args[0]}: not found", exit_code=127)
         self.last_pid += 2
         return FakeProcess(self.last_pid, list(args), init, io=io)
+
+    def remove(self, id_: str) -> None:
+        """What lives in it is killed; nothing happens where it is gone."""
+        body = self.bodies.pop(id_, None)
+        for process in () if body is None else body.processes.values():
+            process.end(signal.SIGKILL)
