@@ -13,7 +13,7 @@ from tests.integration.client_kit import opened_bus
 from tests.integration.world import World, everything
 from tests.support.event_order import violations
 from tests.support.eventually import eventually
-from tests.support.leaks import LeakGate
+from tests.support.leaks import nothing_left
 from tests.support.nats_cluster import NatsCluster
 from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
@@ -77,18 +77,14 @@ class ClusterWorld(World):
 @contextmanager
 def make_cluster_world(folder: Path) -> Iterator[ClusterWorld]:
     """Bootstrapped; afterwards nothing is left, and all that was told is in order."""
-    gate = LeakGate(folder)
-    try:
+    with nothing_left(folder) as gate:
         rootfs = build_rootfs(folder / "roots" / "busybox")
         with NatsCluster(folder / "nats", config="max_payload: 8MB") as cluster:
             asyncio.run(_bootstrap(cluster.url))
             (first, *_) = cluster
             yield ClusterWorld(folder, first, gate.cgroup, rootfs, cluster)
             broken = violations(asyncio.run(everything(cluster.url)))
-    finally:
-        leaks = gate.close()
-    assert not broken, "\n".join(broken)
-    assert not leaks, "\n".join(leaks.lines())
+        assert not broken, "\n".join(broken)
 
 
 async def _bootstrap(url: str) -> None:

@@ -11,7 +11,7 @@ from tests.chaos.cluster_kit import ELECTED_S, NODE, ClusterWorld, make_cluster_
 from tests.integration.bus_kit import open_bus
 from tests.integration.client_kit import opened_bus
 from tests.integration.fixtures import NEEDED
-from tests.integration.world import Site, open_site
+from tests.integration.world import Site, visit
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
@@ -41,11 +41,8 @@ def agent(world: ClusterWorld) -> Iterator[AgentProcess]:
 
 @pytest.fixture
 async def site(world: ClusterWorld, agent: AgentProcess) -> AsyncIterator[Site]:
-    async with open_site(world, agent) as site:
-        await site.listed()
+    async with visit(world, agent) as site:
         yield site
-        await site.clear()
-        agent.drain()
 
 
 @pytest.mark.parametrize("replicas", [1, 3])

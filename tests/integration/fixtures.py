@@ -10,7 +10,7 @@ from tests.integration.client_kit import opened_bus
 from tests.integration.gates import Gates
 from tests.integration.raw import Raw, open_raw
 from tests.integration.two_nodes import agents, pair  # noqa: F401 - fixtures, too
-from tests.integration.world import Site, World, make_world, open_site
+from tests.integration.world import Site, World, make_world, open_site, visit
 from tests.support.agent import AgentProcess
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import need
@@ -47,11 +47,8 @@ def agent(world: World) -> Iterator[AgentProcess]:
 @pytest.fixture
 async def site(world: World, agent: AgentProcess) -> AsyncIterator[Site]:
     """A test's view of `n1`; what it made is deleted afterwards."""
-    async with open_site(world, agent) as site:
-        await site.listed()
+    async with visit(world, agent) as site:
         yield site
-        await site.clear()
-        agent.drain()
 
 
 @pytest.fixture
@@ -86,11 +83,8 @@ def gated_agent(world: World, gates: Gates) -> Iterator[AgentProcess]:
 @pytest.fixture
 async def gated(world: World, gated_agent: AgentProcess) -> AsyncIterator[Site]:
     """As `site`, on the agent with the gates."""
-    async with open_site(world, gated_agent) as site:
-        await site.listed()
+    async with visit(world, gated_agent) as site:
         yield site
-        await site.clear()
-        gated_agent.drain()
 
 
 @pytest.fixture

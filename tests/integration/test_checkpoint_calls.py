@@ -16,7 +16,7 @@ from tests.integration.cli_kit import Ran, typed
 from tests.integration.counting import COUNTS, Counting, broken_criu
 from tests.integration.fifos import Cues
 from tests.integration.test_durable import has_mailbox
-from tests.integration.world import Site, World, open_site, start, stop
+from tests.integration.world import Site, World, start, stop, visit
 from tests.support.agent import AgentProcess
 from tests.support.requirements import find_command, requires
 
@@ -108,11 +108,8 @@ def held_agent(world: World, criu: Criu) -> Iterator[AgentProcess]:
 
 @pytest.fixture
 async def held(world: World, held_agent: AgentProcess) -> AsyncIterator[Site]:
-    async with open_site(world, held_agent) as site:
-        await site.listed()
+    async with visit(world, held_agent) as site:
         yield site
-        await site.clear()
-        held_agent.drain()
 
 
 @pytest.mark.parametrize("phase", ["freezing", "dumping", "writing"])

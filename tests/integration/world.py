@@ -17,7 +17,7 @@ from tests.integration.told import Told
 from tests.support.agent import START_SECONDS, AgentProcess, agent_process
 from tests.support.event_order import violations
 from tests.support.eventually import eventually
-from tests.support.leaks import LeakGate
+from tests.support.leaks import nothing_left
 from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
 
@@ -77,17 +77,13 @@ class World:
 def make_world(folder: Path, address: str = "127.0.0.1") -> Iterator[World]:
     """A bootstrapped server that listens at `address`; afterwards nothing is left, and all that
     was told is in order."""
-    gate = LeakGate(folder)
-    try:
+    with nothing_left(folder) as gate:
         rootfs = build_rootfs(folder / "roots" / "busybox")
         with NatsServer(folder / "nats", config="max_payload: 8MB", address=address) as server:
             asyncio.run(bootstrap(server.url))
             yield World(folder, server, gate.cgroup, rootfs)
             broken = violations(asyncio.run(everything(server.url)))
-    finally:
-        leaks = gate.close()
-    assert not broken, "\n".join(broken)
-    assert not leaks, "\n".join(leaks.lines())
+        assert not broken, "\n".join(broken)
 
 
 async def bootstrap(url: str) -> None:
@@ -173,6 +169,16 @@ async def open_site(
                 following.cancel()
                 await asyncio.wait({following})
                 site.close()
+
+
+@asynccontextmanager
+async def visit(world: World, agent: AgentProcess) -> AsyncIterator[Site]:
+    """A test's turn at an agent that others use, too: what it made is deleted afterwards."""
+    async with open_site(world, agent) as site:
+        await site.listed()
+        yield site
+        await site.clear()
+        agent.drain()
 
 
 def _log_of(agent: AgentProcess) -> str:

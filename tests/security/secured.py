@@ -15,7 +15,7 @@ import nats
 from nats.aio.client import Client
 from tests.integration.world import World
 from tests.support.agent import AgentProcess
-from tests.support.leaks import LeakGate
+from tests.support.leaks import nothing_left
 from tests.support.nats_server import NatsServer
 from tests.support.rootfs import build_rootfs
 
@@ -179,14 +179,10 @@ class SecuredWorld:
 @contextmanager
 def secured_ground(folder: Path, form: Form = Form.STATIC) -> Iterator[tuple[Secured, World]]:
     """The server, and what agents work on; afterwards nothing is left."""
-    gate = LeakGate(folder)
-    try:
+    with nothing_left(folder) as gate:
         rootfs = build_rootfs(folder / "roots" / "busybox")
         with secured_server(folder, form) as secured:
             yield secured, World(folder, secured.server, gate.cgroup, rootfs)
-    finally:
-        leaks = gate.close()
-    assert not leaks, "\n".join(leaks.lines())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import itertools
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +164,17 @@ class LeakGate:
             for number, target in machine.descriptors().items()
             if self._descriptors.get(number) != target
         ]
+
+
+@contextlib.contextmanager
+def nothing_left(folder: Path) -> Iterator[LeakGate]:
+    """A gate; what was left when it closes is swept away and told, whatever else went wrong."""
+    gate = LeakGate(folder)
+    try:
+        yield gate
+    finally:
+        leaks = gate.close()
+    assert not leaks, "\n".join(leaks.lines())
 
 
 def sweep(leaks: Leaks) -> None:
