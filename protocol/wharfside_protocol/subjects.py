@@ -202,15 +202,3 @@ class Subjects:
 
 def _lane(container: str | None) -> str:
     return NODE_TOKEN if container is None else check_name(container, "container")
-
-
-def split_target(text: str) -> tuple[str, str]:
-    """`node/container`, as operators write it.
-
-    Raises:
-        Invalid: not two names with one slash between.
-    """
-    node, slash, container = text.partition("/")
-    if not slash:
-        raise Invalid(f"{text!r}: name a container as node/container")
-    return check_name(node, "node"), check_name(container, "container")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,11 +38,14 @@ async def prune(
     yes: Annotated[bool, typer.Option("--force", "-f", help="Do not ask")] = False,
 ) -> int:
     """Remove checkpoints of a node, or of one container: all, the broken, or the older ones."""
+    from wharfside_protocol.times import NANOSECONDS
+
     node_name, _, container = place.partition("/")
     async with session.connect() as w:
         node = w.node(node_name)
         found = (await node.checkpoints(container or None, **session.options)).checkpoints
-        gone = _prunable(found, keep, older)
+        before = None if older is None else time.time_ns() - int(older * NANOSECONDS)
+        gone = prunable(found, keep, before)
         if gone and not yes and not _agreed(len(gone), node_name):
             return 1
         for each in gone:
@@ -66,18 +70,18 @@ async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
     )
 
 
-def _prunable(
-    found: Sequence[CheckpointView], keep: int, older_s: float | None
+def prunable(
+    found: Sequence[CheckpointView], keep: int, before: int | None
 ) -> list[CheckpointView]:
-    """`found` is oldest first. What is broken serves nobody."""
-    from wharfside_protocol.times import NANOSECONDS, from_timestamp
+    """Of `found`, oldest first: all taken `before`, in nanoseconds, but of each incarnation the
+    newest `keep`. What is broken serves nobody, and goes in any case."""
+    from wharfside_protocol.times import from_timestamp
 
-    before = None if older_s is None else time.time_ns() - int(older_s * NANOSECONDS)
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     gone = []
     for each in reversed(found):
         if each.broken is None:
-            seen[each.incarnation] = seen.get(each.incarnation, 0) + 1
+            seen[each.incarnation] += 1
             young = before is not None and from_timestamp(each.timestamp or "") > before
             if seen[each.incarnation] <= keep or young:
                 continue

@@ -15,7 +15,6 @@ from wharfside_protocol.subjects import (
     Subjects,
     check_command_id,
     check_name,
-    split_target,
 )
 
 S = Subjects()
@@ -65,8 +64,6 @@ BUILDERS: dict[str, Callable[[str], object]] = {
     "result": lambda name: S.result(name, "abcd1234"),
     "progress": lambda name: S.progress(name, "abcd1234"),
     "check_name": lambda name: check_name(name, "container"),
-    "split_target, node": lambda name: split_target(f"{name}/c1"),
-    "split_target, container": lambda name: split_target(f"n1/{name}"),
 }
 
 
@@ -142,13 +139,6 @@ def test_any_subject_is_an_op_of_this_node_or_refused(subject: str) -> None:
 def test_a_prefix_is_plain_tokens(prefix: str) -> None:
     with pytest.raises(Invalid, match="prefix"):
         Subjects(prefix)
-
-
-def test_targets_as_operators_write_them() -> None:
-    assert split_target("n1/c-1") == ("n1", "c-1")
-    for bad in ("", "n1", "n1/", "/c1", "n1/c1/x", "n1//c1", "n1/c1\n", "N1/c1"):
-        with pytest.raises(Invalid):
-            split_target(bad)
 
 
 def test_a_refusal_of_a_huge_name_is_short() -> None:

@@ -41,10 +41,6 @@ SEQUENCE_HEADER = "Nats-Sequence"
 _COUNTED = ("created", "running", "paused", "stopped")
 
 
-class TwinFound(Exception):
-    """Another agent of this name is the older one: this one must leave the bus."""
-
-
 class Presence:
     """`base` is what does not change in this life; `now` tells fields that do."""
 
