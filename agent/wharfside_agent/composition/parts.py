@@ -22,7 +22,7 @@ from wharfside_agent.services.commands.mailroom import Mailroom
 from wharfside_agent.services.commands.runner import Runner
 from wharfside_agent.services.insistence import Insistence
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.streams.attachments import Attachments
 from wharfside_agent.services.streams.sessions import Sessions
 from wharfside_agent.settings import Settings

@@ -10,7 +10,8 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Also, Live, traced
+from wharfside_agent.services.life.containers import Also
+from wharfside_agent.services.life.live import Live, traced
 from wharfside_agent.services.views import create_value
 from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.event_facts import Created

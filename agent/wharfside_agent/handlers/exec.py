@@ -16,7 +16,7 @@ from wharfside_agent.ports.io import Carried
 from wharfside_agent.ports.rows import Intent, ProcessRow
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live, LiveProcess, traced
+from wharfside_agent.services.life.live import Live, LiveProcess, traced
 from wharfside_agent.services.streams.attachments import Wish
 from wharfside_agent.services.streams.process_io import Target
 from wharfside_agent.services.views import standing

@@ -18,7 +18,7 @@ from wharfside_agent.core.signals import signal_number
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.runtime import Planned
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.life.updates import in_force, with_limits
 from wharfside_agent.services.migration.arrivals import MOST
 from wharfside_protocol.checkpoints import RestoreArgs

@@ -9,7 +9,7 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.io import Carried
 from wharfside_agent.ports.logs import LogWish
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.streams.output import LoggedProcess, Place, RunsSource
 from wharfside_agent.services.views import standing
 from wharfside_protocol.errors import Invalid, NotFound

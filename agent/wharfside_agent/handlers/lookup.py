@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow, ProcessRow
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_protocol.command_base import InspectArgs
 from wharfside_protocol.errors import NotFound
 

@@ -11,7 +11,7 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.backoff import waits_for_restart
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.views import container_view, process_view, standing
 from wharfside_protocol.codec import encode, portable
 from wharfside_protocol.command_base import ContainerArgs, InspectArgs

@@ -8,7 +8,7 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import Intent
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live, LiveProcess
+from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_agent.services.life.signals import signal_target, tell_signal
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import SignalArgs, StateValue

@@ -6,7 +6,7 @@ from wharfside_agent.core.lifecycle import Input, advance
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import StopArgs, WaitValue
 from wharfside_protocol.errors import WrongState

@@ -7,7 +7,7 @@ from wharfside_agent.handlers.judged import for_update
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import Intent
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.life.updates import in_force, tell_updated
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.commands import StateValue, UpdateArgs

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wharfside_agent.handlers.node import Node
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.node_commands import ContainerUsage, UsageArgs, UsageValue
 

@@ -10,7 +10,7 @@ from wharfside_agent.handlers.node import Node
 from wharfside_agent.ports.rows import ContainerRow, ProcessRow
 from wharfside_agent.services.commands.answers import going_down
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import LiveProcess
+from wharfside_agent.services.life.live import LiveProcess
 from wharfside_agent.services.views import standing
 from wharfside_protocol.commands import CAPTURE_BYTES, Output, WaitArgs, WaitValue
 from wharfside_protocol.errors import NotFound, WrongState

@@ -30,8 +30,8 @@ from wharfside_agent.services.checkpoints.outcomes import Outcomes
 from wharfside_agent.services.checkpoints.phases import Phases, Telling
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.life.live import Live
 from wharfside_protocol.checkpoints import CheckpointArgs, CheckpointValue, Phase
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.exits import ExitReason

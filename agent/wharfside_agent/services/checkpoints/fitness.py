@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wharfside_agent.core.lifecycle import Input, advance
-from wharfside_agent.services.life.containers import Live
+from wharfside_agent.services.life.live import Live
 from wharfside_protocol.checkpoints import CheckpointArgs
 from wharfside_protocol.errors import Unsupported, WrongState
 from wharfside_protocol.migration import MigrateArgs

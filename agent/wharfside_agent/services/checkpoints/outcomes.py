@@ -13,7 +13,8 @@ from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.checkpoints.manifests import view_of
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.views import standing
 from wharfside_protocol.checkpoints import Checkpointed, CheckpointFailed, CheckpointValue
 from wharfside_protocol.errors import Canceled, WharfsideError

@@ -28,8 +28,9 @@ from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.births import Births
 from wharfside_agent.services.life.capacity import Capacity, limits_of
-from wharfside_agent.services.life.containers import Also, Containers, Live, traced
+from wharfside_agent.services.life.containers import Also, Containers
 from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.live import Live, traced
 from wharfside_agent.services.life.starts import Starts
 from wharfside_protocol.checkpoints import Phase, Restored
 from wharfside_protocol.errors import Unsupported

@@ -13,7 +13,8 @@ from wharfside_agent.ports.rows import ContainerRow, Intent, ProcessRow
 from wharfside_agent.ports.runtime import Planned
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_protocol.errors import WharfsideError
 from wharfside_protocol.event_facts import Failed
 from wharfside_protocol.specs import ContainerSpec

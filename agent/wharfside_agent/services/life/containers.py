@@ -7,9 +7,8 @@ and seen in memory after. Changes of one container follow one another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,94 +17,20 @@ from wharfside_agent.core import lifecycle
 from wharfside_agent.core.fencing import check_fence
 from wharfside_agent.core.lifecycle import Input
 from wharfside_agent.ports.clock import Clock
-from wharfside_agent.ports.process import Process
-from wharfside_agent.ports.rows import ContainerRow, EventDraft, ProcessRow
-from wharfside_agent.ports.runtime import Container, RunPlan
+from wharfside_agent.ports.rows import ContainerRow, EventDraft
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.life.figures import LifeFigures
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.trace import current_trace
 from wharfside_agent.spans import span
 from wharfside_protocol.envelope import Expect
 from wharfside_protocol.errors import AlreadyExists, NotFound
 from wharfside_protocol.event_facts import facts
 from wharfside_protocol.events import EventType
-from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Record
-from wharfside_protocol.states import INIT, ProcessState
 
 Also = Callable[[Tx, ContainerRow], None]
 """More that belongs into the same transaction; it is given the new row."""
-
-
-@dataclass(slots=True)
-class LiveProcess:
-    """A process of the present run; `ended` resolves once its exit is committed.
-
-    `follower` waits for its end; from `seen_over` on it works on telling it.
-    """
-
-    row: ProcessRow
-    handle: Process | None = None
-    follower: asyncio.Task[None] | None = None
-    seen_over: bool = False
-    ended: asyncio.Future[ExitStatus] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
-@dataclass(slots=True)
-class Live:
-    """One incarnation in memory.
-
-    `settling` is held from an act of the runtime to the commit that tells it, so
-    that no exit is told before the start that it follows. `commits` is held for
-    a transaction. `discarded`: deleted before it ran, so its end is not told.
-    """
-
-    row: ContainerRow
-    processes: dict[str, LiveProcess]
-    handle: Container | None = None
-    settling: asyncio.Lock = field(default_factory=asyncio.Lock)
-    commits: asyncio.Lock = field(default_factory=asyncio.Lock)
-    discarded: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set at the next commit, or when it is dropped; another has taken its place then."""
-
-    def tell_changed(self) -> None:
-        """Wakes whoever waits for a change."""
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    @property
-    def init(self) -> LiveProcess:
-        return self.processes[INIT]
-
-    @property
-    def execs(self) -> Iterable[LiveProcess]:
-        return (live for name, live in self.processes.items() if name != INIT)
-
-    @property
-    def runtime(self) -> Container:
-        """The runtime's container.
-
-        Raises:
-            NotFound: nothing of it is left in the runtime (another boot).
-        """
-        if self.handle is None:
-            raise NotFound(f"{self.row.name} is no longer known to the runtime: delete it")
-        return self.handle
-
-    @property
-    def plan(self) -> RunPlan:
-        row = self.row
-        return RunPlan(
-            container=row.name,
-            incarnation=row.incarnation,
-            run=row.run,
-            spec=row.spec,
-            runtime=row.runtime,
-            rules=row.rules,
-        )
 
 
 class Containers:
@@ -294,16 +219,3 @@ class Containers:
         for tell in self._tell:
             tell(live)
         return row
-
-
-def traced(row: ProcessRow, process: Process, state: ProcessState) -> ProcessRow:
-    """`row` with what a later life needs to find the process again."""
-    trace = process.trace
-    return msgspec.structs.replace(
-        row,
-        state=state,
-        pid=trace.identity.pid,
-        start_time=trace.identity.start_time,
-        monitor_pid=trace.monitor.pid,
-        monitor_start_time=trace.monitor.start_time,
-    )

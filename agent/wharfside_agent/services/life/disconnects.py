@@ -19,8 +19,9 @@ from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.life.backoff import waits_for_restart
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import WharfsideError

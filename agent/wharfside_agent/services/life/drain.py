@@ -21,8 +21,9 @@ from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode

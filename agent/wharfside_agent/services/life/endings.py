@@ -20,7 +20,8 @@ from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.backoff import backoff_ended
-from wharfside_agent.services.life.containers import Also, Containers, Live
+from wharfside_agent.services.life.containers import Also, Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_protocol.commands import CAPTURE_BYTES
 from wharfside_protocol.errors import Internal, NotFound, RuntimeFailed
 from wharfside_protocol.event_facts import Stopping, WhyStopping

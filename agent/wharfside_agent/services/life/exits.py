@@ -28,7 +28,8 @@ from wharfside_agent.ports.rows import EventDraft, ProcessRow
 from wharfside_agent.ports.runtime import Container
 from wharfside_agent.ports.watcher import Ended, MonitorGone, OomCounters
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_agent.services.shortage import insist
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import NotFound, WharfsideError

@@ -22,7 +22,8 @@ from wharfside_agent.ports.store import Store
 from wharfside_agent.services.commands.lanes import Lanes, Ticket
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.life.backoff import backoff_ended, waits_for_restart
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import Busy

@@ -9,7 +9,8 @@ import msgspec
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.rows import Intent
 from wharfside_agent.ports.store import Tx
-from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_protocol.errors import NotFound, WrongState
 from wharfside_protocol.event_facts import Signaled, WhyNotRestarting
 from wharfside_protocol.events import EventType

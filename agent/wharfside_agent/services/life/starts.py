@@ -23,8 +23,9 @@ from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.life.births import new_init
-from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
+from wharfside_agent.services.life.containers import Also, Containers
 from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.live import Live, LiveProcess, traced
 from wharfside_protocol.errors import Internal, WharfsideError
 from wharfside_protocol.event_facts import Failed, Started
 from wharfside_protocol.states import INIT, ProcessState

@@ -9,7 +9,8 @@ from wharfside_agent.core.policy.limits import Amounts, amounts_in
 from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.life.capacity import limits_of
-from wharfside_agent.services.life.containers import Also, Containers, Live
+from wharfside_agent.services.life.containers import Also, Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_protocol.event_facts import Updated
 from wharfside_protocol.specs import Limits
 

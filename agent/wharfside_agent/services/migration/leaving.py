@@ -12,8 +12,9 @@ from wharfside_agent.services.checkpoints.dumps import Checkpoints
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.life.live import Live
 from wharfside_protocol.checkpoints import CheckpointArgs
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import Internal, NotFound

@@ -21,9 +21,10 @@ from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.ports.watcher import ProcessIdentity
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.life.births import Births
-from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.recovery.unfinished import (

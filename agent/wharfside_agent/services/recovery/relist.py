@@ -20,8 +20,9 @@ from wharfside_agent.ports.process import Process
 from wharfside_agent.ports.rows import EventDraft, ProcessRow
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.commands.lanes import Lanes
-from wharfside_agent.services.life.containers import Containers, Live, LiveProcess, traced
+from wharfside_agent.services.life.containers import Containers
 from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.live import Live, LiveProcess, traced
 from wharfside_protocol.event_facts import EventMissed, ExecAdded, Started
 from wharfside_protocol.events import EventType
 from wharfside_protocol.states import INIT, ContainerState, ProcessState

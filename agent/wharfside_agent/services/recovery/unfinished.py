@@ -23,8 +23,9 @@ from wharfside_agent.ports.rows import ContainerRow, Intent
 from wharfside_agent.ports.store import Tx
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Also, Containers, Live, LiveProcess, traced
+from wharfside_agent.services.life.containers import Also, Containers
 from wharfside_agent.services.life.endings import Endings
+from wharfside_agent.services.life.live import Live, LiveProcess, traced
 from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.life.updates import tell_updated, with_limits
 from wharfside_agent.services.tasks import Tasks

@@ -22,8 +22,8 @@ from wharfside_agent.services.checkpoints.outcomes import Outcomes
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
-from wharfside_agent.services.life.containers import Live
 from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.tasks import Tasks
 from wharfside_agent.services.views import state_value
 from wharfside_protocol.checkpoints import CheckpointArgs, CheckpointFlags

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from wharfside_agent.ports.io import Carried, LiveSource
 from wharfside_agent.ports.logs import LogName, Logs, LogWish
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.streams.process_io import ProcessInput, ProcessOutput, Target
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import Invalid, NotFound, WharfsideError, WrongState

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from wharfside_agent.ports.io import Missing, Over, Piece
 from wharfside_agent.ports.logs import LogName, Logs, LogSource, LogWish
 from wharfside_agent.ports.store import Store
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.states import INIT, ContainerState

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from wharfside_agent.core.signals import signal_number
 from wharfside_agent.ports.io import LiveSource, Missing, Over, Piece
-from wharfside_agent.services.life.containers import Containers, Live, LiveProcess
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_agent.services.life.signals import signal_target, tell_signal
 from wharfside_protocol.errors import NotFound, RuntimeFailed, WharfsideError, WrongState
 from wharfside_protocol.states import ContainerState

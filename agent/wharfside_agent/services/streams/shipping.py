@@ -15,7 +15,8 @@ from wharfside_agent.ports.logs import LogName, Logs
 from wharfside_agent.ports.rows import ShipmentRow
 from wharfside_agent.ports.store import Store
 from wharfside_agent.services.insistence import Insistence
-from wharfside_agent.services.life.containers import Containers, Live
+from wharfside_agent.services.life.containers import Containers
+from wharfside_agent.services.life.live import Live
 from wharfside_agent.services.streams.shipment import Shipment
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.errors import NotFound
