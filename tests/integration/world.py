@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.bounds import BOUND_S, bounded
+from tests.integration.bounds import bounded
 from tests.integration.fifos import ENDS_ON_CUE, SLEEPS, Cues
 from tests.integration.told import Told
 from tests.support.agent import START_SECONDS, AgentProcess, agent_process
@@ -190,7 +190,7 @@ async def start(agent: AgentProcess, until: str = "bus-connected", **environment
     def begin() -> None:
         agent.start(until=until, **environment)
 
-    await bounded(asyncio.to_thread(begin), f"start of {agent.name}", START_SECONDS + BOUND_S)
+    await bounded(asyncio.to_thread(begin), f"start of {agent.name}", START_SECONDS + 5)
 
 
 async def kill(agent: AgentProcess) -> None:

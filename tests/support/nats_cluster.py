@@ -21,7 +21,7 @@ from nats.errors import Error as NatsError
 from tests.support.eventually import wait_until
 from tests.support.nats_server import NatsServer
 
-LEADER_S = 60.0
+LEADER_S = 30.0
 """An election begins after 4 to 9 s of silence (nats-server, raft.go)."""
 
 _META_LEADER = "metadata leader"
@@ -72,7 +72,7 @@ class NatsCluster:
         return (json.loads(told.data).get("cluster") or {}).get("leader")
 
     def start(self) -> None:
-        """Returns when JetStream has a leader: some seconds; NeverHappened after a minute."""
+        """Returns when JetStream has a leader: some seconds; NeverHappened after 30."""
         for server in self:
             server.start()
         wait_until(

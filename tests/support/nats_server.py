@@ -22,8 +22,8 @@ from asyncinotify import Inotify, Mask
 from tests.support.eventually import wait_until
 from tests.support.requirements import find_command
 
-READY_S = 60.0
-STOP_S = 30.0
+READY_S = 30.0
+STOP_S = 10.0
 
 _RELOADED = "Reloaded server configuration"
 
@@ -78,7 +78,7 @@ class NatsServer:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
-        """Return when the server accepts clients; raises NatsServerFailed after a minute."""
+        """Return when the server accepts clients; raises NatsServerFailed after 30 s."""
         if self._process is not None:
             raise RuntimeError("nats-server runs already")
         ports = self.directory / "ports"
@@ -94,7 +94,7 @@ class NatsServer:
                 raise
 
     def stop(self) -> None:
-        """Let it write out its store and end (SIGTERM); after half a minute it is killed."""
+        """Let it write out its store and end (SIGTERM); killed if it takes more than 10 s."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGCONT)

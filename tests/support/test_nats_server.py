@@ -17,7 +17,7 @@ pytestmark = requires("nats-server")
 
 @asynccontextmanager
 async def connected(server: NatsServer) -> AsyncIterator[Client]:
-    client = await nats.connect(server.url, connect_timeout=60, max_reconnect_attempts=1)
+    client = await nats.connect(server.url, connect_timeout=5, max_reconnect_attempts=1)
     try:
         yield client
     finally:
@@ -53,7 +53,7 @@ async def test_a_paused_server_answers_nothing_until_resumed(nats_server: NatsSe
             await client.flush(timeout=1)
         nats_server.resume()
     async with connected(nats_server) as client:
-        await client.flush(timeout=60)
+        await client.flush(timeout=5)
 
 
 def test_a_paused_server_can_be_stopped(nats_server: NatsServer) -> None:
