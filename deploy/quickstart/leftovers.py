@@ -17,9 +17,9 @@ from deploy.quickstart.folder import Folder
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 PROGRAMS = frozenset({"conmon", "crun", "runc", "nats-server", "wharfside-agent"})
-SETTLE_S = 3.0
-SWEEP_S = 10.0
-UMOUNT_S = 10.0
+SETTLE_S = 15.0
+SWEEP_S = 30.0
+UMOUNT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ def _die_in_create(world: World, plan: RunPlan, stage: str) -> None:
     words = [sys.executable, CREATOR, world.name, *facts, world.rootfs, plan.incarnation]
     creator = subprocess.Popen([str(word) for word in words])
     try:
-        wait_until(seen.exists, f"{stage} is there", within_s=20, every_s=0.0005)
+        wait_until(seen.exists, f"{stage} is there", every_s=0.0005)
     finally:
         creator.kill()
         creator.wait()

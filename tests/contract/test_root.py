@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.contract.worlds import SLEEP, World, bounded, end_of, shell
+from tests.support.eventually import eventually
 
 from wharfside_agent.ports.runtime import Container
 from wharfside_protocol.errors import NotFound
@@ -20,8 +22,14 @@ def read(container: Container, path: str) -> str:
         root.release()
 
 
+def runs_sleep(world: World, container: Container) -> bool:
+    """Before it begins to, it is the runtime's still, with another root."""
+    return world.kernel is not None and world.kernel.command(container.pid) == list(SLEEP)
+
+
 async def test_it_is_what_init_sees_running_or_paused(real: World) -> None:
     container = await real.run(*SLEEP)
+    await eventually(partial(runs_sleep, real, container), "init is the user's program")
     await bounded(container.pause())
     try:
         root = container.borrow_root()

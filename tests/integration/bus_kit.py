@@ -43,15 +43,15 @@ class Kit:
         async with self._news:
             self._news.notify_all()
 
-    async def until(self, probe: Callable[[], bool], what: str, within_s: float = 20.0) -> None:
+    async def until(self, probe: Callable[[], bool], what: str) -> None:
         async def wait() -> None:
             async with self._news:
                 await self._news.wait_for(probe)
 
-        await bounded(wait(), what, within_s)
+        await bounded(wait(), what)
 
-    async def connected_times(self, count: int, within_s: float = 20.0) -> None:
-        await self.until(lambda: self.connects >= count, f"{count} connects", within_s)
+    async def connected_times(self, count: int) -> None:
+        await self.until(lambda: self.connects >= count, f"{count} connects")
 
     def take(self, request: Request) -> None:
         self.heard.append(request.data)

@@ -178,7 +178,7 @@ def host() -> Iterator[Host]:
     ours, theirs = f"10.77.{third}.1", f"10.77.{third}.2"
 
     def ip(words: str) -> None:
-        subprocess.run(["ip", *words.split()], check=True, capture_output=True, timeout=10)
+        subprocess.run(["ip", *words.split()], check=True, capture_output=True, timeout=BOUND_S)
 
     ip(f"netns add {name}")
     try:

@@ -100,6 +100,7 @@ async def test_a_container_through_its_life(site: Site, quick: Callable[..., Any
     assert (await quick("stop", "-t", "0", where)).code == 0
     assert (await quick("wait", where)).out == "137 (stop)\n"
     assert (await quick("rm", where)).out == f"{where}\n"
+    await site.told.event(name, "deleted")
     told = await quick("events", where, "--json", "--since", "10m")
     types = [json.loads(line)["type"] for line in told.out.splitlines()]
     assert types[0] == "created" and types[-1] == "deleted"

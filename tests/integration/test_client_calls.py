@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.integration.answering import busy, pong, responding
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.client_kit import presence, publish_many
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
@@ -32,6 +32,7 @@ from wharfside_client.bus import Bus
 from wharfside_client.errors import Refused
 from wharfside_protocol.assets import node_key
 from wharfside_protocol.codec import encode
+from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS
 from wharfside_protocol.errors import Busy, Denied, Unsupported
 
 pytestmark = requires("nats-server")
@@ -48,13 +49,13 @@ async def test_a_node_that_is_not_there_is_told_soon(fleet: Wharfside) -> None:
     with pytest.raises(NodeUnreachable, match="wharfside nodes") as caught:
         await fleet.node("n9").ping()
     assert caught.value.details == {"node": "n9"}
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < DEFAULT_RPC_SECONDS
 
 
 async def test_a_node_that_comes_within_the_callers_patience_answers(
     nats_server: NatsServer, fleet: Wharfside
 ) -> None:
-    asking = asyncio.ensure_future(fleet.node("n1").ping(unreachable_s=15))
+    asking = asyncio.ensure_future(fleet.node("n1").ping(unreachable_s=BOUND_S))
     async with responding(nats_server, lambda command, _: pong(command)):
         assert (await bounded(asking, "an answer")).epoch == 1
 
@@ -63,9 +64,9 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(
     nats_server: NatsServer, fleet: Wharfside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wharfside_client.calls.FIRST_ATTEMPT_S", 0.1)
-    async with responding(nats_server, lambda c, n: pong(c) if n == 3 else None) as node:
+    async with responding(nats_server, lambda c, n: pong(c) if n >= 3 else None) as node:
         await fleet.node("n1").ping(command_id="mine-0001")
-    assert len(node.commands) >= 3  # the answer that is given may be late itself
+    assert len(node.commands) >= 3  # the answers that are given may be late themselves
     assert {command.id for command in node.commands} == {"mine-0001"}
     assert len({command.deadline for command in node.commands}) == 1
 
@@ -86,8 +87,10 @@ async def test_a_node_that_went_away_with_the_command_is_waited_for(
 ) -> None:
     """It may have been done: that the node is gone now must not say that nothing was."""
     monkeypatch.setattr("wharfside_client.calls.FIRST_ATTEMPT_S", 0.1)
-    asking = asyncio.ensure_future(fleet.node("n1").ping(command_id="mine-0001", timeout_s=15))
     async with responding(nats_server, lambda _c, _n: None) as dying:
+        asking = asyncio.ensure_future(
+            fleet.node("n1").ping(command_id="mine-0001", timeout_s=BOUND_S)
+        )
         await eventually(lambda: dying.commands, "the command arrives")
     await eventually(lambda: unreachable(fleet), "the server forgets the interest")
     async with responding(nats_server, lambda command, _: pong(command)) as next_life:
@@ -113,8 +116,9 @@ async def test_a_busy_node_is_asked_again(nats_server: NatsServer, fleet: Wharfs
 
 
 async def test_a_node_that_stays_busy_is_told_as_that(
-    nats_server: NatsServer, fleet: Wharfside
+    nats_server: NatsServer, fleet: Wharfside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wharfside_client.calls.ANSWER_S", BOUND_S)  # the last one, too, has time
     async with responding(nats_server, lambda c, _: busy(c)):
         with pytest.raises(Busy, match="too much"):
             await fleet.node("n1").ping(timeout_s=1.5)
@@ -135,7 +139,7 @@ async def test_a_restart_of_the_server_in_the_middle_of_a_call_is_outlived(
 ) -> None:
     """The first answer is never given: the connection breaks while it is waited for."""
     async with responding(nats_server, lambda c, n: pong(c) if n > 1 else None) as node:
-        asking = asyncio.ensure_future(fleet.node("n1").ping(unreachable_s=15))
+        asking = asyncio.ensure_future(fleet.node("n1").ping(unreachable_s=BOUND_S))
         await eventually(lambda: node.commands, "the command arrives")
         await asyncio.to_thread(nats_server.restart)
         await bounded(asking, "an answer after the restart")
@@ -176,11 +180,12 @@ async def test_all_nodes_of_a_large_fleet_are_found(
 
 async def test_no_server_is_told_at_once_with_what_to_check(nats_server: NatsServer) -> None:
     nats_server.stop()
+    patient = ServerSettings(servers=(nats_server.url,), connect_timeout_s=BOUND_S)
     started = time.monotonic()
     with pytest.raises(ServerUnreachable, match="--server"):
-        async with connect(nats_server.url):
+        async with connect(patient):
             pass
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < BOUND_S
 
 
 async def test_one_server_of_several_is_enough(nats_server: NatsServer) -> None:

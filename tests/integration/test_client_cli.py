@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.cli_kit import ENTRY, WITH_AGENT, on_terminal, start, typed
 from tests.integration.world import Site
 from tests.support.eventually import eventually
@@ -56,7 +56,7 @@ async def test_the_shell_is_offered_what_there_is(
         names = await asyncio.to_thread(complete.targets, "n1/")
         return there in names and gone not in names
 
-    await eventually(offered, "what is there", within_s=20)
+    await eventually(offered, "what is there")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ async def test_help_needs_neither_nats_nor_the_protocol() -> None:
         [sys.executable, "-c", script, "--help"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=BOUND_S,
         check=True,
     )
     assert "Drive the container nodes" in done.stdout

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import nats
 import pytest
 from nats.aio.client import Client as Nats
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.client_kit import event, opened_bus, publish_many, tell
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
@@ -210,7 +210,7 @@ async def plain(start_nats_server: Callable[..., NatsServer]) -> AsyncIterator[t
 async def settle(bus: Bus) -> None:
     """What was subscribed before is known to the server once a later request is answered."""
     with pytest.raises(NoResponders):
-        await bus.request("nobody.listens", b"", 5.0)
+        await bus.request("nobody.listens", b"", BOUND_S)
 
 
 async def test_without_the_stream_events_are_told_as_they_pass(plain: tuple[Bus, Nats]) -> None:

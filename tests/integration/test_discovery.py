@@ -10,6 +10,7 @@ from typing import Any
 import nats
 import pytest
 from nats.aio.client import Client
+from tests.integration.bounds import BOUND_S
 from tests.support.agent import agent_process
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
@@ -45,7 +46,7 @@ async def asked(client: Client, verb: str) -> dict[str, Any]:
             return None
         return dict(json.loads(reply.data))
 
-    found = await eventually(ask, f"an answer to {verb}", within_s=20)
+    found = await eventually(ask, f"an answer to {verb}")
     assert found is not None
     return found
 
@@ -72,7 +73,7 @@ async def test_an_answer_carries_the_trace_and_no_other_header_of_the_caller(
         "wharfside.v1.rpc.found-1.ping",
         encode(command),
         headers={"traceparent": trace, "x-secret": "mine"},
-        timeout=20,
+        timeout=BOUND_S,
     )
     assert decode(reply.data, Result).ok
     assert reply.headers == {"traceparent": trace}

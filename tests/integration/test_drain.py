@@ -7,9 +7,10 @@ import json
 import signal
 import subprocess
 from contextlib import suppress
+from functools import partial
 
 import pytest
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.cli_kit import COMMAND, environment
 from tests.integration.cli_kit import start as start_cli
 from tests.integration.fifos import OBEYS_TERM
@@ -31,7 +32,7 @@ async def listed_as(site: Site, state: str) -> None:
         nodes = await site.fleet.nodes()
         return any(n.node == site.agent.name and n.info.state == state for n in nodes)
 
-    await eventually(found, f"{site.agent.name} is {state}", within_s=20)
+    await eventually(found, f"{site.agent.name} is {state}")
 
 
 async def test_stops_what_runs_and_takes_nothing_new(own: Site) -> None:
@@ -94,8 +95,8 @@ async def test_a_letter_for_new_work_is_refused_for_good(own: Site) -> None:
     name, id_ = own.name(), new_command_id()
     async with own.node.posted(id_) as posted:
         with pytest.raises(Draining, match="undrain"):
-            await own.node.run(own.spec(name), command_id=id_, durable=True, timeout_s=20)
-        assert not (await posted.result(20)).ok
+            await own.node.run(own.spec(name), command_id=id_, durable=True, timeout_s=BOUND_S)
+        assert not (await posted.result(BOUND_S)).ok
     await own.node.undrain()
     with pytest.raises(Draining):  # the id has its result, by either way
         await own.node.run(own.spec(name), command_id=id_)
@@ -137,11 +138,15 @@ async def test_waits_and_tells_what_is_left(own: Site) -> None:
     assert await state_of(own) == "draining"
     assert (await own.node.inspect(stays)).state == "running"
 
-    waiting = asyncio.create_task(own.node.drain(DrainPolicy.WAIT, within_s=60))
-    again = asyncio.create_task(own.node.drain(DrainPolicy.WAIT, within_s=60))
-    await asyncio.wait({waiting}, timeout=0.3)
+    ids = [new_command_id() for _ in range(2)]
+    both = [
+        asyncio.create_task(own.node.drain(DrainPolicy.WAIT, within_s=60, command_id=each))
+        for each in ids
+    ]
+    for each in ids:
+        await eventually(partial(_runs, own, each), "the drain runs")
     await own.node.undrain()
-    for each in (waiting, again):
+    for each in both:
         with pytest.raises(Canceled):
             await bounded(each, "the drain that was undone")
     await own.clear()

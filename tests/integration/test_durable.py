@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.client_kit import opened_bus
 from tests.integration.gates import Gates
 from tests.integration.raw import new_id
@@ -30,7 +30,7 @@ from wharfside_protocol.errors import (
 )
 from wharfside_protocol.times import to_timestamp
 
-WAIT_S = 20.0
+WAIT_S = BOUND_S
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from tests.integration.fifos import OBEYS_TERM, shell
 from tests.integration.world import Site, command
-from tests.support.machine import cgroup_roots
+from tests.support.machine import cgroup_roots, has_ended
 
 from wharfside_protocol.errors import Invalid, NotFound, WrongState
 from wharfside_protocol.exits import ExitReason
@@ -149,7 +149,7 @@ async def test_delete_of_one_that_runs_wants_force(site: Site) -> None:
     deleted = await site.node.delete(name, force=True)
     assert deleted.exit is not None
     assert (deleted.exit.exit_code, deleted.exit.reason) == (137, ExitReason.KILL)
-    assert not init.is_running()
+    assert has_ended(init)
     await site.told.event(name, "deleted")
     assert site.told.types(name) == ["created", "started", "exited", "deleted"]
 
@@ -176,7 +176,7 @@ async def test_force_takes_the_execs_along(site: Site) -> None:
     assert begun.pid is not None
     exec_ = psutil.Process(begun.pid)
     await site.node.delete(name, force=True)
-    assert not exec_.is_running()
+    assert has_ended(exec_)
     await site.told.event(name, "deleted")
     assert f"exited:{begun.process}" in site.told.types(name)
 

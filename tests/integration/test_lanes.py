@@ -152,7 +152,7 @@ async def test_a_deadline_beyond_a_day_is_invalid(gated: Site) -> None:
 async def test_a_deadline_while_it_runs_lets_it_go_on(gated: Site, gates: Gates) -> None:
     name, id_ = await gated.run(), new_id()
     with gates.hold("pause") as held:
-        asked = gated.node.request("pause", of(name), deadline=ahead(3), command_id=id_)
+        asked = gated.node.request("pause", of(name), deadline=ahead(6), command_id=id_)
         slow = asyncio.create_task(asked)
         await held.ready()
         late = await bounded(slow, "an answer at the deadline")
@@ -173,7 +173,7 @@ async def test_a_deadline_in_the_lane_ends_it_there(gated: Site, gates: Gates) -
     with gates.hold("pause") as held:
         slow = asyncio.create_task(gated.node.pause(name))
         await held.ready()
-        late = await gated.node.request("resume", of(name), deadline=ahead(2), command_id=id_)
+        late = await gated.node.request("resume", of(name), deadline=ahead(5), command_id=id_)
         assert late.error is not None
         assert (late.error.code, late.error.stage) == (ErrorCode.DEADLINE_EXCEEDED, "waiting")
         held.go()

@@ -196,7 +196,7 @@ async def start(agent: AgentProcess, until: str = "bus-connected", **environment
     def begin() -> None:
         agent.start(until=until, **environment)
 
-    await bounded(asyncio.to_thread(begin), f"start of {agent.name}", 60.0)
+    await bounded(asyncio.to_thread(begin), f"start of {agent.name}", START_SECONDS + 5)
 
 
 async def kill(agent: AgentProcess) -> None:

@@ -15,8 +15,8 @@ from types import TracebackType
 from tests.support import machine
 
 CHECKOUT = Path(__file__).parents[2]
-LINE_S = 60.0
-END_S = 60.0
+LINE_S = 180.0
+END_S = 120.0
 
 
 class QuickstartStuck(AssertionError):

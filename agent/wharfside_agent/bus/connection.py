@@ -133,6 +133,8 @@ class NatsBus:
         """Until a connection is lost: `link`, or the last of those that have replaced it."""
         while True:
             self._link = link
+            # only now: whoever reads it may ask this node
+            log.info("bus-connected", server=link.server, clients=self._finder.found)
             for tell in self._tell_connected:
                 quiet(tell)
             over = asyncio.create_task(link.until_over())

@@ -99,7 +99,6 @@ class Finder:
             self.last_error = repr(link.last_error or error)
             raise
         self.found += 1
-        log.info("bus-connected", server=link.server, clients=self.found)
         return link
 
     def _tell_unreachable(self, state: RetryCallState) -> None:
