@@ -106,7 +106,7 @@ def _assert_told_once_after_the_restart(lines: list[str]) -> None:
     """The exit that came while the agent was dead."""
     told = [line for line in lines if re.search(r"demo/orphan +exited", line)]
     assert len(told) == 1
-    assert "code 7" in told[0]
+    assert "code 137" in told[0]
     restarted = max(i for i, line in enumerate(lines) if re.search(r"demo +up", line))
     assert lines.index(told[0]) > restarted
     # the time that is told is the end's own: earlier than that of the agent's new life
