@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from tests.support import leaks
@@ -68,9 +69,10 @@ def test_nothing_left_is_no_leak(gate: LeakGate, tmp_path: Path) -> None:
 def test_what_ends_within_the_grace_is_no_leak(
     gate: LeakGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaks, "GRACE_S", 10)
-    spawn_orphan("sleep", "0.3")
+    monkeypatch.setattr(leaks, "GRACE_S", 20)
+    pid = spawn_orphan(*SLEEP)
     assert gate.find().processes
+    Timer(0.3, os.kill, (pid, 9)).start()
     assert not gate.close()
 
 
@@ -139,7 +141,9 @@ def test_a_container_is_told_with_its_monitor_and_its_cgroups(
     init = container.create()
     container.start()
     if not monitored:
-        os.kill(int((container.directory / "conmon.pid").read_text()), 9)
+        monitor = int((container.directory / "conmon.pid").read_text())
+        os.kill(monitor, 9)
+        wait_until(lambda: not runs(monitor), "conmon has ended")
 
     told = gate.close()
 
