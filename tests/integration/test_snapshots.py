@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import nats
+from tests.integration.bounds import BOUND_S
 from tests.integration.cli_kit import typed
 from tests.integration.world import Site, World, everything, open_site, start, stop
 from tests.support.agent import AgentProcess
@@ -82,7 +83,7 @@ async def test_projections_are_made_anew(site: Site, world: World) -> None:
     await eventually(lambda: _runs(site, name), "its last change is projected")
     client = await nats.connect(world.server.url)
     try:
-        js = client.jetstream()
+        js = client.jetstream(timeout=BOUND_S)
         await js.publish(container_key("n1", "stale"), encode(stale))
         await js.publish(key, b"", headers={"KV-Operation": "DEL"})
     finally:

@@ -40,7 +40,7 @@ def spawn_orphan(*argv: str, env: dict[str, str] | None = None, cwd: Path | None
         [sys.executable, "-S", "-W", "ignore", "-c", script, *argv],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=10,
+        timeout=30,
         env=env,
         cwd=cwd,
     )
@@ -61,7 +61,7 @@ def runs(pid: int) -> bool:
 
 def test_nothing_left_is_no_leak(gate: LeakGate, tmp_path: Path) -> None:
     with (tmp_path / "file").open("w"):
-        subprocess.run(["true"], check=True, timeout=10)
+        subprocess.run(["true"], check=True, timeout=30)
     assert not gate.close()
     assert MARK not in os.environ
 
@@ -126,7 +126,7 @@ def test_a_descriptor_is_told_and_not_closed(gate: LeakGate) -> None:
 def test_a_mount_is_told_and_undone(gate: LeakGate, tmp_path: Path) -> None:
     place = tmp_path / "a place"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True, timeout=10)
+    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True, timeout=30)
     assert gate.close().lines() == [f"mount {place}"]
     assert not place.is_mount()
 
