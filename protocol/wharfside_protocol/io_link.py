@@ -24,6 +24,10 @@ AGAIN_S = 0.1
 """A window is sent again at most so often, whoever asks for it."""
 
 
+LOOK_S = 0.5
+"""Between the two looks that find the other side gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """Seconds. `idle_s`: without a frame for so long the other side is gone; `ping_s`: this
@@ -48,7 +52,7 @@ class Link:
         self.into = into
         self.times = times
         self._heard = now
-        self._ticked = now
+        self._doubted: float | None = None
         self._ping_at = now + times.ping_s
         self._probe_s = PROBE_S
         self._probe_at = math.inf
@@ -64,7 +68,7 @@ class Link:
         Raises:
             Invalid: no right side sends that.
         """
-        self._heard = now
+        self._heard, self._doubted = now, None
         match frame:
             case Sequenced():
                 self._sequenced(frame, now)
@@ -93,12 +97,13 @@ class Link:
         """Notes what time it is; False: the other side is gone.
 
         A process that was stopped, or a machine that slept, must hear first what has come
-        for it since.
+        for it since: a silence is believed at a second look, and that at its time.
         """
-        if now - self._ticked > self.times.ping_s + 1.0:
-            self._heard = now
-        self._ticked = now
-        return now - self._heard <= self.times.idle_s
+        if now - self._heard <= self.times.idle_s:
+            return True
+        if self._doubted is None or now - self._doubted > 2 * LOOK_S:
+            self._doubted = now
+        return now - self._doubted < LOOK_S
 
     def next(self, now: float) -> Frame | None:
         """The next frame to be sent; None: none before `due`."""
@@ -111,6 +116,8 @@ class Link:
     def due(self) -> float:
         """Ask again for `next`, and `tick`, then: if nothing happens before."""
         gone_at = self._heard + self.times.idle_s + 0.01
+        if self._doubted is not None:
+            gone_at = self._doubted + LOOK_S
         again_at = self._again_at if self.out.wish is not None else math.inf
         return min(self._ping_at, self._probe_at, self._ack_at, again_at, gone_at)
 

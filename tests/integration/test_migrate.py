@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
 import tarfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,8 @@ from tests.integration.cli_kit import ENTRY, environment, typed
 from tests.integration.counting import COUNTS, Counting
 from tests.integration.fifos import shell
 from tests.integration.two_nodes import Pair
-from tests.integration.world import Site, start, stop
-from tests.support.agent import AgentProcess
+from tests.integration.world import Site, World, open_site, start, stop
+from tests.support.cable import Cable, cable_to
 from tests.support.eventually import eventually
 from tests.support.requirements import requires
 from tests.support.screen import open_screen
@@ -37,6 +35,7 @@ from wharfside_protocol.errors import (
 )
 from wharfside_protocol.events import Event
 from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.migration import MigrateArgs, ReceiveArgs
 from wharfside_protocol.node_commands import Progress
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
@@ -49,12 +48,21 @@ LARGE = 48
 LARGE_COUNTS = shell(f"dd if=/dev/zero of=/tmp/large bs=1M count={LARGE} 2>&-; {COUNTS[-1]}")
 
 
-async def announced(site: Site, migration: str) -> None:
-    async def known() -> bool:
-        views = (await site.node.migrations()).migrations
-        return migration in {view.migration for view in views}
-
-    await eventually(known, f"{migration} is announced", within_s=20)
+async def announced(pair: Pair, name: str) -> MigrateArgs:
+    """The first half of `move`: B expects it, and A was told nothing yet."""
+    details, facts = await pair.a.node.inspect(name), await pair.a.node.facts(name)
+    expected = ReceiveArgs(
+        migration=f"move-of-{name}",
+        container=name,
+        spec=details.spec,
+        source="node-a",
+        facts=facts,
+        timeout_s=60.0,
+    )
+    there = (await pair.b.node.receive(expected)).facts
+    return MigrateArgs(
+        container=name, migration=expected.migration, target="node-b", facts=there, name=name
+    )
 
 
 def last(event: Event, incarnation: str) -> bool:
@@ -84,10 +92,15 @@ async def test_a_counter_goes_on_on_the_other_node(pair: Pair) -> None:
     assert logged == []  # its logs went with it
     told = await pair.a.told.event(name, "exited")
     assert told.data["reason"] == ExitReason.CHECKPOINT
+    await pair.a.told.event(name, "deleted")
     left_behind = [event.type for event in pair.a.told.of(name) if event.node == "node-a"]
     assert left_behind == ["created", "started", "checkpointed", "exited", "deleted"]
-    assert (await pair.b.node.checkpoints()).checkpoints == []
     assert (await pair.a.node.checkpoints()).checkpoints == []
+
+    async def dropped() -> bool:
+        return (await pair.b.node.checkpoints()).checkpoints == []
+
+    await eventually(dropped, "B has dropped the image")
 
 
 async def test_there_and_back_again(pair: Pair) -> None:
@@ -123,16 +136,10 @@ async def test_a_name_that_is_taken_meanwhile_brings_it_back(pair: Pair) -> None
     name = await pair.a.run(LARGE_COUNTS, checkpointable=True)
     counting = await Counting.of(pair.a, name)
     await counting.further(1)
-
-    async def take() -> None:
-        await announced(pair.b, "meanwhile-1")
-        with halted(pair.a.agent):
-            await pair.b.run(COUNTS, name=name)
-
-    taking = asyncio.create_task(take())
+    args = await announced(pair, name)
+    await pair.b.run(COUNTS, name=name)
     with pytest.raises(WharfsideError) as failed:
-        await move(pair.a.node, name, pair.b.node, migration="meanwhile-1")
-    await taking
+        await pair.a.node.migrate(args)
     assert failed.value.details.get("outcome") == "back", failed.value
     details = await pair.a.node.inspect(name)
     assert (details.state, details.run) == (ContainerState.RUNNING, 2)
@@ -151,8 +158,7 @@ async def test_what_cannot_move_stays(pair: Pair) -> None:
         await move(pair.a.node, paused, pair.b.node)
     assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
     assert (await pair.a.node.inspect(paused)).state is ContainerState.PAUSED
-    views = (await pair.b.node.migrations()).migrations
-    assert all(view.over for view in views)
+    await no_more_comes(pair.b)
 
 
 async def test_a_policy_there_refuses_it_before_it_is_dumped(pair: Pair, own: Site) -> None:
@@ -174,10 +180,9 @@ async def test_a_policy_there_refuses_it_before_it_is_dumped(pair: Pair, own: Si
 async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     """B is away: A holds it in `migrating`, until somebody gives up."""
     name = await pair.a.run(LARGE_COUNTS, checkpointable=True)
-    await asyncio.to_thread(pair.b.agent.drain)
-    moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, migration="held-migration"))
-    await announced(pair.b, "held-migration")
+    args = await announced(pair, name)
     await asyncio.to_thread(pair.b.agent.kill)
+    moving = asyncio.create_task(pair.a.node.migrate(args))
 
     async def held() -> bool:
         return (await pair.a.node.inspect(name)).state is ContainerState.MIGRATING
@@ -186,7 +191,7 @@ async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     for op in (pair.a.node.start, pair.a.node.stop, pair.a.node.delete):
         with pytest.raises(WrongState, match="migrat"):
             await op(name)
-    await pair.a.node.abort_migration("held-migration")
+    await pair.a.node.abort_migration(args.migration)
     with pytest.raises(WharfsideError) as failed:
         await moving
     assert failed.value.details["outcome"] == "back"
@@ -194,17 +199,30 @@ async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     await asyncio.to_thread(lambda: pair.b.agent.start(until="bus-connected"))
 
 
-@contextmanager
-def halted(agent: AgentProcess) -> Iterator[None]:
-    """It does nothing for so long, and keeps its connection."""
-    os.kill(agent.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(agent.pid, signal.SIGCONT)
+@dataclass
+class Far:
+    """A target behind a cable that this process carries: while a test does nothing, nothing
+    comes there, and so none is too late to cut it."""
+
+    site: Site
+    cable: Cable
 
 
-async def test_canceled_while_it_is_carried(pair: Pair) -> None:
+@pytest.fixture
+async def far(world: World, pair: Pair) -> AsyncIterator[Far]:
+    name = world.new_name("far")
+    async with cable_to(world.server.port) as cable:
+        with world.agent(name, server=cable.url) as agent:
+            async with open_site(world, agent) as site:
+                await start(agent)
+                await site.listed()
+                await pair.a.fleet.setup.add_carriage(name)
+                yield Far(site, cable)
+                await site.clear()
+                assert await stop(agent) == 0
+
+
+async def test_canceled_while_it_is_carried(pair: Pair, far: Far) -> None:
     """How far it is is told in bytes; given up in the midst, it goes on where it was."""
     name, id_ = await pair.a.run(LARGE_COUNTS, checkpointable=True), new_command_id()
     counting = await Counting.of(pair.a, name)
@@ -215,17 +233,17 @@ async def test_canceled_while_it_is_carried(pair: Pair) -> None:
     def tell(progress: Progress) -> None:
         if progress.phase is Phase.CARRYING:
             told.append(progress)
-            if progress.left < progress.total and not midway.is_set():
-                stack.enter_context(halted(pair.b.agent))  # at once: else it may be over soon
+            if progress.left < progress.total:
+                far.cable.cut()  # at once: else it may be over soon
                 midway.set()
 
-    with ExitStack() as stack:
-        async with pair.a.fleet.progress("node-a", id_, tell):
-            moving = asyncio.create_task(move(pair.a.node, name, pair.b.node, command_id=id_))
-            await bounded(midway.wait(), "a part of it is carried")
-            assert (await pair.a.node.cancel(id_)).canceled
-            with pytest.raises(Canceled) as failed:
-                await moving
+    async with pair.a.fleet.progress("node-a", id_, tell):
+        moving = asyncio.create_task(move(pair.a.node, name, far.site.node, command_id=id_))
+        await bounded(midway.wait(), "a part of it is carried")
+        assert (await pair.a.node.cancel(id_)).canceled
+        with pytest.raises(Canceled) as failed:
+            await moving
+    far.cable.mend()
     assert failed.value.details["outcome"] == "back"
     lefts = [progress.left for progress in told]
     assert lefts == sorted(lefts, reverse=True)
@@ -234,30 +252,31 @@ async def test_canceled_while_it_is_carried(pair: Pair) -> None:
     assert (await pair.a.node.inspect(name)).run == 2
     await pair.a.node.stop(name, grace_s=0)
     assert counting.logged() == counting.written() == list(range(len(counting.logged())))
-    await all_over(pair)
+    await no_more_comes(far.site)
 
 
-async def all_over(pair: Pair) -> None:
+async def no_more_comes(site: Site) -> None:
     async def settled() -> bool:
-        return all(view.over for view in (await pair.b.node.migrations()).migrations)
+        return all(view.over for view in (await site.node.migrations()).migrations)
 
-    await eventually(settled, "B knows that it does not come", within_s=20)
+    await eventually(settled, "the target knows how each ended")
 
 
-async def test_its_way_on_a_screen(pair: Pair) -> None:
-    """While B takes nothing the bar stands still."""
+async def test_its_way_on_a_screen(pair: Pair, far: Far) -> None:
+    """While its target hears nothing the bar stands still."""
     name, env = await pair.a.run(LARGE_COUNTS, checkpointable=True), environment(pair.a.world.url)
-    words = ["migrate", f"node-a/{name}", "node-b"]
+    words = ["migrate", f"node-a/{name}", far.site.agent.name]
     async with open_screen(ENTRY, words, env=env, rows=24, columns=80) as screen:
 
         async def leaves() -> bool:
             return not all(view.over for view in (await pair.a.node.migrations()).migrations)
 
-        await eventually(leaves, "it is about to leave", within_s=20)
-        with halted(pair.b.agent):
-            bar = re.compile(rf"carrying .*/{LARGE}\.\d MiB")
-            await screen.until(lambda: bar.match(screen.lines[1]), "the bar")
-        await screen.shows(f"node-b/{name} goes on: ")
+        await eventually(leaves, "it is about to leave")
+        far.cable.cut()
+        bar = re.compile(rf"carrying .*/{LARGE}\.\d MiB")
+        await screen.until(lambda: bar.match(screen.lines[1]), "the bar")
+        far.cable.mend()
+        await screen.shows(f"{far.site.agent.name}/{name} goes on: ")
         assert "carrying" not in screen.text
         assert await screen.ended() == 0
 

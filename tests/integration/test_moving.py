@@ -11,6 +11,7 @@ import pytest
 from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.moving_kit import MIGRATION, Move, open_move
 from tests.integration.raw import open_raw
+from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
 
 from wharfside_agent.core.migration import Source, Target
@@ -45,7 +46,11 @@ async def test_it_goes_on_there(move: Move) -> None:
     assert (row.state, row.restored_run, row.failure) == (Source.GONE, 1, None)
     await move.settled(Target.KEPT)
     assert (move.truth.a_runs, move.truth.b_runs, move.truth.deleted) == (False, True, True)
-    assert await move.b.images.listed() == []
+
+    async def dropped() -> bool:
+        return await move.b.images.listed() == []
+
+    await eventually(dropped, "B has dropped the image")
 
 
 async def test_a_large_image_comes_whole(server: NatsServer, tmp_path: Path) -> None:

@@ -96,8 +96,9 @@ async def test_execs_before_init(site: Site) -> None:
     await site.node.run(container(name, args, bundle=str(bundle), mounts=[cues.mount]))
     await site.node.exec(name, process(["/bin/sleep", "1000"]), id="quick", wait=False)
     await site.node.exec(name, process(["/bin/sleep", "1000"]), id="slow", wait=False)
-    cues.go("5")
+    # init's end waits for 2 s at most: not for this process, which may be held up here
     await site.node.signal(name, "KILL", process="quick")
+    cues.go("5")
     ended = await site.told.event(name, "exited", process="init")
     assert ended.data["execs_pending"] == ["slow"]
     assert (await site.node.inspect(name)).state == "stopped"
@@ -213,7 +214,7 @@ async def test_deleted_last(site: Site) -> None:
     await site.told.event(name, "deleted")
     told = site.told.types(name)
     assert told.count("deleted") == told.count("exited") == 1
-    assert told[-2:] == ["exited", "deleted"]
+    assert told[-1] == "deleted"
 
 
 def _without_pid_namespace(site: Site) -> Path:

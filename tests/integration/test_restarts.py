@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
 import pytest
 from tests.integration.fifos import ENDS_ON_CUE, OBEYS_TERM, SLEEPS, Cues, shell
-from tests.integration.world import Site
+from tests.integration.world import Site, World, open_site
+from tests.support.agent import AgentProcess
 
 from wharfside_protocol.commands import StateValue
 from wharfside_protocol.errors import RuntimeFailed
@@ -12,6 +16,7 @@ from wharfside_protocol.exits import ExitReason
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
 
+LONG_BACKOFF = Path(__file__).parents[1] / "support" / "long_backoff_agent.py"
 ALWAYS = Restart(policy="always")
 UNLESS_STOPPED = Restart(policy="unless-stopped")
 
@@ -102,44 +107,61 @@ async def test_another_signal_is_no_stop(site: Site) -> None:
     assert (await site.node.inspect(name)).run == 2
 
 
+@pytest.fixture(scope="module")
+def slow_agent(world: World) -> Iterator[AgentProcess]:
+    with world.agent("slow") as agent:
+        agent.program = (str(LONG_BACKOFF),)
+        agent.start(until="bus-connected")
+        yield agent
+        assert agent.stop() == 0
+
+
+@pytest.fixture
+async def slow(world: World, slow_agent: AgentProcess) -> AsyncIterator[Site]:
+    """Its containers wait for long before they are started again."""
+    async with open_site(world, slow_agent) as site:
+        yield site
+        await site.clear()
+        slow_agent.drain()
+
+
 async def _in_backoff(site: Site) -> str:
-    """A long one: some crashes have come already."""
     name = await site.run(shell("exit 4"), restart=ALWAYS)
-    await site.told.event(name, "restarting", nth=6)
+    await site.told.event(name, "restarting")
     view = await site.node.inspect(name)
     assert view.state is ContainerState.STOPPED
     assert view.restart_at is not None
     return name
 
 
-async def test_a_stop_in_the_backoff_ends_it_and_answers_the_last_exit(site: Site) -> None:
-    name = await _in_backoff(site)
-    assert name in [each.container for each in await site.node.list()], "it waits: as running"
-    stopped = await site.node.stop(name)
+async def test_a_stop_in_the_backoff_ends_it_and_answers_the_last_exit(slow: Site) -> None:
+    name = await _in_backoff(slow)
+    assert name in [each.container for each in await slow.node.list()], "it waits: as running"
+    stopped = await slow.node.stop(name)
     assert stopped.exit is not None
     assert stopped.exit.exit_code == 4
-    rests = await site.told.event(name, "not-restarting")
+    rests = await slow.told.event(name, "not-restarting")
     assert rests.data == {"why": "stopped"}
     assert rests.cause is not None
-    assert name not in [each.container for each in await site.node.list()]
-    assert (await site.node.start(name)).run == 7
+    assert name not in [each.container for each in await slow.node.list()]
+    assert (await slow.node.start(name)).run == 2
 
 
-async def test_a_delete_in_the_backoff_ends_it(site: Site) -> None:
-    name = await _in_backoff(site)
-    await site.node.delete(name)
-    await site.told.event(name, "deleted")
-    assert site.told.types(name)[-3:] == ["restarting", "not-restarting", "deleted"]
-    rests = await site.told.event(name, "not-restarting")
+async def test_a_delete_in_the_backoff_ends_it(slow: Site) -> None:
+    name = await _in_backoff(slow)
+    await slow.node.delete(name)
+    await slow.told.event(name, "deleted")
+    assert slow.told.types(name)[-3:] == ["restarting", "not-restarting", "deleted"]
+    rests = await slow.told.event(name, "not-restarting")
     assert rests.data == {"why": "deleted"}
 
 
-async def test_a_start_in_the_backoff_is_at_once(site: Site) -> None:
-    name = await _in_backoff(site)
-    assert (await site.node.start(name)).run == 7
-    again = await site.told.event(name, "restarting", nth=7)
-    assert (again.run, again.data["attempt"]) == (7, 1)
-    await site.node.delete(name, force=True)
+async def test_a_start_in_the_backoff_is_at_once(slow: Site) -> None:
+    name = await _in_backoff(slow)
+    assert (await slow.node.start(name)).run == 2
+    again = await slow.told.event(name, "restarting", nth=2)
+    assert (again.run, again.data["attempt"]) == (2, 1)
+    await slow.node.delete(name, force=True)
 
 
 async def test_a_delete_by_force_of_one_that_runs_tells_no_restart(site: Site) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import nats
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.fifos import Cues, shell
 from tests.integration.test_logs import logs
 from tests.integration.world import Site, World, bootstrap, open_site, restart
@@ -76,7 +76,9 @@ async def shipped(site: Site, container: str, process: str = "init") -> AsyncIte
 
     subject = Subjects().log(site.agent.name, container, process)
     config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
-    await client.jetstream().subscribe(subject, cb=take, ordered_consumer=True, config=config)
+    await client.jetstream(timeout=BOUND_S).subscribe(
+        subject, cb=take, ordered_consumer=True, config=config
+    )
     try:
         yield got
     finally:
@@ -146,7 +148,7 @@ async def test_runs_are_shipped_one_after_the_other(site: Site) -> None:
 async def test_what_rotation_takes_before_the_stream_is_there_is_told(site: Site) -> None:
     client = await nats.connect(site.world.server.url)
     try:
-        await client.jetstream().delete_stream("WHARFSIDE_LOGS")
+        await client.jetstream(timeout=BOUND_S).delete_stream("WHARFSIDE_LOGS")
         cues = site.cues()
         prints = shell("while read n </cue/go; do seq $n; echo done >/cue/ready; done")
         name = await site.run(prints, io=SHIPS, mounts=[cues.mount])
@@ -182,7 +184,7 @@ async def _print_until_lost(site: Site, name: str, cues: Cues) -> None:
 async def test_a_delete_without_a_stream_tells_what_it_takes_along(site: Site) -> None:
     client = await nats.connect(site.world.server.url)
     try:
-        await client.jetstream().delete_stream("WHARFSIDE_LOGS")
+        await client.jetstream(timeout=BOUND_S).delete_stream("WHARFSIDE_LOGS")
         name = await site.run(shell("echo nobody hears this"), io=SHIPS)
         await site.told.exit(name)
         await bounded(site.node.delete(name), "a delete that waits for no stream for long")

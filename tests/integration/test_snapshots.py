@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import nats
+from tests.integration.bounds import BOUND_S
 from tests.integration.cli_kit import typed
 from tests.integration.world import Site, World, everything, open_site, start, stop
 from tests.support.agent import AgentProcess
@@ -23,15 +24,19 @@ async def test_a_snapshot_can_be_checked_by_anyone(site: Site) -> None:
     await site.node.pause(names[1])
     done = await site.fleet.resync("n1")
     told = await site.told.until(
-        lambda event: event.type == "snapshot" and event.data["containers"] == len(names),
+        lambda event: (
+            event.type == "snapshot"
+            and event.data["inventory_hash"] == done.snapshot.inventory_hash
+        ),
         "the snapshot",
     )
+    assert told.data["containers"] == len(names)
     views = await site.node.list(all=True)
     ours = inventory_hash(
         (view.container, view.incarnation, view.run, view.revision, str(view.state))
         for view in views
     )
-    assert told.data["inventory_hash"] == done.snapshot.inventory_hash == ours
+    assert told.data["inventory_hash"] == ours
     assert told.data["published_through"] < told.seq
     await site.node.resume(names[1])
     again = (await site.fleet.resync("n1")).snapshot
@@ -82,7 +87,7 @@ async def test_projections_are_made_anew(site: Site, world: World) -> None:
     await eventually(lambda: _runs(site, name), "its last change is projected")
     client = await nats.connect(world.server.url)
     try:
-        js = client.jetstream()
+        js = client.jetstream(timeout=BOUND_S)
         await js.publish(container_key("n1", "stale"), encode(stale))
         await js.publish(key, b"", headers={"KV-Operation": "DEL"})
     finally:

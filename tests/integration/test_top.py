@@ -9,6 +9,7 @@ import pytest
 from tests.integration.bounds import bounded
 from tests.integration.cli_kit import ENTRY, environment, typed
 from tests.integration.fifos import shell
+from tests.integration.watching import Seen, comes_to_be_as_listed
 from tests.integration.world import Site, kill, start, stop
 from tests.support.screen import Screen, open_screen
 from textual.pilot import Pilot
@@ -39,6 +40,8 @@ async def opened(site: Site, **look: object) -> AsyncIterator[Pilot[WharfsideErr
     """The live table without a terminal; textual's own pilot presses the keys."""
     async with site.fleet.watch() as watch:
         await anext(watch)
+        # what was just run may not be in the stream yet, and what was deleted still be there
+        await comes_to_be_as_listed(site.fleet, Seen(watch), site.agent.name)
         app = Top(Feed(site.fleet, watch, INTERVAL_S), Look(**look), INTERVAL_S)  # type: ignore[arg-type]
         async with app.run_test(size=(100, 20)) as pilot:
             yield pilot
@@ -75,8 +78,8 @@ async def test_in_a_pipe_it_is_one_table_with_two_samples(site: Site) -> None:
     head, *told = [line.split() for line in containers.splitlines()]
     assert head[:4] == ["CONTAINER", "CPU%", "MEM/LIMIT", "PIDS"]
     assert [words[0] for words in told] == [f"n1/{busy}", f"n1/{idle}"], "not what has ended"
-    assert 5 < float(told[0][1]) <= 40
-    assert float(told[1][1]) < 5
+    # on a busy machine it may get less than it may use
+    assert float(told[1][1]) < float(told[0][1]) <= 40
     assert nodes.splitlines()[1].split()[0] == "n1"
 
 
@@ -224,13 +227,18 @@ async def test_its_screen_in_a_terminal(site: Site, rows: int, columns: int) -> 
     async with open_screen(
         ENTRY, ("top", "-i", "0.5"), env=env, rows=rows, columns=columns
     ) as screen:
-        await screen.until(lambda: _cpu(screen, busy) > 5, "what the busy one uses")
-        head = next(at for at, line in enumerate(screen.lines) if line.startswith("CONTAINER"))
-        assert screen.lines[head + 1].startswith(f"n1/{busy}"), "first by CPU"
-        assert screen.lines[head + 2].startswith(f"n1/{idle}")
+
+        def drawn() -> bool:
+            """Whole: what is written to a terminal comes piece by piece."""
+            heads = [at for at, line in enumerate(screen.lines[:-3]) if "LAST EVENT" in line]
+            if not heads or _cpu(screen, busy) <= 5:
+                return False
+            first, second = screen.lines[heads[0] + 1 :][:2]
+            by_cpu = first.startswith(f"n1/{busy}") and second.startswith(f"n1/{idle}")
+            return by_cpu and f"n1/{busy}" in screen.lines[-2] and "q quit" in screen.lines[-1]
+
+        await screen.until(drawn, "what the busy one uses, first by CPU")
         assert all(len(line) <= columns for line in screen.lines)
-        assert "LAST EVENT" in screen.lines[head]
-        assert f"n1/{busy}" in screen.lines[-2] and "q quit" in screen.lines[-1]
         screen.send("/idle\r")
         await screen.until(lambda: "filter idle" in screen.lines[0], "the filter")
         await site.node.pause(idle)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import nats
 import psutil
 import pytest
-from tests.integration.bounds import bounded
+from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.world import Site, World, kill, start, stop
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
@@ -93,7 +93,7 @@ async def test_what_a_former_life_said_last_is_no_twin(own: Site, world: World) 
     new = await own.node.info()
     client = await nats.connect(world.server.url)
     for _ in range(2):
-        await client.jetstream().publish(node_key(own.agent.name), encode(old))
+        await client.jetstream(timeout=BOUND_S).publish(node_key(own.agent.name), encode(old))
 
     async def told_again() -> bool:
         nodes = await own.fleet.nodes()

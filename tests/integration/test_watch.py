@@ -88,6 +88,8 @@ async def test_the_token_of_a_former_watch(site: Site) -> None:
         before, token = folded(watch, "n1"), watch.seq
     new = site.name("new")
     await live(site, new)
+    # each has a lane of its own to the stream: now it lies there before what follows
+    await site.told.event(new, "deleted")
     await site.node.stop(ends, grace_s=0)
     await site.node.delete(ends)
     async with site.fleet.watch(since=token) as watch:
@@ -231,6 +233,8 @@ async def act(site: Site, node: object, chance: random.Random) -> None:
                     await node.delete(name, force=True)  # type: ignore[attr-defined]
                 case _:
                     await getattr(node, op)(name)
+    # whatever the others' turns made of the rest, there is something on each node
+    await node.run(site.spec(site.name("stays")))  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -255,7 +259,9 @@ async def test_the_streams_made_anew_under_it(world: World, own_server: NatsServ
 
 
 async def forgotten(site: Site, bus: Bus, seen: Seen) -> None:
-    stays, ends = Place("lasting", await site.run()), Place("lasting", await site.run())
+    stays = Place("lasting", await site.run())
+    await seen.is_(stays, "running")
+    ends = Place("lasting", await site.run())
     await seen.is_(ends, "running")
     for stream in (EVT, f"KV_{CONTAINERS_BUCKET}"):
         await JetStream(bus).api(f"STREAM.DELETE.{stream}")

@@ -169,11 +169,12 @@ async def test_a_reader_that_gives_up_waiting_again_and_again_loses_nothing(bus:
         await tell(bus, *(told(1, "created", place) for place in places))
         # a hole before it: each is read from its history
         await tell(bus, *(told(3, "started", place) for place in places))
+        patience_s = 0.0005
         while watch.seq < 120 or len(seen.items) < 121:
             try:
-                seen.items.append(await asyncio.wait_for(anext(watch), 0.0005))
+                seen.items.append(await asyncio.wait_for(anext(watch), patience_s))
             except TimeoutError:
-                continue
+                patience_s *= 1.01  # a machine that needs longer for a history gets there, too
         assert all(seen.of(place) == ["created", "running"] for place in places)
         seen.check_each_once()
 
@@ -194,7 +195,7 @@ async def test_one_that_is_known_by_its_label_has_a_successor(
 async def test_a_node_that_falls_silent_is_told_by_a_timer(bus: Bus) -> None:
     """Nobody polls: one read of its key before it is told, and none before that."""
     await is_there(bus)
-    async with watching(bus, silent_s=2.0, resync_s=30) as watch:
+    async with watching(bus, silent_s=3.0, resync_s=30) as watch:
         seen = Seen(watch)
         assert not (await seen.first()).nodes["n1"].silent
         silent = await seen.node("n1", silent=True)
@@ -219,15 +220,20 @@ async def test_a_node_that_falls_silent_is_told_by_a_timer(bus: Bus) -> None:
 
 async def test_a_put_that_never_rang_is_no_silence(bus: Bus) -> None:
     await is_there(bus)
-    async with watching(bus, silent_s=2.5, resync_s=30) as watch:
+    silent_s, now = 2.5, asyncio.get_running_loop().time
+    async with watching(bus, silent_s=silent_s, resync_s=30) as watch:
         seen = Seen(watch)
         await seen.first()
         await deafen(bus, f"KV_{NODES_BUCKET}", f"$KV.{NODES_BUCKET}.>", None)
         following = asyncio.create_task(seen.node("n1", silent=True))
+        held_up = False
         for _ in range(12):
+            began = now()
             await asyncio.sleep(0.3)  # longer than a silence it is heard of, unheard
             await is_there(bus)
-            assert not watch.state.nodes["n1"].silent
+            # where this process or the server stood still between two puts, it was silent
+            held_up = held_up or now() - began > silent_s / 2
+            assert held_up or not watch.state.nodes["n1"].silent
         await following
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-COMMAND_S = 10.0
+COMMAND_S = 30.0
 POD_MAC = "02:57:53:00:00:09"
 """On both hosts, so that no peer has to learn another one."""
 

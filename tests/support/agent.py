@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -16,6 +17,8 @@ from pathlib import Path
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
+PIPE_BYTES = 1 << 20
+"""What it may log before anybody reads it: an agent whose pipe is full stands still."""
 
 CONFIG = """\
 [node]
@@ -97,6 +100,7 @@ class AgentProcess:
         if not self.config.exists():
             self.write_config()
         read, write = os.pipe()
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         command = [*self.within, sys.executable, *self.program, "run", "--config", str(self.config)]
         self.process = subprocess.Popen(
             [*command, *self.arguments],
@@ -140,13 +144,14 @@ class AgentProcess:
 
     def drain(self) -> None:
         """Reads what the pipe holds now, so that the agent never waits for us."""
-        while select.select([self._reader], [], [], 0)[0]:
+        more = b"-"
+        while more and select.select([self._reader], [], [], 0)[0]:
             more = self._reader.read(65536)
-            if not more:
-                break
             self._rest += more
-        self._sink.write(self._rest)
-        self._rest = b""
+        # a line that is still being written is left whole for `wait_for_log`
+        size = self._rest.rfind(b"\n") + 1 if more else len(self._rest)
+        self._sink.write(self._rest[:size])
+        self._rest = self._rest[size:]
         self._sink.flush()
 
     def kill(self) -> None:

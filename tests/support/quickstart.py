@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -26,7 +27,9 @@ class QuickstartStuck(AssertionError):
 class Quickstart:
     """Runs in this Python's own environment. Attributes: `lines`, stdout and stderr so far."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(
+        self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.data = data
         self.lines: list[str] = []
         self._rest = b""
@@ -35,7 +38,7 @@ class Quickstart:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"WHARFSIDE_VENV": sys.prefix},
+            env={**os.environ, "WHARFSIDE_VENV": sys.prefix, **(environment or {})},
             cwd=data.parent,
         )
         assert self._process.stdout is not None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from tests.support import leaks
@@ -39,7 +40,7 @@ def spawn_orphan(*argv: str, env: dict[str, str] | None = None, cwd: Path | None
         [sys.executable, "-S", "-W", "ignore", "-c", script, *argv],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=10,
+        timeout=30,
         env=env,
         cwd=cwd,
     )
@@ -60,7 +61,7 @@ def runs(pid: int) -> bool:
 
 def test_nothing_left_is_no_leak(gate: LeakGate, tmp_path: Path) -> None:
     with (tmp_path / "file").open("w"):
-        subprocess.run(["true"], check=True, timeout=10)
+        subprocess.run(["true"], check=True, timeout=30)
     assert not gate.close()
     assert MARK not in os.environ
 
@@ -68,9 +69,10 @@ def test_nothing_left_is_no_leak(gate: LeakGate, tmp_path: Path) -> None:
 def test_what_ends_within_the_grace_is_no_leak(
     gate: LeakGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaks, "GRACE_S", 10)
-    spawn_orphan("sleep", "0.3")
+    monkeypatch.setattr(leaks, "GRACE_S", 20)
+    pid = spawn_orphan(*SLEEP)
     assert gate.find().processes
+    Timer(0.3, os.kill, (pid, 9)).start()
     assert not gate.close()
 
 
@@ -124,7 +126,7 @@ def test_a_descriptor_is_told_and_not_closed(gate: LeakGate) -> None:
 def test_a_mount_is_told_and_undone(gate: LeakGate, tmp_path: Path) -> None:
     place = tmp_path / "a place"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True, timeout=10)
+    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True, timeout=30)
     assert gate.close().lines() == [f"mount {place}"]
     assert not place.is_mount()
 
@@ -139,7 +141,9 @@ def test_a_container_is_told_with_its_monitor_and_its_cgroups(
     init = container.create()
     container.start()
     if not monitored:
-        os.kill(int((container.directory / "conmon.pid").read_text()), 9)
+        monitor = int((container.directory / "conmon.pid").read_text())
+        os.kill(monitor, 9)
+        wait_until(lambda: not runs(monitor), "conmon has ended")
 
     told = gate.close()
 

@@ -17,7 +17,7 @@ pytestmark = requires("nats-server")
 
 @asynccontextmanager
 async def connected(server: NatsServer) -> AsyncIterator[Client]:
-    client = await nats.connect(server.url, connect_timeout=5, max_reconnect_attempts=1)
+    client = await nats.connect(server.url, connect_timeout=20, max_reconnect_attempts=1)
     try:
         yield client
     finally:
@@ -27,8 +27,8 @@ async def connected(server: NatsServer) -> AsyncIterator[Client]:
 async def test_it_takes_large_messages_and_keeps_streams_on_disk(nats_server: NatsServer) -> None:
     async with connected(nats_server) as client:
         assert client.max_payload == 8 * 1024 * 1024
-        await client.jetstream().add_stream(name="S", subjects=["s"])
-        ack = await client.jetstream().publish("s", b"x" * 5_000_000)
+        await client.jetstream(timeout=20).add_stream(name="S", subjects=["s"])
+        ack = await client.jetstream(timeout=20).publish("s", b"x" * 5_000_000)
         assert ack.seq == 1
 
 
@@ -36,14 +36,14 @@ async def test_it_takes_large_messages_and_keeps_streams_on_disk(nats_server: Na
 async def test_port_and_store_outlive_the_process(nats_server: NatsServer, end: object) -> None:
     port, pid = nats_server.port, nats_server.pid
     async with connected(nats_server) as client:
-        await client.jetstream().add_stream(name="S", subjects=["s"])
-        await client.jetstream().publish("s", b"kept")
+        await client.jetstream(timeout=20).add_stream(name="S", subjects=["s"])
+        await client.jetstream(timeout=20).publish("s", b"kept")
     assert callable(end)
     end(nats_server)
     nats_server.start()
     assert (nats_server.port, nats_server.pid == pid) == (port, False)
     async with connected(nats_server) as client:
-        assert (await client.jetstream().get_msg("S", 1)).data == b"kept"
+        assert (await client.jetstream(timeout=20).get_msg("S", 1)).data == b"kept"
 
 
 async def test_a_paused_server_answers_nothing_until_resumed(nats_server: NatsServer) -> None:
@@ -53,7 +53,7 @@ async def test_a_paused_server_answers_nothing_until_resumed(nats_server: NatsSe
             await client.flush(timeout=1)
         nats_server.resume()
     async with connected(nats_server) as client:
-        await client.flush(timeout=5)
+        await client.flush(timeout=20)
 
 
 def test_a_paused_server_can_be_stopped(nats_server: NatsServer) -> None:

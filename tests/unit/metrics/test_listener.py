@@ -65,7 +65,7 @@ class Pages:
         return int(head.split(" ")[1]), body
 
 
-async def open_pages(answer_s: float = 10.0, **more: Route) -> Pages:
+async def open_pages(answer_s: float = 60.0, **more: Route) -> Pages:
     routes = {"page": page, "broken": broken, **more}
     listener = Listener({f"/{name}": each for name, each in routes.items()}, answer_s=answer_s)
     sock = bound_socket("127.0.0.1:0")

@@ -311,6 +311,20 @@ def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
     assert [type(frame) for frame in sent(link, 1000.0)] == [Ping]
 
 
+@pytest.mark.parametrize("stopped_s", [0.2, 0.5, 0.8, 1.2, 1.6, 2.0, 3.0])
+def test_however_short_its_patience_is(stopped_s: float) -> None:
+    """The other side was heard as long ago as may be, when this one was stopped, and again."""
+    link = Link(Outgoing(WINDOW, WINDOW), Incoming(WINDOW), Times(2.0, 1.0), 0.0)
+    now = 1.0
+    for _ in range(2):
+        assert link.tick(now)
+        sent(link, now)
+        now = max(link.due, now + stopped_s)
+        assert link.tick(now)
+        link.received(Ping(at=0), now + 0.1)
+        now += 1.0
+
+
 def test_output_is_refused_where_input_is_due() -> None:
     with pytest.raises(Invalid, match="FrameUp"):
         up_frame(encode(Lost(at=0, count=1)))

@@ -46,7 +46,7 @@ async def test_who_sends_beside_another_comes_behind_it(
         first.cancel()
         await asyncio.wait({first})
     whole = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not whole.endswith(b"second"):
             whole += await received(taking, 1)
         await second

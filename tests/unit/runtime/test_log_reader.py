@@ -228,11 +228,11 @@ async def test_a_follower_sees_what_is_written_later_and_ends_when_it_is_closed(
         file.flush()
         await asyncio.sleep(0)
         file.write(b"\n")
-    assert texts([_piece(await asyncio.wait_for(later, 10))], "stdout") == b"half\n"
+    assert texts([_piece(await asyncio.wait_for(later, 20))], "stdout") == b"half\n"
     waiting = asyncio.ensure_future(source.read(100))
     await asyncio.sleep(0)
     source.close()
-    assert await asyncio.wait_for(waiting, 10) is None
+    assert await asyncio.wait_for(waiting, 20) is None
     written_log.close(over=False)
 
 
@@ -244,7 +244,7 @@ async def test_a_follower_ends_where_the_log_is_whole(log: Log) -> None:
     await asyncio.sleep(0)
     log.path.write_bytes(log_of([("stdout", True, b"last")]))
     written_log.close(over=True)
-    assert texts([_piece(await asyncio.wait_for(waiting, 10))], "stdout") == b"last\n"
+    assert texts([_piece(await asyncio.wait_for(waiting, 20))], "stdout") == b"last\n"
     assert await source.read(100) is None
     source.close()
 

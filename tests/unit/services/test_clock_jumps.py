@@ -127,7 +127,7 @@ async def test_nothing_is_published_before_it_was_observed(tmp_path: Path) -> No
     clock.wall -= HOUR
     publisher = Publisher(store, cast(Bus, bus), Subjects(), clock, tasks)
     await publisher.start()
-    await asyncio.wait_for(bus.came.wait(), 5)
+    await asyncio.wait_for(bus.came.wait(), 20)
     (told,) = (decode(payload, Event) for payload in bus.payloads)
     assert told.published_at == told.observed_at == told.occurred_at
     await publisher.flush(1)

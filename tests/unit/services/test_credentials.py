@@ -52,7 +52,7 @@ class Life:
 
     async def looked(self) -> float:
         """Once a look is over; how long the next one is waited for."""
-        return await asyncio.wait_for(self.waits.get(), 10)
+        return await asyncio.wait_for(self.waits.get(), 20)
 
     async def looks_at(self, left_s: float) -> float:
         self.left_s = left_s
