@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from tests.support.leaks import LeakGate
 from tests.support.nats_server import NatsServer
-from tests.support.ports import held_port, number_of
 from tests.support.requirements import (
     CRIU_FOLDER,
     PROMETHEUS_FOLDER,
@@ -92,17 +91,6 @@ def start_nats_server(leak_gate: LeakGate, tmp_path: Path) -> Iterator[Callable[
 def nats_server(start_nats_server: Callable[..., NatsServer]) -> NatsServer:
     """A server of the test's own with JetStream and `max_payload` 8 MB, on a free port."""
     return start_nats_server("max_payload: 8MB")
-
-
-@pytest.fixture
-def free_ports() -> Iterator[Callable[[int], list[int]]]:
-    """So many ports of loopback, the test's own until it ends, for servers of its own."""
-    with ExitStack() as stack:
-
-        def take(count: int) -> list[int]:
-            return [number_of(stack.enter_context(held_port())) for _ in range(count)]
-
-        yield take
 
 
 @pytest.fixture(scope="session")

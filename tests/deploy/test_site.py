@@ -17,6 +17,7 @@ from tests.integration.told import Told
 from tests.support.agent import AgentProcess, agent_process
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
+from tests.support.nats_cluster import free_ports
 from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 from tests.support.wall import wall
@@ -50,7 +51,7 @@ class Edge:
 
 
 @pytest.fixture
-def edge(tmp_path: Path, free_ports: Callable[[int], list[int]]) -> Edge:
+def edge(tmp_path: Path) -> Edge:
     client, leaf, site = free_ports(3)
     hub = Server(name="hub", host="127.0.0.1", port=client, leaf_port=leaf)
     made = Edge(tmp_path / "auth", hub, Server(name="edge", host="127.0.0.1", port=site))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.integration.bounds import BOUND_S
 from tests.integration.cli_kit import Ran, typed
-from tests.security.generated import running
+from tests.security.generated import free_ports, running
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
 from tests.support.requirements import requires
@@ -57,9 +56,7 @@ def step(out: str, beginning: str) -> list[str]:
     return line.split()[1:]
 
 
-async def test_one_server_from_nothing_to_its_first_users(
-    folder: Path, free_ports: Callable[[int], list[int]]
-) -> None:
+async def test_one_server_from_nothing_to_its_first_users(folder: Path) -> None:
     """Every line that is told as the next one works as it stands."""
     (port,) = free_ports(1)
     here = ("--nats", f"nats=127.0.0.1:{port}", "--store", str(folder.parent / "store"))
@@ -89,9 +86,7 @@ async def test_one_server_from_nothing_to_its_first_users(
                 await eyes.setup.bootstrap()
 
 
-async def test_a_cluster_of_three_with_replicas(
-    folder: Path, free_ports: Callable[[int], list[int]]
-) -> None:
+async def test_a_cluster_of_three_with_replicas(folder: Path) -> None:
     """Streams at R3, mailboxes at R1; whoever has no route's password is no server of it."""
     ports = free_ports(6)
     servers = [

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.security.generated import running
+from tests.security.generated import free_ports, running
 from tests.security.secured import ISSUED
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
@@ -59,7 +58,7 @@ def settings(folder: Folder, creds: Path, port: int, name: str) -> ServerSetting
 
 
 async def test_a_server_that_was_away_hears_of_it_from_the_others(
-    leak_gate: LeakGate, tmp_path: Path, free_ports: Callable[[int], list[int]]
+    leak_gate: LeakGate, tmp_path: Path
 ) -> None:
     ports = free_ports(6)
     folder = make_fleet(tmp_path / "auth", ports)

@@ -10,6 +10,7 @@ Blocks like NatsServer. What a server has lost is known by its name: `cluster["s
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +20,6 @@ import nats
 from nats.errors import Error as NatsError
 from tests.support.eventually import wait_until
 from tests.support.nats_server import NatsServer
-from tests.support.ports import held_port, number_of
 
 LEADER_S = 30.0
 """An election begins after 4 to 9 s of silence (nats-server, raft.go)."""
@@ -32,8 +32,7 @@ class NatsCluster:
     """`config` is of every server: text of nats-server's configuration."""
 
     def __init__(self, directory: Path, *, size: int = 3, config: str = "") -> None:
-        self._routes = [held_port() for _ in range(size)]
-        ports = [number_of(held) for held in self._routes]
+        ports = free_ports(size)
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         self.servers = {
             name: NatsServer(
@@ -101,9 +100,15 @@ class NatsCluster:
         """Killed: nobody needs what they hold, and one that is stopped waits for the others."""
         for server in self:
             server.kill()
-            server.let_go()
-        for held in self._routes:
-            held.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports for the routes, which each server must know of the others before they run."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 async def _ignore(_error: Exception) -> None:

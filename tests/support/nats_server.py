@@ -13,7 +13,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,6 @@ from urllib.parse import urlsplit
 
 from asyncinotify import Inotify, Mask
 from tests.support.eventually import wait_until
-from tests.support.ports import held_port
 from tests.support.requirements import find_command
 
 READY_S = 30.0
@@ -58,7 +56,6 @@ class NatsServer:
         self._jetstream = jetstream
         self._address = address
         self._port = -1
-        self._held: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -108,7 +105,6 @@ class NatsServer:
             self._process.kill()
             self._process.wait(STOP_S)
         self._process = None
-        self._hold_port()
 
     def kill(self) -> None:
         """SIGKILL: what was not synced to the store's files may be lost, as in a crash."""
@@ -117,13 +113,6 @@ class NatsServer:
         self._process.kill()
         self._process.wait(STOP_S)
         self._process = None
-        self._hold_port()
-
-    def let_go(self) -> None:
-        """It is not started again; leaving the context does so."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
 
     def restart(self, *, config: str | None = None) -> None:
         """Stop if it runs, and start on the same port and store; `config` replaces the text."""
@@ -160,12 +149,6 @@ class NatsServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-        self.let_go()
-
-    def _hold_port(self) -> None:
-        """Nobody else gets it until it is started again."""
-        if self._held is None and self._port > 0:
-            self._held = held_port(self._address, self._port)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
