@@ -17,8 +17,8 @@ from tests.integration.told import Told
 from tests.support.agent import AgentProcess, agent_process
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
-from tests.support.nats_cluster import free_ports
 from tests.support.nats_server import NatsServer
+from tests.support.ports import free_ports
 from tests.support.requirements import requires
 from tests.support.wall import wall
 

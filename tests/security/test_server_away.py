@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.security.generated import free_ports, running
+from tests.security.generated import running
 from tests.security.secured import ISSUED
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
+from tests.support.ports import free_ports
 from tests.support.requirements import requires
 
 from wharfside_client import ServerSettings, connect

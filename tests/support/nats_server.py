@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from asyncinotify import Inotify, Mask
 from tests.support.eventually import wait_until
+from tests.support.ports import free_port
 from tests.support.requirements import find_command
 
 READY_S = 30.0
@@ -60,7 +61,7 @@ class NatsServer:
 
     @property
     def port(self) -> int:
-        """The port; the kernel chose it at the first start, and it stays."""
+        """The port; it is chosen at the first start, and stays: nobody takes it in between."""
         if self._port < 0:
             raise RuntimeError("nats-server was never started")
         return self._port
@@ -81,6 +82,8 @@ class NatsServer:
         """Return when the server accepts clients; raises NatsServerFailed after 30 s."""
         if self._process is not None:
             raise RuntimeError("nats-server runs already")
+        if self._port < 0:
+            self._port = free_port()
         ports = self.directory / "ports"
         ports.mkdir(parents=True, exist_ok=True)
         # The watch is armed before the server is started: its one event cannot be missed.
