@@ -21,8 +21,8 @@ from tests.support.eventually import wait_until
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_ports
 
-LEADER_S = 30.0
-"""An election begins after 4 to 9 s of silence (nats-server, raft.go)."""
+LEADER_S = 60.0
+"""An election begins after 4 to 9 s of silence (nats-server, raft.go); again, where votes split."""
 
 _META_LEADER = "metadata leader"
 """In the words of the one that it is, and of those that are told."""
@@ -72,7 +72,7 @@ class NatsCluster:
         return (json.loads(told.data).get("cluster") or {}).get("leader")
 
     def start(self) -> None:
-        """Returns when JetStream has a leader: some seconds; NeverHappened after 30."""
+        """Returns when JetStream has a leader: some seconds; NeverHappened after 60."""
         for server in self:
             server.start()
         wait_until(
