@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.eventually import wait_until
 from tests.support.requirements import find_command
 
-STOP_S = 10.0
+STOP_S = 30.0
 
 
 @dataclass

@@ -21,8 +21,8 @@ from tests.support import machine
 from tests.support.eventually import NeverHappened, wait_until
 
 # What was told to end may take this long to be gone.
-GRACE_S = 10.0
-SWEEP_S = 5.0
+GRACE_S = 30.0
+SWEEP_S = 10.0
 # An agent keeps its own rooms for its next start: they hold nothing.
 KEPT_CGROUPS = frozenset({"", "agent", "conmon", "ctr"})
 
@@ -94,7 +94,7 @@ class LeakGate:
         )
 
     def close(self) -> Leaks:
-        """Return what is still left after 10 s of grace, swept away so that no other test meets it.
+        """Return what is still left after GRACE_S, swept away so that no other test meets it.
 
         Descriptors are only told: their owner may still close them, by then another's number.
         """

@@ -23,8 +23,8 @@ from tests.support.eventually import wait_until
 from tests.support.ports import free_port
 from tests.support.requirements import find_command
 
-READY_S = 30.0
-STOP_S = 10.0
+READY_S = 60.0
+STOP_S = 30.0
 
 _RELOADED = "Reloaded server configuration"
 
@@ -79,7 +79,7 @@ class NatsServer:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
-        """Return when the server accepts clients; raises NatsServerFailed after 30 s."""
+        """Return when the server accepts clients; raises NatsServerFailed after 60 s."""
         if self._process is not None:
             raise RuntimeError("nats-server runs already")
         if self._port < 0:
@@ -97,7 +97,7 @@ class NatsServer:
                 raise
 
     def stop(self) -> None:
-        """Let it write out its store and end (SIGTERM); killed if it takes more than 10 s."""
+        """Let it write out its store and end (SIGTERM); killed if it takes more than 30 s."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGCONT)

@@ -67,7 +67,7 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         server = Prometheus(f"http://{address}")
-        wait_until(server.ready, f"ready: {(folder / 'log').read_text()}", within_s=30)
+        wait_until(server.ready, f"ready: {(folder / 'log').read_text()}", within_s=90)
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
