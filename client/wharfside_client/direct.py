@@ -6,11 +6,13 @@ for with `batch` and `next_by_subj` and ends with the server's own message.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from wharfside_client.bus import Bus
 from wharfside_client.errors import ApiError, NoResponders, NotSetUp
@@ -20,7 +22,11 @@ PAGE = 1000
 PAGE_BYTES = 8 * 1024 * 1024
 """The server ends a page at whichever of the two comes first."""
 PAGE_TIMEOUT_S = 10.0
+SPREAD_S = 3.0
+"""A server of a cluster that has just begun takes clients before it knows of all streams."""
 _GET = "$JS.API.DIRECT.GET"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +134,41 @@ async def read_last_of(bus: Bus, stream: str, subject: str) -> Stored | None:
     Raises:
         See `read_page`.
     """
-    try:
-        message = await bus.request(f"{_GET}.{stream}.{subject}", b"", PAGE_TIMEOUT_S)
-    except NoResponders as error:
-        raise _not_set_up(stream) from error
+    ask = partial(bus.request, f"{_GET}.{stream}.{subject}", b"", PAGE_TIMEOUT_S)
+    message = await _answered(bus, stream, ask)
     return None if message.status == NOT_FOUND else stored(message)
 
 
 async def _ask(bus: Bus, stream: str, body: dict[str, Any], *, many: bool) -> list[Message]:
-    subject, data = f"{_GET}.{stream}", msgspec.json.encode(body)
+    asked = f"{_GET}.{stream}", msgspec.json.encode(body), PAGE_TIMEOUT_S
+    if many:
+        return await _answered(bus, stream, partial(bus.collect, *asked))
+    return [await _answered(bus, stream, partial(bus.request, *asked))]
+
+
+async def _answered(bus: Bus, stream: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Asked again for SPREAD_S where the server is one of several.
+
+    Raises:
+        NotSetUp: nobody answers for the stream.
+    """
     try:
-        if many:
-            return await bus.collect(subject, data, PAGE_TIMEOUT_S)
-        return [await bus.request(subject, data, PAGE_TIMEOUT_S)]
+        return await ask()
     except NoResponders as error:
-        raise _not_set_up(stream) from error
-
-
-def _not_set_up(stream: str) -> NotSetUp:
-    return NotSetUp(
+        last = error
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(NoResponders),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(SPREAD_S),
+        reraise=True,
+    )
+    try:
+        if bus.clustered:
+            return await retrying(ask)
+    except NoResponders as error:
+        last = error
+    raise NotSetUp(
         f"stream {stream} cannot be read: it is not there, or not for this user; "
         "`wharfside bootstrap` makes it",
         stream=stream,
-    )
+    ) from last

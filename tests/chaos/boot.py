@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import psutil
 from tests.support import machine
+
+END_S = 30.0
 
 
 def boot_anew(state_dir: Path, run_dir: Path) -> None:
@@ -26,16 +29,30 @@ def boot_anew(state_dir: Path, run_dir: Path) -> None:
 
 
 def _end_all(run_dir: Path) -> None:
-    """The monitors first, which would write of the others' ends."""
-    monitors = [each for each in psutil.process_iter() if _is_monitor(each, run_dir)]
-    watched = [child for each in monitors for child in each.children(recursive=True)]
-    for each in [*monitors, *watched]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.kill()
-    psutil.wait_procs([*monitors, *watched], timeout=10)
+    """The monitors first, which would write of the others' ends. A runtime may have begun one more
+    as we looked: again, until there is none."""
+    while ours := [each for each in machine.processes() if _names(each, run_dir)]:
+        ours.sort(key=lambda each: "conmon" not in _words(each)[0])
+        watched = [child for each in ours for child in _children(each)]
+        for each in [*ours, *watched]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        _, alive = psutil.wait_procs([*ours, *watched], timeout=END_S)
+        assert all(map(machine.has_ended, alive)), alive
 
 
-def _is_monitor(process: psutil.Process, run_dir: Path) -> bool:
+def _names(process: psutil.Process, run_dir: Path) -> bool:
+    """A monitor, or a runtime at work for one."""
+    return process.pid != os.getpid() and str(run_dir) in " ".join(_words(process))
+
+
+def _words(process: psutil.Process) -> list[str]:
     with contextlib.suppress(psutil.Error):
-        return process.name() == "conmon" and str(run_dir) in " ".join(process.cmdline())
-    return False
+        return process.cmdline() or [""]
+    return [""]
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children(recursive=True)
+    return []

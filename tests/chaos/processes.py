@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from tests.integration.bounds import BOUND_S
 from tests.integration.world import Site
 from tests.support import machine
+from tests.support.agent import AgentProcess
+from tests.support.eventually import NeverHappened, eventually
+
+
+@contextmanager
+def stopped(agent: AgentProcess) -> Iterator[None]:
+    """The agent sees nothing meanwhile, and everything at once afterwards."""
+    psutil.Process(agent.pid).send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        psutil.Process(agent.pid).send_signal(signal.SIGCONT)
 
 
 async def over(pid: int) -> None:
@@ -47,10 +63,21 @@ def names_below(folder: Path) -> list[str]:
     return [name for _top, folders, files in os.walk(folder) for name in (*folders, *files)]
 
 
-def nothing_left(site: Site, incarnation: str) -> None:
+async def nothing_left(site: Site, incarnation: str) -> None:
     """No process, mount, cgroup or folder on this machine names the incarnation."""
     trace = incarnation.lower()
+    await no_process_of(trace)
     assert not [line for line in machine.mounts() if trace in line]
     assert not list(machine.cgroup_roots(f"{site.world.cgroup}/ctr/{trace}"))
     assert not [name for name in names_below(site.agent.folder) if trace in name]
-    assert not [each for each in psutil.pids() if trace in machine.traces(each)]
+
+
+async def no_process_of(trace: str) -> None:
+    """One that was killed, or has nothing more to do, may not be gone yet."""
+
+    def found() -> list[str]:
+        return [text for each in psutil.pids() if trace in (text := machine.traces(each))]
+
+    with contextlib.suppress(NeverHappened):
+        await eventually(lambda: not found(), f"no process of {trace}", within_s=BOUND_S)
+    assert not found()

@@ -79,9 +79,9 @@ async def _killed_in_dump(
     counting = await Counting.of(site, name)
     await counting.further(1)
     asked = asyncio.create_task(site.node.checkpoint(name, "one", exit=exit, timeout_s=30))
-    await _kill(site, agent, part, name, "checkpoint", delay)
+    await _kill(site, agent, part, name, "checkpoint", delay, asked)
     await _answered(asked, part)
-    await _settled(site, name)
+    await _settled(site, name, exit=exit)
     await _goes_on(site, name, counting)
 
 
@@ -92,7 +92,7 @@ async def _killed_in_restore(site: Site, agent: AgentProcess, part: Part, delay:
     await site.node.checkpoint(name, "one", exit=True)
     await site.told.exit(name)
     asked = asyncio.create_task(site.node.restore(name, "one", timeout_s=30))
-    await _kill(site, agent, part, name, "restore", delay)
+    await _kill(site, agent, part, name, "restore", delay, asked)
     await _answered(asked, part)
     view = await site.node.inspect(name)
     told = site.told.types(name)
@@ -114,14 +114,24 @@ async def _answered(asked: asyncio.Task[Any], part: Part) -> None:
 
 
 async def _kill(
-    site: Site, agent: AgentProcess, part: Part, name: str, op: str, delay: float
+    site: Site,
+    agent: AgentProcess,
+    part: Part,
+    name: str,
+    op: str,
+    delay: float,
+    asked: asyncio.Task[Any],
 ) -> None:
-    """`delay` after the CRIU of `op` was born, if that lives so long."""
-    criu = await eventually(lambda: _criu(agent, op), f"criu of {op}", every_s=0.002)
+    """`delay` after the CRIU of `op` was born, if that lives so long; on a busy machine its whole
+    life may pass between two looks."""
+    await eventually(lambda: asked.done() or _criu(agent, op), f"criu of {op}", every_s=0.002)
+    criu = _criu(agent, op)
     await asyncio.sleep(delay)
     if part == "agent":
         await kill(agent)
         await start(agent)
+        return
+    if criu is None:
         return
     with contextlib.suppress(psutil.NoSuchProcess):
         if part == "conmon":
@@ -154,13 +164,15 @@ def _conmon(agent: AgentProcess, name: str, criu: psutil.Process) -> psutil.Proc
     raise psutil.NoSuchProcess(0, f"conmon of {name}")
 
 
-async def _settled(site: Site, name: str) -> None:
-    """What became of the checkpoint is told."""
+async def _settled(site: Site, name: str, *, exit: bool) -> None:
+    """What became of the checkpoint is told; and its end, where that was to follow."""
 
     def told() -> bool:
         return bool({"checkpointed", "checkpoint-failed"} & set(site.told.types(name)))
 
     await eventually(told, f"the checkpoint of {name} is told", within_s=BOUND_S)
+    if exit and "checkpointed" in site.told.types(name):
+        await site.told.exit(name)
     view = await site.node.inspect(name)
     types = site.told.types(name)
     found = (await site.node.checkpoints(name)).checkpoints
@@ -178,9 +190,14 @@ async def _goes_on(site: Site, name: str, counting: Counting) -> None:
     """What is written is whole; what is logged, too, as far as there was a conmon to log it."""
     view = await site.node.inspect(name)
     if view.state is ContainerState.RUNNING:
-        seen = len(counting.written())
-        further = lambda: len(counting.written()) >= seen + 3  # noqa: E731
-        await eventually(further, f"{name} counts on", within_s=BOUND_S)
+        seen, ends = len(counting.written()), site.told.types(name).count("exited")
+
+        def further_or_over() -> bool:
+            """CRIU's death may be its own, and be seen a moment later."""
+            over = site.told.types(name).count("exited") > ends
+            return over or len(counting.written()) >= seen + 3
+
+        await eventually(further_or_over, f"{name} counts on", within_s=BOUND_S)
     await site.node.stop(name, grace_s=0)
     logged, written = counting.logged(), counting.written()
     assert written == list(range(len(written)))

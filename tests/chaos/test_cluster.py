@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from tests.chaos.cluster_kit import ELECTED_S, NODE, ClusterWorld, make_cluster_world
+from tests.chaos.published import wanting_of
 from tests.integration.bus_kit import open_bus
 from tests.integration.client_kit import opened_bus
 from tests.integration.fixtures import NEEDED
@@ -20,6 +21,8 @@ from tests.support.requirements import need
 from wharfside_agent.ports.bus import NoStream, WrongSequence
 from wharfside_client import Pending
 from wharfside_client.calls import new_command_id
+from wharfside_client.direct import read_last
+from wharfside_client.errors import NotSetUp
 from wharfside_client.jetstream import JetStream
 from wharfside_protocol.assets import EVT
 from wharfside_protocol.envelope import Result
@@ -41,6 +44,8 @@ def agent(world: ClusterWorld) -> Iterator[AgentProcess]:
 
 @pytest.fixture
 async def site(world: ClusterWorld, agent: AgentProcess) -> AsyncIterator[Site]:
+    # One that the test before has killed is back when it takes clients, and knows the others later.
+    await world.healed()
     async with visit(world, agent) as site:
         yield site
 
@@ -69,6 +74,19 @@ async def test_who_checks_what_first(world: ClusterWorld, replicas: int) -> None
         assert told["state"]["messages"] == 1
 
 
+async def test_a_server_may_hear_late_of_what_there_is_to_read(world: ClusterWorld) -> None:
+    """It takes clients before that: they are not told to run bootstrap."""
+    async with opened_bus(world.url) as reader, opened_bus(world.url) as maker:
+        reading = asyncio.create_task(read_last(reader, "LATE", "late"))
+        await asyncio.sleep(0.2)
+        assert not reading.done()
+        config = {"name": "LATE", "subjects": ["late"], "allow_direct": True}
+        await JetStream(maker).api("STREAM.CREATE.LATE", config)
+        assert await reading is None
+        with pytest.raises(NotSetUp):
+            await read_last(reader, "NEVER", "never")
+
+
 @pytest.mark.parametrize("victim", ["the agent's own", "the leader of events"])
 async def test_a_server_dies_while_things_end(site: Site, world: ClusterWorld, victim: str) -> None:
     ending = [await site.run_with_cues() for _ in range(4)]
@@ -76,7 +94,7 @@ async def test_a_server_dies_while_things_end(site: Site, world: ClusterWorld, v
     if victim == "the agent's own":
         server = world.at((await site.node.info()).bus.server)
     else:
-        server = world.cluster[await world.cluster.leader(EVT) or ""]
+        server = await world.leader(EVT)
     await asyncio.to_thread(server.kill)
     try:
         for code, (_name, cues) in enumerate(ending):
@@ -110,7 +128,7 @@ async def test_streams_without_a_majority_are_told_as_they_are(
 
 
 async def ready(site: Site, wanting: dict[str, str]) -> bool:
-    return (await site.node.info(unreachable_s=ELECTED_S)).ready == wanting
+    return await wanting_of(site.node, unreachable_s=ELECTED_S) == wanting
 
 
 async def test_the_mailbox_is_away_and_comes_back(site: Site, world: ClusterWorld) -> None:

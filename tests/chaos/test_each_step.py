@@ -194,7 +194,7 @@ async def test_after_a_death_at(site_of_lives: Site, scenes: dict[Step, Scene], 
         await site.node.delete(scene.name, force=True)
     for incarnation in {event.incarnation for event in events}:
         assert incarnation is not None
-        nothing_left(site, incarnation)
+        await nothing_left(site, incarnation)
     # The name is usable again.
     await site.make(scene.name)
     await site.node.delete(scene.name, force=True)

@@ -32,7 +32,7 @@ async def test_of_runs(site: Site, agent: AgentProcess) -> None:
         pid = details[lost].pid
         assert pid is not None
         await over(pid)
-        nothing_left(site, details[lost].incarnation)
+        await nothing_left(site, details[lost].incarnation)
         await site.make(name)
 
 

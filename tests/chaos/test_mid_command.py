@@ -8,13 +8,12 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import psutil
-from tests.chaos.processes import nothing_left, over
+from tests.chaos.processes import no_process_of, nothing_left, over
 from tests.integration.gates import Gates
 from tests.integration.raw import new_id
 from tests.integration.world import Site, command, kill, start
 from tests.support.agent import AgentProcess
 from tests.support.eventually import eventually
-from tests.support.machine import traces
 
 from wharfside_protocol.commands import DeleteArgs, ExecArgs
 from wharfside_protocol.errors import ErrorCode
@@ -29,7 +28,7 @@ async def test_in_a_create(gated: Site, gated_agent: AgentProcess, gates: Gates)
         await start(gated_agent, **gates.environment)
         failed = await gated.told.event(name, "create-failed")
     assert failed.incarnation is not None
-    nothing_left(gated, failed.incarnation)
+    await nothing_left(gated, failed.incarnation)
     answer = await gated.node.request("create", spec, command_id=id_)
     assert answer.replayed
     assert answer.error is not None
@@ -45,7 +44,7 @@ async def test_in_an_exec(gated: Site, gated_agent: AgentProcess, gates: Gates) 
         await start(gated_agent, **gates.environment)
         await gated.told.event(name, "start-failed", process="job")
         bundle = (await gated.node.inspect(name)).bundle
-        assert not [pid for pid in psutil.pids() if f"{bundle}/monitors/job" in traces(pid)]
+        await no_process_of(f"{bundle}/monitors/job")
     done = await gated.node.exec(name, command("exit 3"), id="next")
     assert done.exit is not None
     assert done.exit.exit_code == 3
@@ -107,7 +106,7 @@ async def test_in_a_delete(gated: Site, gated_agent: AgentProcess, gates: Gates)
     await start(gated_agent, **gates.environment)
     deleted = await gated.told.event(name, "deleted")
     assert deleted.incarnation is not None
-    nothing_left(gated, deleted.incarnation)
+    await nothing_left(gated, deleted.incarnation)
     answer = await gated.node.request("delete", args, command_id=id_)
     assert (answer.ok, answer.replayed) == (True, True)
 

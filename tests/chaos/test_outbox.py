@@ -12,7 +12,8 @@ from pathlib import Path
 
 import nats
 import pytest
-from tests.chaos.published import all_published
+from tests.chaos.published import all_published, wanting_of
+from tests.integration.raw import run_once
 from tests.integration.world import (
     Site,
     World,
@@ -94,15 +95,14 @@ async def test_what_a_full_outbox_drops_is_told(world: World, own_server: NatsSe
         await eventually(lambda: _told(own_server, name, "started"), "started is told")
         await _turn_the_stream_away(own_server)
         await _freeze_and_thaw(site, name, 12)
-        info = await site.node.info()
-        assert info.ready == {"streams": "unanswered", "outbox": "full"}
+        assert await wanting_of(site.node) == {"streams": "unanswered", "outbox": "full"}
         await restart(site.agent)
         await _freeze_and_thaw(site, name, 2)
         cues.go("3")
         await site.node.wait(name)
         await site.node.delete(name)
         await bootstrap(own_server.url)
-        await eventually(lambda: all_published(site), "the outbox is empty", within_s=20)
+        await eventually(lambda: all_published(site), "the outbox is empty")
         (drop,) = await eventually(lambda: _drops(own_server.url), "it is told")
         assert not set(drop.data["types"]) & TERMINAL_TYPES
         assert {"paused", "resumed"} <= set(drop.data["types"])
@@ -128,14 +128,14 @@ async def test_no_new_work_where_only_ends_have_room(world: World, own_server: N
         with pytest.raises(Busy, match=r"max_events") as refused:
             for _ in range(30):
                 spec = site.spec(site.name(), ("/bin/true",))
-                await site.node.run(spec, timeout_s=3)
+                await run_once(own_server.url, site.agent.name, spec)
                 names.append(spec.container)
                 await site.node.wait(names[-1])
         assert refused.value.details == {"outbox": "full"}
         for name in names:
             await site.node.delete(name)  # never refused: it helps
         await bootstrap(own_server.url)
-        await eventually(lambda: all_published(site), "the outbox is empty", within_s=20)
+        await eventually(lambda: all_published(site), "the outbox is empty")
         told = await everything(own_server.url)
         for name in names:
             types = [event.type for event in told if event.container == name]
@@ -154,7 +154,7 @@ KEEP_ACKS = "DROP TRIGGER lose_event; DROP TRIGGER lose_place;"
 def _tamper(agent: AgentProcess, script: str) -> None:
     """As if each commit of a PubAck were the one that a crash loses."""
     path = Path(agent.folder / "state" / "store.sqlite")
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as db:
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as db:
         db.executescript(script)
 
 
@@ -193,7 +193,7 @@ async def test_a_stream_that_has_expired(world: World, own_server: NatsServer) -
             async def empty() -> bool:
                 return (await js.stream_info(EVT)).state.messages == 0
 
-            await eventually(empty, "all has expired", within_s=10)
+            await eventually(empty, "all has expired")
             await js.update_stream(config)
         cues.go("3")
         await site.told.exit(name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from tests.chaos.processes import stopped
 from tests.integration.world import Site, World, open_site, restart
 from tests.support import machine
 from tests.support.agent import AgentProcess
@@ -44,7 +45,7 @@ async def missed(site: Site) -> AsyncIterator[None]:
 
 def crun(site: Site, *words: str) -> None:
     root = Places(site.agent.folder / "run", site.agent.folder / "state").runtime_roots / "crun"
-    subprocess.run(["crun", f"--root={root}", *words], check=True, timeout=10)
+    subprocess.run(["crun", f"--root={root}", *words], check=True, timeout=60)
 
 
 async def place_of(site: Site, name: str) -> RunPlace:
@@ -88,7 +89,7 @@ async def test_the_runtime_forgot_it(site: Site) -> None:
     await site.node.delete(name)
     await site.told.event(name, "deleted")
     assert site.told.types(name) == ["created", "started", "event-missed", "exited", "deleted"]
-    subprocess.run(["rm", "-r", state.with_name("hidden")], check=True, timeout=10)
+    subprocess.run(["rm", "-r", state.with_name("hidden")], check=True, timeout=60)
 
 
 @pytest.mark.usefixtures("missed")
@@ -106,7 +107,7 @@ async def test_an_exec_without_a_row_is_adopted(site: Site) -> None:
     oci = OciBinary("crun", path, place.places.runtime_roots / "crun")
     streams = Streams(Io(), place.log("stray"))
     words = conmon_exec(conmon, oci, place.runtime_id, monitor, streams)
-    await asyncio.to_thread(subprocess.run, words, check=True, timeout=10)
+    await asyncio.to_thread(subprocess.run, words, check=True, timeout=60)
     begun = await site.told.event(name, "exec-started", process="stray")
     assert psutil.Process(begun.data["pid"]).is_running()
     added = await site.told.event(name, "exec-added", process="stray")
@@ -126,12 +127,14 @@ async def test_what_the_dead_left_is_removed_and_the_living_reported(
         _cgroup(mounts, world, dead),
         _cgroup(mounts, world, alive),
     ]
-    for each in left:
-        each.mkdir(parents=True, exist_ok=True)
-    (left[0] / "rootfs").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", left[0] / "rootfs"], check=True, timeout=10)
     sleeper = await asyncio.create_subprocess_exec("sleep", "1000")
-    (left[-1] / "cgroup.procs").write_text(str(sleeper.pid))
+    with stopped(site.agent):  # it must not find the living one while that is empty still
+        for each in left:
+            each.mkdir(parents=True, exist_ok=True)
+        (left[0] / "rootfs").mkdir()
+        mount = ["mount", "-t", "tmpfs", "none", left[0] / "rootfs"]
+        subprocess.run(mount, check=True, timeout=60)
+        (left[-1] / "cgroup.procs").write_text(str(sleeper.pid))
 
     async def as_it_should_be() -> bool:
         gone = not any(each.exists() for each in left[:-1])

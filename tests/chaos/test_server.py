@@ -11,7 +11,7 @@ from dataclasses import replace
 import nats
 import pytest
 from tests.chaos.processes import monitor_of, over, pid_of
-from tests.chaos.published import waiting
+from tests.chaos.published import waiting, wanting_of
 from tests.integration.fifos import shell
 from tests.integration.world import (
     Site,
@@ -105,13 +105,13 @@ async def test_the_agent_may_be_first(world: World, own_server: NatsServer) -> N
             await node.delete("c")
 
             async def says_so() -> bool:
-                return (await node.info()).ready == {"streams": "no-stream"}
+                return await wanting_of(node) == {"streams": "no-stream"}
 
             await eventually(says_so, "no-stream in info", within_s=20)
             await fleet.setup.bootstrap()
 
             async def all_well() -> bool:
-                return (await node.info()).ready == {} and waiting(agent) == 0
+                return await wanting_of(node) == {} and waiting(agent) == 0
 
             await eventually(all_well, "all events published", within_s=20)
         events = await everything(own_server.url)
@@ -143,7 +143,7 @@ async def test_a_stream_made_anew_goes_on_where_the_node_is(
             await site.node.delete(name)
 
             async def has_all() -> bool:
-                told = [event.type for event in await everything(own_server.url)]
+                told = [e.type for e in await everything(own_server.url) if e.container == name]
                 return told == ["exited", "deleted"]
 
             await eventually(has_all, "the events since", within_s=20)

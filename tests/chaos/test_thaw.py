@@ -51,4 +51,4 @@ def _thaw(agent: AgentProcess, runtime: str, runtime_id: str) -> None:
     """As the life did that died of it."""
     root = agent.folder / "run" / "oci" / runtime
     command = [str(find_command(runtime)), f"--root={root}", "resume", runtime_id]
-    subprocess.run(command, check=True, timeout=20)
+    subprocess.run(command, check=True, timeout=60)

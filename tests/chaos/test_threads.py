@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from tests.chaos.processes import monitor_of, over, pid_of
+from tests.chaos.processes import monitor_of, over, pid_of, stopped
 from tests.chaos.test_monitors import needs_pidfd_info
 from tests.integration.fifos import ENDS_ON_CUE, shell
 from tests.integration.world import Site, command, kill, restart, start
@@ -27,16 +27,10 @@ from tests.support.eventually import eventually
 
 from wharfside_client import process
 from wharfside_protocol.exits import ExitReason
+from wharfside_protocol.states import INIT
 
-
-@contextmanager
-def stopped(agent: AgentProcess) -> Iterator[None]:
-    """The agent sees nothing meanwhile, and everything at once afterwards."""
-    psutil.Process(agent.pid).send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        psutil.Process(agent.pid).send_signal(signal.SIGCONT)
+PID_S = 60.0
+"""Somebody else may take it in the moment before it is ours, and has it as long as he lives."""
 
 
 async def test_a_late_kill_does_not_overwrite_the_code(site: Site, agent: AgentProcess) -> None:
@@ -73,7 +67,7 @@ async def test_a_name_used_again_has_none_of_its_predecessors_exits(
     for code in range(lives):
         made = await site.make(name, shell(f"exit {code}"))
         waits.append(
-            asyncio.create_task(site.node.wait(name, incarnation=made.incarnation, timeout_s=15))
+            asyncio.create_task(site.node.wait(name, incarnation=made.incarnation, timeout_s=90))
         )
         await site.node.delete(name, force=True)
     last, cues = await site.run(ENDS_ON_CUE, name=name, mounts=[(cue := site.cues()).mount]), cue
@@ -105,8 +99,8 @@ async def test_execs_that_end_with_init_are_each_told_and_before_it(site: Site) 
     await site.told.exit(name)
     await site.node.delete(name, force=True)
     await site.told.event(name, "deleted")
-    # on a busy machine the refusal of a late one may follow: init's exit names it as pending
-    inits = [each for each in site.told.types(name) if ":" not in each]
+    # on a busy machine a late one's start or refusal may follow: init's exit names it as pending
+    inits = [each.type for each in site.told.of(name) if each.process in (None, INIT)]
     assert inits[-2:] == ["exited", "deleted"]
     for id_ in lasting:
         assert (await site.told.exit(name, id_)).exit_code == 137
@@ -169,7 +163,7 @@ async def _stands_still(log: Path) -> None:
 
     def still() -> bool:
         sizes.append(log.stat().st_size)
-        return len(sizes) > 5 and len(set(sizes[-5:])) == 1
+        return len(sizes) > 15 and len(set(sizes[-15:])) == 1
 
     await eventually(still, "the log to stand still", every_s=0.1)
 
@@ -201,7 +195,8 @@ async def test_a_pid_used_again_is_nobody_of_ours(site: Site, agent: AgentProces
 @contextmanager
 def _stranger(pid: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process of somebody else's that has this pid now."""
-    for _ in range(100):
+    until = time.monotonic() + PID_S
+    while time.monotonic() < until:
         Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
         with subprocess.Popen(["/bin/sleep", "1000"]) as found:
             try:
@@ -210,4 +205,5 @@ def _stranger(pid: int) -> Iterator[subprocess.Popen[bytes]]:
                     return
             finally:
                 found.kill()
+        time.sleep(0.02)
     raise AssertionError(f"pid {pid} cannot be had")

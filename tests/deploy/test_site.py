@@ -17,8 +17,8 @@ from tests.integration.told import Told
 from tests.support.agent import AgentProcess, agent_process
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
-from tests.support.nats_cluster import free_ports
 from tests.support.nats_server import NatsServer
+from tests.support.ports import free_ports
 from tests.support.requirements import requires
 from tests.support.wall import wall
 
@@ -94,7 +94,7 @@ async def test_a_site_goes_on_while_its_line_is_cut_and_tells_of_it_afterwards(
     agent.start(until="bus-connected")
     cues = Cues(rootfs.parent / "cues")
     async with connect(edge.settings("ops")) as fleet, fleet.events() as stream:
-        told = Told(agent.log_text)
+        told = Told(agent.log_text, PATIENCE_S)
         following = asyncio.create_task(told.follow(stream))
         node = fleet.node("edge-1")
         ends = await node.run(

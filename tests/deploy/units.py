@@ -37,7 +37,8 @@ class UnitNode:
     server: str
     name: str = "n1"
 
-    watchdog_s: float = 3.0
+    watchdog_s: float = 6.0
+    """So long a busy machine may not run the agent."""
 
     def write_units(self, drop_in: str = "") -> None:
         units = self.systemd.place("/etc/systemd/system")

@@ -15,7 +15,7 @@ from tests.support.requirements import GO, find_command
 JS = Path(__file__).parent / "js"
 REPOSITORY = JS.parents[2]
 GO_TESTS = GO / "bin" / "scenarios.test"
-BOUND_S = 60.0
+BOUND_S = 120.0
 """A program that hangs is ended, and its test says what it had told so far."""
 
 

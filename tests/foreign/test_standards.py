@@ -37,7 +37,7 @@ def in_go(*command: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stdout
     return ran.stdout

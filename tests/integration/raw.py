@@ -14,7 +14,9 @@ import nats
 from nats.aio.client import Client
 from tests.integration.bounds import BOUND_S
 
-from wharfside_protocol.codec import decode
+from wharfside_client.node import open_result
+from wharfside_protocol.codec import decode, to_plain
+from wharfside_protocol.commands import CreateArgs, CreateValue
 from wharfside_protocol.envelope import Command, Expect, Result
 from wharfside_protocol.subjects import Subjects
 
@@ -65,3 +67,9 @@ async def open_raw(url: str) -> AsyncIterator[Raw]:
         yield Raw(client, Subjects())
     finally:
         await client.close()
+
+
+async def run_once(url: str, node: str, spec: CreateArgs) -> CreateValue:
+    """Our client would repeat what a node is too busy for, as long as the call may take."""
+    async with open_raw(url) as raw:
+        return open_result(await raw.command(node, "run", to_plain(spec)), CreateValue)

@@ -7,23 +7,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.eventually import wait_until
 from tests.support.requirements import find_command
 
-STOP_S = 10.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Of loopback; held all at once, so that no two are the same."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+STOP_S = 30.0
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from tests.integration.bounds import BOUND_S
 from tests.security.secured import Secured, bootstrapped, make_auth
 
 from wharfside_client.auth.state import Form
@@ -97,6 +98,7 @@ async def gods(secured: Secured) -> AsyncIterator[Gods]:
                 user=f"god-{account}",
                 password=PASSWORD,
                 allow_reconnect=False,
+                connect_timeout=BOUND_S,
                 error_cb=_ignored,
             )
             stack.push_async_callback(client.close)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nats
 from nats.aio.client import Client
+from tests.integration.bounds import BOUND_S
 from tests.integration.world import World
 from tests.support.agent import AgentProcess
 from tests.support.leaks import nothing_left
@@ -79,6 +80,7 @@ class Secured:
             ca=None if ca is None else str(ca),
             peer=name,
             actor=name,
+            connect_timeout_s=BOUND_S,
         )
 
     @asynccontextmanager
@@ -102,6 +104,7 @@ class Secured:
             inbox_prefix=inbox_of(self.role(name), name),
             error_cb=refused,
             allow_reconnect=False,
+            connect_timeout=BOUND_S,
         )
         try:
             yield client

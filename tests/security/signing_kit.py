@@ -72,7 +72,7 @@ def in_seconds(seconds: float) -> str:
 
 def make(node: str, op: str, args: Record | dict[str, Any], **others: Any) -> Command:
     plain = args if isinstance(args, dict) else to_plain(args)
-    others.setdefault("deadline", in_seconds(30))
+    others.setdefault("deadline", in_seconds(120))
     return Command(id=new_id(), op=op, node=node, args=plain, **others)
 
 

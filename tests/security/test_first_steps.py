@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from tests.integration.bounds import BOUND_S
 from tests.integration.cli_kit import Ran, typed
-from tests.security.generated import free_ports, running
+from tests.security.generated import running
 from tests.support.eventually import eventually
 from tests.support.leaks import LeakGate
+from tests.support.ports import free_port, free_ports
 from tests.support.requirements import requires
 
 from wharfside_client import ServerSettings, connect
@@ -58,7 +59,7 @@ def step(out: str, beginning: str) -> list[str]:
 
 async def test_one_server_from_nothing_to_its_first_users(folder: Path) -> None:
     """Every line that is told as the next one works as it stands."""
-    (port,) = free_ports(1)
+    port = free_port()
     here = ("--nats", f"nats=127.0.0.1:{port}", "--store", str(folder.parent / "store"))
     out = await done(folder, "init", *here)
     *_, conf = step(out, "nats-server")

@@ -37,7 +37,8 @@ from wharfside_protocol.errors import Denied, ErrorCode
 from wharfside_protocol.event_facts import AuditRecord
 from wharfside_protocol.events import Event
 
-WAIT_S = 20.0
+WAIT_S = 60.0
+"""A letter that was fetched, and not acked, comes again after 30 s."""
 
 
 @pytest.fixture(scope="module")

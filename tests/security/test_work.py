@@ -192,7 +192,7 @@ async def test_an_orchestrator_pulls_events_from_its_own_consumer(
             while not any(e.container == name and e.type == kind for e in seen):
                 for message in await pulling.fetch(50, timeout=BOUND_S):
                     seen.append(decode(message.data, Event))
-                    await message.ack_sync()
+                    await message.ack_sync(timeout=BOUND_S)
 
         await bounded(until("started"), "its start")
         await site.node.delete(name, force=True)

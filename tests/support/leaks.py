@@ -22,8 +22,8 @@ from tests.support import machine
 from tests.support.eventually import NeverHappened, wait_until
 
 # What was told to end may take this long to be gone.
-GRACE_S = 20.0
-SWEEP_S = 5.0
+GRACE_S = 30.0
+SWEEP_S = 10.0
 # An agent keeps its own rooms for its next start: they hold nothing.
 KEPT_CGROUPS = frozenset({"", "agent", "conmon", "ctr"})
 

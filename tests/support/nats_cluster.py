@@ -10,7 +10,6 @@ Blocks like NatsServer. What a server has lost is known by its name: `cluster["s
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,9 +19,10 @@ import nats
 from nats.errors import Error as NatsError
 from tests.support.eventually import wait_until
 from tests.support.nats_server import NatsServer
+from tests.support.ports import free_ports
 
-LEADER_S = 30.0
-"""An election begins after 4 to 9 s of silence (nats-server, raft.go)."""
+LEADER_S = 60.0
+"""An election begins after 4 to 9 s of silence (nats-server, raft.go); again, where votes split."""
 
 _META_LEADER = "metadata leader"
 """In the words of the one that it is, and of those that are told."""
@@ -32,7 +32,7 @@ class NatsCluster:
     """`config` is of every server: text of nats-server's configuration."""
 
     def __init__(self, directory: Path, *, size: int = 3, config: str = "") -> None:
-        ports = free_ports(size)
+        ports = free_ports(size)  # of the routes: each must know of the others before they run
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         self.servers = {
             name: NatsServer(
@@ -72,7 +72,7 @@ class NatsCluster:
         return (json.loads(told.data).get("cluster") or {}).get("leader")
 
     def start(self) -> None:
-        """Returns when JetStream has a leader: some seconds; NeverHappened after 30."""
+        """Returns when JetStream has a leader: some seconds; NeverHappened after 60."""
         for server in self:
             server.start()
         wait_until(
@@ -100,15 +100,6 @@ class NatsCluster:
         """Killed: nobody needs what they hold, and one that is stopped waits for the others."""
         for server in self:
             server.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports for the routes, which each server must know of the others before they run."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 async def _ignore(_error: Exception) -> None:

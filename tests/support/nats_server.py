@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 
 from asyncinotify import Inotify, Mask
 from tests.support.eventually import wait_until
+from tests.support.ports import free_port
 from tests.support.requirements import find_command
 
-READY_S = 30.0
-STOP_S = 10.0
+READY_S = 60.0
+STOP_S = 30.0
 
 _RELOADED = "Reloaded server configuration"
 
@@ -60,7 +61,7 @@ class NatsServer:
 
     @property
     def port(self) -> int:
-        """The port; the kernel chose it at the first start, and it stays."""
+        """The port; it is chosen at the first start, and stays: nobody takes it in between."""
         if self._port < 0:
             raise RuntimeError("nats-server was never started")
         return self._port
@@ -78,9 +79,11 @@ class NatsServer:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
-        """Return when the server accepts clients; raises NatsServerFailed after 30 s."""
+        """Return when the server accepts clients; raises NatsServerFailed after 60 s."""
         if self._process is not None:
             raise RuntimeError("nats-server runs already")
+        if self._port < 0:
+            self._port = free_port()
         ports = self.directory / "ports"
         ports.mkdir(parents=True, exist_ok=True)
         # The watch is armed before the server is started: its one event cannot be missed.
@@ -94,7 +97,7 @@ class NatsServer:
                 raise
 
     def stop(self) -> None:
-        """Let it write out its store and end (SIGTERM); killed if it takes more than 10 s."""
+        """Let it write out its store and end (SIGTERM); killed if it takes more than 30 s."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGCONT)

@@ -111,7 +111,7 @@ def _criu() -> str | None:
     criu = find_command("criu")
     if criu is None:
         return "criu is not installed: tests/support/criu prepare"
-    checked = subprocess.run([criu, "check"], capture_output=True, text=True, timeout=30)
+    checked = subprocess.run([criu, "check"], capture_output=True, text=True, timeout=120)
     if checked.returncode != 0:
         return f"criu does not work here (tests/support/criu prepare): {checked.stderr[-200:]}"
     return None
@@ -123,11 +123,11 @@ def _bridge() -> str | None:
     if ip is None:
         return "ip is not installed: deploy/install-packages iproute2"
     made = subprocess.run(
-        [ip, "link", "add", name, "type", "bridge"], capture_output=True, text=True, timeout=30
+        [ip, "link", "add", name, "type", "bridge"], capture_output=True, text=True, timeout=120
     )
     if made.returncode != 0:
         return f"no network bridge can be made here: {made.stderr.strip()}"
-    subprocess.run([ip, "link", "del", name], check=True, timeout=30)
+    subprocess.run([ip, "link", "del", name], check=True, timeout=120)
     return None
 
 

@@ -39,6 +39,6 @@ def build_rootfs(directory: Path) -> Path:
 @cache
 def _applets(busybox: Path) -> tuple[str, ...]:
     listed = subprocess.run(
-        [busybox, "--list"], capture_output=True, text=True, check=True, timeout=30
+        [busybox, "--list"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     return tuple(name for name in listed.split() if name != "busybox")

@@ -27,4 +27,4 @@ def wall(port: int) -> Iterator[None]:
 def _iptables(action: str, rule: list[str]) -> None:
     command = find_command("iptables")
     assert command is not None
-    subprocess.run([command, "-w", action, *rule], check=True, capture_output=True, timeout=30)
+    subprocess.run([command, "-w", action, *rule], check=True, capture_output=True, timeout=60)

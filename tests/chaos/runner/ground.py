@@ -17,7 +17,7 @@ from tests.support.rootfs import build_rootfs
 
 from wharfside_client import connect
 
-READY_S = 10.0
+READY_S = 30.0
 DISK_MB = 64
 
 
@@ -93,8 +93,8 @@ def small_disk(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={DISK_MB}m"
     command = ["mount", "-t", "tmpfs", "-o", options, "wharfside-chaos", str(folder)]
-    subprocess.run(command, check=True, timeout=10)
+    subprocess.run(command, check=True, timeout=60)
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False, timeout=10)
+        subprocess.run(["umount", "--lazy", str(folder)], check=False, timeout=60)

@@ -33,7 +33,7 @@ from wharfside_protocol.events import Event
 
 PROGRESS_S = 5.0
 DRAIN_S = 60.0
-CLOSE_S = 10.0
+CLOSE_S = 30.0
 
 
 LONGEST = 5.0

@@ -12,6 +12,9 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.agent import AgentProcess
 
+READY_S = 90.0
+"""A node whose loop was late, as on a busy machine, says so for half a minute."""
+
 METRICS = '\n[metrics]\nlisten = "127.0.0.1:0"\n\n[relist]\nevery_s = 0.5\n'
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -16,6 +15,7 @@ from typing import Any
 
 from tests.deploy.observability.queries import ALERTS, PROMETHEUS
 from tests.support.eventually import wait_until
+from tests.support.ports import free_port
 from tests.support.requirements import find_command
 
 STOP_S = 20.0
@@ -56,7 +56,7 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
     hurried = config.replace("127.0.0.1:9464", target).replace(": 15s", ": 500ms")
     (folder / "prometheus.yml").write_text(hurried)
     (folder / "alerts.yml").write_text(ALERTS.read_text())
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"  # it does not tell which one it took
     command = [
         str(find_command("prometheus")),
         f"--config.file={folder / 'prometheus.yml'}",
@@ -67,14 +67,8 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         server = Prometheus(f"http://{address}")
-        wait_until(server.ready, f"ready: {(folder / 'log').read_text()}", within_s=30)
+        wait_until(server.ready, f"ready: {(folder / 'log').read_text()}", within_s=90)
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_S)
-
-
-def _free_port() -> int:
-    """Prometheus does not tell which one it took."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])

@@ -34,6 +34,6 @@ def test_a_jwt_tells_when_it_ends(
         def told() -> bool:
             return bool(pages.scrape()[name].samples)
 
-        wait_until(told, "the end is told", within_s=20)
+        wait_until(told, "the end is told")
         assert pages.value(name, path=str(creds), **labels) == ends
         assert agent.stop() == 0

@@ -7,9 +7,10 @@ import subprocess
 import pytest
 from prometheus_client.metrics_core import Metric as Family
 from tests.deploy.observability import queries
-from tests.deploy.observability.pages import Pages
+from tests.deploy.observability.pages import READY_S, Pages
 from tests.deploy.observability.scenario import RUNS
 from tests.integration.world import Site
+from tests.support.eventually import eventually, wait_until
 from tests.support.requirements import find_command, requires
 
 from wharfside_agent.composition.measures import METRICS
@@ -63,16 +64,19 @@ def test_no_label_names_a_container(pages: Pages) -> None:
 def test_alive_and_ready(pages: Pages) -> None:
     status, alive = pages.json("/healthz")
     assert (status, alive["alive"], alive["node"]) == (200, True, "n1")
-    status, ready = pages.json("/readyz")
-    assert (status, ready["ready"]) == (200, True)
+    wait_until(lambda: pages.json("/readyz")[0] == 200, "ready", within_s=READY_S)
+    ready = pages.json("/readyz")[1]
+    assert ready["ready"] is True
     assert set(ready["parts"].values()) == {"ok"}
     assert {"bus", "streams", "runtime", "loop", "disk"} <= set(ready["parts"])
 
 
 async def test_presence_and_readyz_tell_the_same(pages: Pages, site: Site) -> None:
-    assert (await site.node.info()).ready == {}
-    (told,) = [each for each in await site.fleet.nodes() if each.node == "n1"]
-    assert told.info.ready == {}
+    async def both() -> bool:
+        (told,) = [each for each in await site.fleet.nodes() if each.node == "n1"]
+        return (await site.node.info()).ready == told.info.ready == {}
+
+    await eventually(both, "ready, by both", within_s=READY_S)
 
 
 @pytest.mark.parametrize(("title", "expression"), queries.panel_queries())

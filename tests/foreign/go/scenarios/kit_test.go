@@ -20,7 +20,7 @@ import (
 // Map is short for it.
 type Map = wharfside.Map
 
-const bound = 50 * time.Second
+const bound = 110 * time.Second
 
 // site is told by tests/foreign/kit.py.
 type site struct {

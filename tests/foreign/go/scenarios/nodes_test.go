@@ -57,7 +57,8 @@ func (w *world) resyncs() {
 	}
 	w.must(w.other, "resync", Map{}, &value)
 	reader := w.Read("WHARFSIDE_EVT", w.Prefix+".evt."+w.other+".>", 1)
-	var last int64
+	// The stream keeps the order of a container, not that of a node.
+	seen, last := map[int64]bool{}, int64(0)
 	for {
 		each, err := reader.Next(w.ctx)
 		if err == io.EOF {
@@ -66,8 +67,11 @@ func (w *world) resyncs() {
 		ok(w, err)
 		var event wharfside.Event
 		ok(w, each.Into(&event))
-		that(w, event.Seq > last, event)
-		last = event.Seq
+		that(w, !seen[event.Seq], event)
+		seen[event.Seq] = true
+		if event.Seq > last {
+			last = event.Seq
+		}
 	}
 	that(w, value.Snapshot.PublishedThrough <= last, value, last)
 }

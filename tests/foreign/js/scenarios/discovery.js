@@ -7,16 +7,24 @@ import { NodeAway } from "../wharfside/fleet.js";
 import { toJson } from "../wharfside/jsonform.js";
 import { fleet, node, open, site, streams } from "./kit.js";
 
+/** A node on a busy machine may take longer than others wait for one more: asked again, then. */
+async function all(connection, verb) {
+  for (;;) {
+    const answers = await micro(connection, verb);
+    if (answers.length >= site.nodes.length) return answers;
+  }
+}
+
 test("NATS micro finds every node: ping, info, stats", async () => {
   for (const verb of ["ping", "info", "stats"]) {
-    const answers = await micro(fleet, verb);
+    const answers = await all(fleet, verb);
     assert.deepEqual(answers.map((each) => each.metadata.node).sort(), site.nodes);
     assert.ok(answers.every((each) => each.type === `io.nats.micro.v1.${verb}_response`));
   }
 });
 
 test("info names the node's subject and its ops", async () => {
-  const [answer] = (await micro(fleet, "info")).filter((each) => each.metadata.node === node);
+  const [answer] = (await all(fleet, "info")).filter((each) => each.metadata.node === node);
   const [endpoint] = answer.endpoints;
   assert.equal(endpoint.subject, `${fleet.prefix}.rpc.${node}.*`);
   assert.ok(endpoint.metadata.ops.split(",").includes("run"));
@@ -25,7 +33,7 @@ test("info names the node's subject and its ops", async () => {
 test("each op that a node knows has schemas, and its answers fit them", async () => {
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema(schemas, "wharfside");
-  const [answer] = (await micro(fleet, "info")).filter((each) => each.metadata.node === node);
+  const [answer] = (await all(fleet, "info")).filter((each) => each.metadata.node === node);
   const ops = answer.endpoints[0].metadata.ops.split(",");
   assert.deepEqual(ops.sort(), Object.keys(schemas.ops).sort());
   for (const op of ["ping", "info", "list"]) {
@@ -37,7 +45,7 @@ test("each op that a node knows has schemas, and its answers fit them", async ()
 
 test("stats count what was asked", async () => {
   const asked = async () => {
-    const answers = await micro(fleet, "stats");
+    const answers = await all(fleet, "stats");
     return answers.find((each) => each.metadata.node === node).endpoints[0].num_requests;
   };
   const before = await asked();
@@ -55,7 +63,7 @@ test("presence is read by direct get, whole or of one node", async () => {
 
 test("a viewer discovers, too", async () => {
   const eyes = await open("eyes");
-  assert.equal((await micro(eyes, "ping")).length, site.nodes.length);
+  assert.equal((await all(eyes, "ping")).length, site.nodes.length);
   assert.equal((await eyes.call(node, "ping")).node, node);
 });
 

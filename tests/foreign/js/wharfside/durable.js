@@ -17,7 +17,7 @@ export class Mailbox {
   }
 
   /** `accepted` or `result` of the command, once the node has told it. */
-  async told(node, id, what, timeout = 15_000) {
+  async told(node, id, what, timeout = 40_000) {
     const { prefix } = this.fleet;
     const subject = `res.${node}.${id}.${what}`;
     const live = `${prefix}.live.${subject}`;

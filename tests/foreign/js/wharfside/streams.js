@@ -57,7 +57,7 @@ export class Streams {
    * The newest under exactly this subject, once it is there and `wanted`. `live`: where it is
    * republished, the bell. Throws where that takes too long.
    */
-  async newest(stream, subject, live, wanted = () => true, timeout = 15_000) {
+  async newest(stream, subject, live, wanted = () => true, timeout = 40_000) {
     const bell = this.#bell(live);
     const end = Date.now() + timeout;
     try {
