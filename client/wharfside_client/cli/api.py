@@ -11,6 +11,7 @@ from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import LaneFlags
 from wharfside_client.cli.lane import or_posted
+from wharfside_client.cli.output import put
 from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
@@ -160,4 +161,4 @@ def _print(session: Session, value: Any) -> None:
     import msgspec
 
     data = msgspec.json.encode(value)
-    print((msgspec.json.format(data, indent=2) if session.output.terminal else data).decode())
+    put((msgspec.json.format(data, indent=2) if session.output.terminal else data).decode())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,37 @@ class Column(NamedTuple):
 def clean(text: str) -> str:
     """`text` without control characters: what a node tells must not drive a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def put(text: str) -> None:
+    """A line on stdout; see `_writing`."""
+    with _writing():
+        print(text, flush=True)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        LocalFailed: it cannot be written, as on a full disk.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # ends the command in silence, as for every program
+    except OSError as error:
+        from wharfside_client.cli.errors import LocalFailed
+
+        mute()
+        raise LocalFailed(f"output cannot be written: {error.strerror}") from error
+
+
+def mute() -> None:
+    """Python flushes stdout once more at its end, and would complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -76,20 +108,20 @@ class Output:
         """`value` as the one JSON document of this command."""
         from wharfside_client.cli.plain import dumps
 
-        print(dumps(value, pretty=self.terminal), flush=True)
+        put(dumps(value, pretty=self.terminal))
 
     def json_line(self, value: Any) -> None:
         from wharfside_client.cli.plain import dumps
 
-        print(dumps(value, pretty=False), flush=True)
+        put(dumps(value, pretty=False))
 
     def line(self, text: str) -> None:
-        print(clean(text), flush=True)
+        put(clean(text))
 
     def tinted(self, text: str, code: str | None) -> None:
         """A line in a colour (an SGR code), where there are colours."""
         if code is not None and self.color:
-            print(f"\x1b[{code}m{clean(text)}\x1b[0m", flush=True)
+            put(f"\x1b[{code}m{clean(text)}\x1b[0m")
         else:
             self.line(text)
 
@@ -98,14 +130,15 @@ class Output:
         if self.terminal:
             _rich_table(columns, cells, no_color=not self.color)
         else:
-            print("\n".join(aligned(columns, cells)), flush=True)
+            put("\n".join(aligned(columns, cells)))
 
     def streams(self, stdout: bytes, stderr: bytes) -> None:
         """A process's own output, byte for byte."""
         for stream, data in ((sys.stdout, stdout), (sys.stderr, stderr)):
-            stream.flush()
-            stream.buffer.write(data)
-            stream.flush()
+            with _writing():
+                stream.flush()
+                stream.buffer.write(data)
+                stream.flush()
 
     def warn(self, text: str) -> None:
         print(self._tinted(f"wharfside: {clean(text)}", "33"), file=sys.stderr, flush=True)

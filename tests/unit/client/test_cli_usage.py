@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -34,6 +35,9 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 main()
 """
+PRINTS = (
+    "from wharfside_client.cli.entry import main; import sys; sys.argv[1:] = ['schema']; main()"
+)
 MADE = """
 import sys
 from typer.main import get_command
@@ -166,3 +170,22 @@ def test_a_start_loads_the_one_command_that_it_needs() -> None:
     assert ran.returncode == 0, ran.stderr
     homes = {f"wharfside_client.cli.{module}" for module in HOMES.values()}
     assert homes & set(ran.stdout.split()) == {"wharfside_client.cli.ps"}
+
+
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", PRINTS], stdout=full, stderr=subprocess.PIPE, timeout=30
+        )
+    assert ran.stderr == b"wharfside: output cannot be written: No space left on device\n"
+    assert ran.returncode == 125
+
+
+def test_a_reader_that_is_gone_ends_it_in_silence() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        ran = subprocess.run(
+            [sys.executable, "-c", PRINTS], stdout=pipe, stderr=subprocess.PIPE, timeout=30
+        )
+    assert (ran.returncode, ran.stderr) == (141, b"")
