@@ -75,20 +75,27 @@ def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[st
 
 
 def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: int) -> list[int]:
-    """Widths at which the columns, two spaces apart, take at most `total`.
+    """Widths at which the columns, two spaces apart, take at most `total`, where that can be.
 
-    Only those that `grows` give way, the widest first, down to MIN_WIDTH.
+    Those that `grows` give way, the widest first, down to MIN_WIDTH, the leftmost of them last:
+    it has the name that is typed next. Then titles do. Of the other cells nothing is cut.
     """
-    widths = [
-        max([len(column.title), *(len(row[i]) for row in rows)]) for i, column in enumerate(columns)
-    ]
-    excess = sum(widths) + GAP * (len(columns) - 1) - total
-    for _ in range(excess):
-        shrinkable = [i for i, c in enumerate(columns) if c.grows and widths[i] > MIN_WIDTH]
-        if not shrinkable:
+    cells = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    widths = [max(len(column.title), cell) for column, cell in zip(columns, cells, strict=True)]
+    least = [MIN_WIDTH if c.grows else max(cell, 1) for c, cell in zip(columns, cells, strict=True)]
+    growing = [i for i, column in enumerate(columns) if column.grows]
+    turns = (growing[1:], growing[:1], range(len(columns)))
+    for _ in range(_whole(widths) - total):
+        wide = ([i for i in turn if widths[i] > least[i]] for turn in turns)
+        give = next(filter(None, wide), None)
+        if give is None:
             break
-        widths[max(shrinkable, key=lambda i: widths[i])] -= 1
+        widths[max(give, key=widths.__getitem__)] -= 1
     return widths
+
+
+def _whole(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
 
 
 class Output:
@@ -184,6 +191,8 @@ def _rich_table(
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     # a gap is one space of padding and one of the box; the last padding is counted, not shown
     widths = fitted(columns, rows, console.width - 1)
+    # on a terminal that is too narrow lines wrap: half of an id is none
+    console.width = max(console.width, _whole(widths) + 1)
     for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.title,
