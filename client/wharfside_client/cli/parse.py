@@ -143,7 +143,8 @@ def since(text: str) -> int | str:
 def moment(text: str) -> str:
     """The time so long ago (`10m`), one as RFC 3339 has it (of here, without a zone), or Unix's.
 
-    A number alone is seconds ago; one of ten digits, as docker takes it, those since 1970.
+    A number alone is seconds ago; one of ten digits, as docker takes it, those since 1970. `ago`
+    may be said.
     """
     from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
@@ -152,7 +153,7 @@ def moment(text: str) -> str:
     try:
         if _UNIX.fullmatch(text):
             return to_timestamp(int(Decimal(text) * NANOSECONDS))
-        return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
+        return to_timestamp(time.time_ns() - int(duration(text.removesuffix(" ago")) * NANOSECONDS))
     except ValueError as error:
         raise ValueError(_NO_TIME.format(text)) from error
 
