@@ -12,6 +12,8 @@ from wharfside_client.cli import keys
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
 _FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_LEAST_MEMORY = 1 << 20
+"""Of `memory_bytes` in the protocol: with less no process begins."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNIX = re.compile(r"[0-9]{10}(\.[0-9]{1,9})?")
@@ -123,6 +125,13 @@ def size(text: str) -> int:
     if not found:
         raise ValueError(f"{text!r} is no size; write 32m, 1.5g or a number of bytes")
     return int(float(found[1]) * _FACTOR[found[2].lower()])
+
+
+def memory(text: str) -> int:
+    """A limit of memory."""
+    if (found := size(text)) < _LEAST_MEMORY:
+        raise ValueError(f"{text!r} is too little: at least 1m")
+    return found
 
 
 def duration(text: str) -> float:
