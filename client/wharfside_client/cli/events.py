@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import parse
+from wharfside_client.cli import complete, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.session import Session
 
@@ -32,6 +32,7 @@ async def events(
             metavar="[NODE[/CONTAINER]]",
             help="All where left out",
             show_default=False,
+            autocompletion=complete.places,
         ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen")] = False,
@@ -44,7 +45,13 @@ async def events(
         ),
     ] = None,
     type: Annotated[
-        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only of these types")
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only of these types",
+            autocompletion=complete.event_types,
+        ),
     ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="As they pass, from a server that stores none")

@@ -173,6 +173,16 @@ def test_a_start_loads_the_one_command_that_it_needs() -> None:
     assert homes & set(ran.stdout.split()) == {"wharfside_client.cli.ps"}
 
 
+def test_the_shell_is_offered_the_types_of_events() -> None:
+    words = "wharfside events --type ex"
+    asked = {"_WHARFSIDE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    line = "from wharfside_client.cli.entry import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", line], env=ELSEWHERE | asked, capture_output=True, timeout=30
+    )
+    assert ran.stdout.split() == [b"exec-added", b"exec-started", b"exited"], ran.stderr
+
+
 def test_a_full_disk_is_told() -> None:
     with Path("/dev/full").open("wb") as full:
         ran = subprocess.run(
