@@ -69,7 +69,7 @@ async def _cgroups(settings: Settings) -> list[Finding]:
         advice = "mount cgroup2 on /sys/fs/cgroup"
         return [Finding(name="cgroups", ok=False, needed=True, says=str(error), advice=advice)]
     kinds = ", ".join(sorted(mounts.controllers)) if mounts.version == "v1" else "unified"
-    advice = "" if mounts.version == "v2" else "works; version 2 also gives pressure figures (PSI)"
+    advice = "" if mounts.unified else "works; version 2 also gives pressure figures (PSI)"
     says = f"{mounts.version} ({kinds}), containers below {delegated}"
     return [Finding(name="cgroups", ok=True, needed=True, says=says, advice=advice)]
 

@@ -96,6 +96,8 @@ class ServerSettings:
             raise BadSettings("--tlskey is the key of --tlscert (NATS_CERT): give both, or neither")
         if self.creds is not None:
             _check_creds(Path(self.creds))
+        if self.nkey is not None and not _seed_in(Path(self.nkey).read_text(errors="replace")):
+            raise BadSettings(f"{self.nkey}: no seed of a user's nkey (SU...) in it")
         Subjects(self.prefix)
         check_name(self.peer, "peer")
 

@@ -22,6 +22,10 @@ class NoFacts(Record, frozen=True, kw_only=True):
     """A type whose envelope says it all."""
 
 
+class Reserved(Record, frozen=True, kw_only=True):
+    """No node tells it yet: the figures are in `stats`, `usage` and the node's metrics."""
+
+
 class Failed(Record, frozen=True, kw_only=True):
     """create-failed and start-failed: the runtime's own words in `error.message`."""
 
@@ -261,6 +265,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.DETACHED: Detached,
         EventType.REATTACHED: Reattached,
         EventType.REATTACH_FAILED: ReattachFailed,
+        EventType.PRESSURE: Reserved,
         EventType.EVENT_MISSED: EventMissed,
         EventType.EVENTS_DROPPED: EventsDropped,
         EventType.AUDIT: Audit,

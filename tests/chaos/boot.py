@@ -17,15 +17,20 @@ END_S = 30.0
 
 def boot_anew(state_dir: Path, run_dir: Path) -> None:
     """The agent is dead already. The store says that its last life was in another boot."""
+    sweep_away(run_dir)
+    with contextlib.closing(sqlite3.connect(state_dir / "store.sqlite")) as store:
+        store.execute("UPDATE meta SET value = 'the boot before' WHERE key = 'boot_id'")
+        store.commit()
+
+
+def sweep_away(run_dir: Path) -> None:
+    """All that runs there and all that is known of it."""
     _end_all(run_dir)
     for line in machine.mounts():
         point = machine.mount_point(line)
         if point.startswith(str(run_dir)):
             subprocess.run(["umount", "--lazy", point], check=True)
     shutil.rmtree(run_dir)
-    with contextlib.closing(sqlite3.connect(state_dir / "store.sqlite")) as store:
-        store.execute("UPDATE meta SET value = 'the boot before' WHERE key = 'boot_id'")
-        store.commit()
 
 
 def _end_all(run_dir: Path) -> None:

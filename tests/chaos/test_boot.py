@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.chaos.boot import boot_anew
+from tests.chaos.boot import boot_anew, sweep_away
 from tests.chaos.processes import names_below
 from tests.integration.fifos import shell
 from tests.integration.raw import new_id
@@ -122,3 +122,21 @@ async def test_a_layer_of_several_runs_goes_with_its_container(
     await own.node.delete(name)
     assert not [name for name in names_below(folder) if made.incarnation.lower() in name]
     assert await stop(own_agent) == 0
+
+
+async def test_what_is_swept_away_in_the_same_boot_is_told_as_lost(
+    own: Site, own_agent: AgentProcess
+) -> None:
+    """Nobody saw the end and nothing tells of it: no code is invented. It can be started again."""
+    await start(own_agent)
+    name = await own.run()
+    await kill(own_agent)
+    await asyncio.to_thread(sweep_away, own_agent.folder / "run")
+    await start(own_agent)
+    exit_ = await own.told.exit(name)
+    assert (exit_.reason, exit_.exit_code, exit_.status_known) == ("monitor-lost", None, False)
+    assert own.told.types(name) == ["created", "started", "reattach-failed", "exited"]
+    assert "is gone" in (await own.told.event(name, "reattach-failed")).data["message"]
+    await own.node.start(name)
+    assert (await own.told.event(name, "started", nth=2)).run == 2
+    await own.node.delete(name, force=True)

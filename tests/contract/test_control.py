@@ -17,6 +17,7 @@ from tests.contract.worlds import (
     shell,
 )
 from tests.support.eventually import eventually
+from tests.support.machine import cgroup_roots
 
 from wharfside_agent.core.exit_status import interpret
 from wharfside_agent.ports.runtime import Container
@@ -110,6 +111,17 @@ async def test_a_usage_is_the_short_form_of_the_stats(world: World) -> None:
     assert told.memory_bytes and told.memory_bytes < 64 * MIB
     assert (told.pids, told.pids_limit) == (1, 20)
     assert told.cpu_us and told.uptime_us
+
+
+async def test_pressure_is_told_where_the_kernel_has_it(real: World) -> None:
+    """In the tree of version 2, which the hybrid has beside the controllers of version 1."""
+    container = await real.run(*SLEEP)
+    files = [folder / "memory.pressure" for folder in cgroup_roots(container.cgroup)]
+    stats, usage = container.stats(), container.usage()
+    told = (stats.cpu_pressure, stats.memory_pressure, stats.io_pressure)
+    assert usage is not None
+    assert {each is not None for each in told} == {any(each.exists() for each in files)}
+    assert (usage.memory_stalled is None) == (stats.memory_pressure is None)
 
 
 async def test_stats_count_the_work_that_is_done(real: World) -> None:

@@ -62,6 +62,18 @@ async def test_an_exec_has_its_size_and_all_its_output(world: World, log: bool) 
     assert out == b"30 90\r\n"
 
 
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize(("program", "code"), [("nothing", 127), ("/bin/not-executable", 126)])
+async def test_an_exec_that_cannot_run_says_why(
+    world: World, program: str, code: int, log: bool
+) -> None:
+    container = await world.run(*SLEEP)
+    with pytest.raises(RuntimeFailed) as refused:
+        await bounded(container.exec("e1", ProcessSpec(args=[program]), Io(tty=True, log=log)))
+    assert refused.value.details["exit_code"] == code
+    assert [each.id for each in container.processes()] == ["init"]
+
+
 async def test_all_three_streams_are_the_terminal(real: World) -> None:
     script = "test -t 0 && test -t 1 && test -t 2 && echo $TERM; echo err >&2"
     container = await real.run(*shell(script), io=TTY)

@@ -57,6 +57,8 @@ async def test_the_shell_is_offered_what_there_is(
         return there in names and gone not in names
 
     await eventually(offered, "what is there")
+    assert await asyncio.to_thread(complete.places, "n") == ["n1"]
+    assert there in await asyncio.to_thread(complete.places, "n1/")
 
 
 @pytest.mark.parametrize(

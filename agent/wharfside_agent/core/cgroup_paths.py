@@ -37,8 +37,11 @@ class Cgroup:
         return self.mounts.version
 
     def folder(self, controller: str) -> Path | None:
-        """The folder of `controller`; in v2 the same for all. None: not mounted."""
-        if self.mounts.version == "v2":
+        """The folder of `controller`; in v2 the same for all. None: not mounted.
+
+        `unified` is v2's tree in the hybrid, too.
+        """
+        if self.mounts.version == "v2" or controller == "unified":
             root = self.mounts.unified
         else:
             root = self.mounts.controllers.get(controller)

@@ -33,6 +33,9 @@ _V1_COUNTS = "blkio.throttle.io_serviced_recursive"
 V1_CPU, V2_CPU = "cpuacct.usage", "cpu.stat"
 """The one file that tells the CPU time used."""
 
+PRESSURES = ("cpu.pressure", "memory.pressure", "io.pressure")
+"""PSI is of version 2's tree alone, which the hybrid has beside the controllers of version 1."""
+
 V1_FILES: Mapping[str, tuple[str, ...]] = {
     "cpuacct": ("cpuacct.usage", "cpuacct.stat"),
     "cpu": ("cpu.stat",),
@@ -45,12 +48,14 @@ V1_FILES: Mapping[str, tuple[str, ...]] = {
     ),
     "blkio": (_V1_BYTES, _V1_COUNTS),
     "pids": ("pids.current", "pids.max"),
+    "unified": PRESSURES,
 }
 
 V1_USAGE: Mapping[str, tuple[str, ...]] = {
     "cpuacct": (V1_CPU,),
     "memory": ("memory.usage_in_bytes", "memory.limit_in_bytes"),
     "pids": ("pids.current", "pids.max"),
+    "unified": PRESSURES,
 }
 """What a usage is made of: a quarter of the files, and none that the kernel has to sum up."""
 
@@ -60,9 +65,7 @@ V2_USAGE = (
     "memory.max",
     "pids.current",
     "pids.max",
-    "cpu.pressure",
-    "memory.pressure",
-    "io.pressure",
+    *PRESSURES,
 )
 
 V2_FILES = (
@@ -75,9 +78,7 @@ V2_FILES = (
     "io.stat",
     "pids.current",
     "pids.max",
-    "cpu.pressure",
-    "memory.pressure",
-    "io.pressure",
+    *PRESSURES,
 )
 
 
@@ -109,6 +110,9 @@ def v1_stats(texts: Texts, timestamp: str) -> Stats:
         memory=_v1_memory(texts),
         io=_v1_io(texts),
         pids=_pids(texts),
+        cpu_pressure=parse_pressure(texts.get("cpu.pressure", "")),
+        memory_pressure=parse_pressure(texts.get("memory.pressure", "")),
+        io_pressure=parse_pressure(texts.get("io.pressure", "")),
     )
 
 

@@ -50,6 +50,11 @@ class MonitorDir:
         return self.folder / "io.json"
 
     @property
+    def words(self) -> Path:
+        """What the runtime has to say, where the process gets a terminal."""
+        return self.folder / "words"
+
+    @property
     def input_mark(self) -> Path:
         """There once a connection was made whose end is the end of stdin."""
         return self.folder / "input"
@@ -169,7 +174,14 @@ def _conmon(
         "--no-sync-log",
         f"--log-path=k8s-file:{streams.log}" if streams.io.log else "--log-path=off",
         *_input(streams.io),
+        *_words(streams.io, monitor),
     ]
+
+
+def _words(io: Io, monitor: MonitorDir) -> list[str]:
+    """crun looks for an exec's program when its own stderr is that terminal already, and conmon
+    reads none of it: its words would be lost."""
+    return [f"--runtime-arg=--log={monitor.words}"] if io.tty else []
 
 
 def _input(io: Io) -> list[str]:

@@ -67,11 +67,20 @@ async def launch(
             raise RuntimeFailed(f"{what}: conmon said nothing for {seconds} s") from error
         finally:
             await spawn.ended(child, END_SECONDS)
-        said = parse_report(line) if line else Reported(None, words.text())
+        said = parse_report(line) if line else Reported(None, _logged(monitor) or words.text())
         if said.pid is None:
             await _reap(monitor)
             raise refusal(what, said.words)
         return Launched(said.pid, int(monitor.conmon_pid_file.read_bytes()))
+
+
+def _logged(monitor: MonitorDir) -> str:
+    """What the runtime wrote into its own log, which only one with a terminal has."""
+    try:
+        with monitor.words.open("rb") as file:
+            return file.read(REPORT_BYTES).decode(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
 
 
 async def _reap(monitor: MonitorDir) -> None:

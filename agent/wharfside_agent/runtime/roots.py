@@ -75,9 +75,10 @@ class Roots:
             for root in (named, real):
                 if plain.is_relative_to(root):
                     return real, plain.relative_to(root)
-        allowed = [str(named) for named, _ in self._roots]
+        allowed = ", ".join(str(named) for named, _ in self._roots)
+        none = f"there are none (runtime.{self._rule.replace('-', '_')})"
         raise Denied(
-            f"{field} {path} is below none of the node's allowed roots: {', '.join(allowed)}",
+            f"{field} {path} is below none of the node's allowed roots: {allowed or none}",
             rule=self._rule,
             field=field,
             path=path,

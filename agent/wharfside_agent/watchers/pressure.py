@@ -17,10 +17,10 @@ PROC_PRESSURE = Path("/proc/pressure")
 def read_pressure(containers: Cgroup) -> dict[tuple[str, str], Pressure]:
     """By scope (`host`, `containers`) and resource, as far as the kernel tells.
 
-    `containers` needs cgroup version 2; three small files each.
+    `containers` needs the tree of cgroup version 2; three small files each.
     """
     found = {("host", name): PROC_PRESSURE / name for name in RESOURCES}
-    folder = containers.folder("unified") if containers.version == "v2" else None
+    folder = containers.folder("unified")
     if folder is not None:
         found |= {("containers", name): folder / f"{name}.pressure" for name in RESOURCES}
     told = {key: parse_pressure(read_text(path) or "") for key, path in found.items()}

@@ -10,6 +10,7 @@ import typer
 from wharfside_client.cli import parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.lane import LaneFlags, or_posted
+from wharfside_client.cli.output import put
 from wharfside_client.cli.places import OneNode
 from wharfside_client.cli.session import Session
 
@@ -159,4 +160,4 @@ def _print(session: Session, value: Any) -> None:
     import msgspec
 
     data = msgspec.json.encode(value)
-    print((msgspec.json.format(data, indent=2) if session.output.terminal else data).decode())
+    put((msgspec.json.format(data, indent=2) if session.output.terminal else data).decode())

@@ -1,4 +1,4 @@
-"""What the shell offers after `wharfside stop <TAB>`: names from the bus, or nothing."""
+"""What the shell offers after `wharfside stop <TAB>`: names, mostly from the bus, or nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ def nodes(incomplete: str) -> list[str]:
 def targets(incomplete: str) -> list[str]:
     """Containers as last told."""
     return [name for name in _ask(containers=True) if name.startswith(incomplete)]
+
+
+def places(incomplete: str) -> list[str]:
+    """Both: nodes, and from the slash on a node's containers."""
+    return targets(incomplete) if "/" in incomplete else nodes(incomplete)
+
+
+def event_types(incomplete: str) -> list[str]:
+    from wharfside_protocol.events import EventType
+
+    return [kind for kind in EventType if kind.startswith(incomplete)]
 
 
 def _ask(*, containers: bool) -> list[str]:

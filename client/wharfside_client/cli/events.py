@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import parse
+from wharfside_client.cli import complete, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.session import Session
 
@@ -27,6 +27,7 @@ Where = Annotated[
         metavar="[NODE[/CONTAINER]]",
         help="All where left out",
         show_default=False,
+        autocompletion=complete.places,
     ),
 ]
 
@@ -45,7 +46,13 @@ class EventsFlags:
         ),
     ] = None
     type: Annotated[
-        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only of these types")
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only of these types",
+            autocompletion=complete.event_types,
+        ),
     ] = None
     live: Annotated[
         bool, typer.Option("--live", help="As they pass, from a server that stores none")

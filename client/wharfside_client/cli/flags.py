@@ -108,7 +108,7 @@ class LimitFlags:
     """Of a cgroup: what `run`, `create` and `update` share."""
 
     memory: Annotated[
-        Any, typer.Option("--memory", "-m", parser=parse.size, metavar="SIZE", help="32m, 1g")
+        Any, typer.Option("--memory", "-m", parser=parse.memory, metavar="SIZE", help="32m, 1g")
     ] = None
     cpus: Annotated[
         Any, typer.Option("--cpus", parser=parse.cpu_percent, metavar="CPUS", help="0.5, 2")

@@ -131,7 +131,7 @@ def _capacity(capacity: CapacityView | None) -> Sequence[tuple[str, str]]:
         f"pids {promised.pids} of {total.pids}"
     )
     enforced = ", ".join(capacity.enforced) or "nothing"
-    loose = f"; {capacity.unlimited} containers lack a limit" if capacity.unlimited else ""
+    loose = f"; {capacity.unlimited} without a limit" if capacity.unlimited else ""
     return (("promised", told + loose), ("enforced", enforced))
 
 

@@ -113,6 +113,10 @@ async def migrate(
         return await _abort(session, source.node, giving_up.abort, dead=giving_up.dead)
     if source.container is None or node is None or giving_up.dead:
         raise typer.BadParameter("give NODE/CONTAINER, and the NODE that it moves to")
+    if node == source.node:
+        raise typer.BadParameter(
+            f"{source.node}/{source.container} is there already: give another node"
+        )
     value = await _moved(session, source, source.container, node, name, taken)
     if session.output.json:
         session.output.document(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,6 +30,37 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def put(text: str) -> None:
+    """A line on stdout; see `_writing`."""
+    with _writing():
+        print(text, flush=True)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        LocalFailed: it cannot be written, as on a full disk.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # ends the command in silence, as for every program
+    except OSError as error:
+        from wharfside_client.cli.errors import LocalFailed
+
+        mute()
+        raise LocalFailed(f"output cannot be written: {error.strerror}") from error
+
+
+def mute() -> None:
+    """Python flushes stdout once more at its end, and would complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
 def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of plain columns, two spaces apart, nothing cut."""
     table = [[column.title for column in columns], *rows]
@@ -43,20 +75,27 @@ def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[st
 
 
 def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: int) -> list[int]:
-    """Widths at which the columns, two spaces apart, take at most `total`.
+    """Widths at which the columns, two spaces apart, take at most `total`, where that can be.
 
-    Only those that `grows` give way, the widest first, down to MIN_WIDTH.
+    Those that `grows` give way, the widest first, down to MIN_WIDTH, the leftmost of them last:
+    it has the name that is typed next. Then titles do. Of the other cells nothing is cut.
     """
-    widths = [
-        max([len(column.title), *(len(row[i]) for row in rows)]) for i, column in enumerate(columns)
-    ]
-    excess = sum(widths) + GAP * (len(columns) - 1) - total
-    for _ in range(excess):
-        shrinkable = [i for i, c in enumerate(columns) if c.grows and widths[i] > MIN_WIDTH]
-        if not shrinkable:
+    cells = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    widths = [max(len(column.title), cell) for column, cell in zip(columns, cells, strict=True)]
+    least = [MIN_WIDTH if c.grows else max(cell, 1) for c, cell in zip(columns, cells, strict=True)]
+    growing = [i for i, column in enumerate(columns) if column.grows]
+    turns = (growing[1:], growing[:1], range(len(columns)))
+    for _ in range(_whole(widths) - total):
+        wide = ([i for i in turn if widths[i] > least[i]] for turn in turns)
+        give = next(filter(None, wide), None)
+        if give is None:
             break
-        widths[max(shrinkable, key=lambda i: widths[i])] -= 1
+        widths[max(give, key=widths.__getitem__)] -= 1
     return widths
+
+
+def _whole(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
 
 
 class Output:
@@ -76,20 +115,20 @@ class Output:
         """`value` as the one JSON document of this command."""
         from wharfside_client.cli.plain import dumps
 
-        print(dumps(value, pretty=self.terminal), flush=True)
+        put(dumps(value, pretty=self.terminal))
 
     def json_line(self, value: Any) -> None:
         from wharfside_client.cli.plain import dumps
 
-        print(dumps(value, pretty=False), flush=True)
+        put(dumps(value, pretty=False))
 
     def line(self, text: str) -> None:
-        print(clean(text), flush=True)
+        put(clean(text))
 
     def tinted(self, text: str, code: str | None) -> None:
         """A line in a colour (an SGR code), where there are colours."""
         if code is not None and self.color:
-            print(f"\x1b[{code}m{clean(text)}\x1b[0m", flush=True)
+            put(f"\x1b[{code}m{clean(text)}\x1b[0m")
         else:
             self.line(text)
 
@@ -98,14 +137,15 @@ class Output:
         if self.terminal:
             _rich_table(columns, cells, no_color=not self.color)
         else:
-            print("\n".join(aligned(columns, cells)), flush=True)
+            put("\n".join(aligned(columns, cells)))
 
     def streams(self, stdout: bytes, stderr: bytes) -> None:
         """A process's own output, byte for byte."""
         for stream, data in ((sys.stdout, stdout), (sys.stderr, stderr)):
-            stream.flush()
-            stream.buffer.write(data)
-            stream.flush()
+            with _writing():
+                stream.flush()
+                stream.buffer.write(data)
+                stream.flush()
 
     def warn(self, text: str) -> None:
         print(self._tinted(f"wharfside: {clean(text)}", "33"), file=sys.stderr, flush=True)
@@ -151,6 +191,8 @@ def _rich_table(
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     # a gap is one space of padding and one of the box; the last padding is counted, not shown
     widths = fitted(columns, rows, console.width - 1)
+    # on a terminal that is too narrow lines wrap: half of an id is none
+    console.width = max(console.width, _whole(widths) + 1)
     for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.title,

@@ -12,6 +12,8 @@ from wharfside_client.cli import keys
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)i?b?", re.I)
 _FACTOR = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_LEAST_MEMORY = 1 << 20
+"""Of `memory_bytes` in the protocol: with less no process begins."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNIX = re.compile(r"[0-9]{10}(\.[0-9]{1,9})?")
@@ -125,6 +127,13 @@ def size(text: str) -> int:
     return int(float(found[1]) * _FACTOR[found[2].lower()])
 
 
+def memory(text: str) -> int:
+    """A limit of memory."""
+    if (found := size(text)) < _LEAST_MEMORY:
+        raise ValueError(f"{text!r} is too little: at least 1m")
+    return found
+
+
 def duration(text: str) -> float:
     """Seconds: `10m`, `1h30m`, `2.5s`, `45`."""
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
@@ -143,7 +152,8 @@ def since(text: str) -> int | str:
 def moment(text: str) -> str:
     """The time so long ago (`10m`), one as RFC 3339 has it (of here, without a zone), or Unix's.
 
-    A number alone is seconds ago; one of ten digits, as docker takes it, those since 1970.
+    A number alone is seconds ago; one of ten digits, as docker takes it, those since 1970. `ago`
+    may be said.
     """
     from wharfside_protocol.times import NANOSECONDS, to_timestamp
 
@@ -152,7 +162,7 @@ def moment(text: str) -> str:
     try:
         if _UNIX.fullmatch(text):
             return to_timestamp(int(Decimal(text) * NANOSECONDS))
-        return to_timestamp(time.time_ns() - int(duration(text) * NANOSECONDS))
+        return to_timestamp(time.time_ns() - int(duration(text.removesuffix(" ago")) * NANOSECONDS))
     except ValueError as error:
         raise ValueError(_NO_TIME.format(text)) from error
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wharfside_client.cli import exitcodes, parse
+from wharfside_client.cli import complete, exitcodes, parse
 from wharfside_client.cli.command import PASS_ON, command
 from wharfside_client.cli.flags import LimitFlags, ProcessFlags, SpecFlags
 from wharfside_client.cli.ioflags import AttachFlags, LogFlags, TtyFlags, make_io
@@ -22,6 +22,7 @@ NewTarget = Annotated[
         metavar="NODE[/CONTAINER]",
         show_default=False,
         help="Where, and its name (made up where left out)",
+        autocompletion=complete.nodes,
     ),
 ]
 Words = Annotated[

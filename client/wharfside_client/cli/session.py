@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wharfside_client.cli import exitcodes
 from wharfside_client.cli.flags import Flags
-from wharfside_client.cli.output import Output
+from wharfside_client.cli.output import Output, mute
 
 if TYPE_CHECKING:
     from wharfside_client.calls import Options
@@ -104,8 +104,9 @@ def run(
     try:
         with _interrupts():
             return asyncio.run(whole()) or exitcodes.OK
-    except BrokenPipeError:
-        return _reader_gone()
+    except BrokenPipeError:  # as a program that SIGPIPE ends, after `| head`: in silence
+        mute()
+        return exitcodes.READER_GONE
     except WharfsideError as error:
         session.output.error(error)
         return exitcodes.of_error(error, runs=runs)
@@ -124,13 +125,6 @@ def _interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _reader_gone() -> int:
-    """As a program that SIGPIPE ends, after `| head`: in silence."""
-    # Python flushes stdout once more at its end, and would complain
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return exitcodes.READER_GONE
 
 
 def _actor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -34,6 +35,9 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 main()
 """
+PRINTS = (
+    "from wharfside_client.cli.entry import main; import sys; sys.argv[1:] = ['schema']; main()"
+)
 MADE = """
 import sys
 from typer.main import get_command
@@ -54,10 +58,11 @@ ROOTFS = ("--rootfs", "/x")
         (("run", *ROOTFS, "--bundle", "/y", "n1/web", "true"), "--rootfs PATH or --bundle PATH"),
         (("run", *ROOTFS, "n1/web"), "needs a command"),
         (("run", *ROOTFS, "-m", "much", "n1/web", "true"), "32m"),
+        (("update", "-m", "1k", "n1/web"), "at least 1m"),
+        (("migrate", "n1/web", "n1"), "another node"),
         (("run", *ROOTFS, "-v", "/a", "n1/web", "true"), "/source:/target"),
         (("run", *ROOTFS, "--name", "a", "n1/b", "true"), "name it once"),
         (("update", "n1/web"), "--memory"),
-        (("update", "-m", "1k", "n1/web"), "memory_bytes"),
         (("run", *ROOTFS, "--runtime", "youki", "n1/web", "true"), "runtime"),
         (("run", *ROOTFS, "-it", "--json", "n1/web", "sh"), "-i and -t need a session"),
         (("run", *ROOTFS, "-i", "--durable", "n1/web", "sh"), "-i and -t need a session"),
@@ -166,3 +171,32 @@ def test_a_start_loads_the_one_command_that_it_needs() -> None:
     assert ran.returncode == 0, ran.stderr
     homes = {f"wharfside_client.cli.{module}" for module in HOMES.values()}
     assert homes & set(ran.stdout.split()) == {"wharfside_client.cli.ps"}
+
+
+def test_the_shell_is_offered_the_types_of_events() -> None:
+    words = "wharfside events --type ex"
+    asked = {"_WHARFSIDE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    line = "from wharfside_client.cli.entry import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", line], env=ELSEWHERE | asked, capture_output=True, timeout=30
+    )
+    assert ran.stdout.split() == [b"exec-added", b"exec-started", b"exited"], ran.stderr
+
+
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", PRINTS], stdout=full, stderr=subprocess.PIPE, timeout=30
+        )
+    assert ran.stderr == b"wharfside: output cannot be written: No space left on device\n"
+    assert ran.returncode == 125
+
+
+def test_a_reader_that_is_gone_ends_it_in_silence() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        ran = subprocess.run(
+            [sys.executable, "-c", PRINTS], stdout=pipe, stderr=subprocess.PIPE, timeout=30
+        )
+    assert (ran.returncode, ran.stderr) == (141, b"")

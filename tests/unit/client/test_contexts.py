@@ -86,6 +86,8 @@ def test_files_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
     ServerSettings(cert=__file__, key=__file__).check()
     with pytest.raises(BadSettings, match="not a whole"):
         ServerSettings(creds=str(cut)).check()
+    with pytest.raises(BadSettings, match="no seed"):
+        ServerSettings(nkey=str(cut)).check()
 
 
 def test_secrets_are_not_shown() -> None:

@@ -83,9 +83,17 @@ def test_only_columns_that_grow_give_way_to_the_terminal() -> None:
     columns = (Column("NAME", grows=True), Column("STATE"), Column("COMMAND", grows=True))
     row = ("n" * 50, "running", "c" * 60)
     assert fitted(columns, [row], 200) == [50, 7, 60]
-    assert sum(fitted(columns, [row], 80)) + 4 == 80
-    assert fitted(columns, [row], 80)[1] == 7
+    assert fitted(columns, [row], 80) == [50, 7, 19]  # the name last: it is typed next
+    assert fitted(columns, [row], 60) == [37, 7, MIN_WIDTH]
     assert fitted(columns, [row], 10) == [MIN_WIDTH, 7, MIN_WIDTH]
+
+
+def test_titles_give_way_and_no_half_of_an_id_is_shown() -> None:
+    columns = (Column("COMMAND"), Column("CONTAINER", grows=True), Column("RUNNING", right=True))
+    row = ("i" * 22, "web", "1/1")
+    assert fitted(columns, [row], 80) == [22, 9, 7]
+    assert fitted(columns, [row], 40) == [22, 9, 5]
+    assert fitted(columns, [row], 10) == [22, 9, 3]
 
 
 def test_a_nodes_words_cannot_drive_the_terminal() -> None:

@@ -102,7 +102,7 @@ def test_a_variable_without_a_value_is_taken_from_here(monkeypatch: pytest.Monke
 
 
 def test_since_a_while_ago_is_a_time_before_now() -> None:
-    earlier, later = parse.since("2h"), parse.since("1h")
+    earlier, later = parse.since("2h ago"), parse.since("1h")
     assert isinstance(earlier, str) and isinstance(later, str)
     between_s = (from_timestamp(later) - from_timestamp(earlier)) / 1e9
     assert between_s == pytest.approx(3600, abs=5)

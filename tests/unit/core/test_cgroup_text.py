@@ -8,6 +8,7 @@ import pytest
 
 from wharfside_agent.core.cgroup_mounts import parse_cgroup_mounts
 from wharfside_agent.core.cgroup_text import (
+    PRESSURES,
     V1_USAGE,
     V2_USAGE,
     parse_number,
@@ -18,7 +19,7 @@ from wharfside_agent.core.cgroup_text import (
 )
 from wharfside_agent.core.proc_text import machine_usage, parse_stat
 from wharfside_protocol.errors import Unsupported
-from wharfside_protocol.stats import IoDevice
+from wharfside_protocol.stats import IoDevice, Stats
 
 AT = "2026-11-23T21:28:27.000000000Z"
 
@@ -52,6 +53,7 @@ V1 = {
     "pids.current": "3\n",
     "pids.max": "20\n",
 }
+V1_HYBRID = V1 | {name: text for name, text in V2.items() if name in PRESSURES}
 
 
 def test_both_versions_tell_the_same_figures() -> None:
@@ -71,8 +73,8 @@ def test_both_versions_tell_the_same_figures() -> None:
     assert old.cpu.user_us == 60_000
 
 
-def test_pressure_has_some_and_perhaps_full() -> None:
-    stats = v2_stats(V2, AT)
+@pytest.mark.parametrize("stats", [v2_stats(V2, AT), v1_stats(V1_HYBRID, AT)])
+def test_pressure_has_some_and_perhaps_full(stats: Stats) -> None:
     assert stats.memory_pressure and stats.memory_pressure.full
     assert (stats.memory_pressure.some.avg10, stats.memory_pressure.full.total_us) == (1.5, 45)
     assert stats.cpu_pressure and stats.cpu_pressure.full is None
@@ -142,7 +144,11 @@ def test_a_command_may_look_like_the_rest_of_its_line() -> None:
 def test_a_usage_has_what_the_stats_have() -> None:
     for texts, names, stats in (
         (V2, set(V2_USAGE), v2_stats(V2, AT)),
-        (V1, {name for of_one in V1_USAGE.values() for name in of_one}, v1_stats(V1, AT)),
+        (
+            V1_HYBRID,
+            {name for of_one in V1_USAGE.values() for name in of_one},
+            v1_stats(V1_HYBRID, AT),
+        ),
     ):
         told = usage({name: text for name, text in texts.items() if name in names}, 7)
         assert stats.cpu and stats.memory and stats.pids

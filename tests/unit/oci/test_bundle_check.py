@@ -73,6 +73,14 @@ def open_files():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def test_a_node_without_roots_names_the_setting() -> None:
+    with (
+        pytest.raises(Denied, match=r"none \(runtime.mount_roots\)"),
+        Roots([], "mount-roots").pinned("/root", "mounts.source"),
+    ):
+        pass
+
+
 def test_a_good_bundle_passes_with_its_config(roots, check):
     source = check(bundle(roots / "allowed/bundle"))
     assert source.config == CONFIG

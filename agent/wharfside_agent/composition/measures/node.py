@@ -111,7 +111,7 @@ NODE: tuple[Metric[Sources], ...] = (
         "wharfside_pressure_waiting_seconds_total",
         Kind.COUNTER,
         "Time in which some task waited for the resource (PSI `some`), of the host and of all "
-        "containers together (cgroup v2 only).",
+        "containers together (where cgroup v2 is mounted).",
         _waiting,
         ("scope", "resource"),
     ),
