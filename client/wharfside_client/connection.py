@@ -30,6 +30,7 @@ from wharfside_client.errors import (
     Untrusted,
 )
 from wharfside_client.messages import Message
+from wharfside_client.parser import BlockParser
 from wharfside_client.settings import ServerSettings
 from wharfside_client.transport import BlockTransport
 from wharfside_protocol.errors import Invalid
@@ -297,9 +298,9 @@ logging.getLogger("asyncio").addFilter(_is_news)
 
 class _Nats(Nats):
     """nats-py goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
-    whoever stands between could have cut that out. It reads in small pieces (`transport.py`). And
-    it puts a queue and a task before each callback, which our own, being quick, are better
-    without: a twentieth of a round trip.
+    whoever stands between could have cut that out. It reads in small pieces (`transport.py`) and
+    copies large ones thrice (`parser.py`). And it puts a queue and a task before each callback,
+    which our own, being quick, are better without: a twentieth of a round trip.
 
     Attributes:
         sinks: by the callback of a subscription, what takes its messages at once.
@@ -308,6 +309,7 @@ class _Nats(Nats):
     def __init__(self) -> None:
         super().__init__()
         self.sinks: dict[Callable[[Msg], Awaitable[None]] | None, Sink] = {}
+        self._ps = BlockParser(self)
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
