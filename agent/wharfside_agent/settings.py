@@ -111,8 +111,8 @@ class LimitSettings(Group, frozen=True, kw_only=True):
     """`lanes`: containers worked on at once. `requests`: commands under way at once.
 
     `mailbox`: durable commands accepted and not done; the others wait in the stream.
-    `sessions`: I/O sessions open at once, each with up to two windows of memory; one peer has
-    at most three quarters of them.
+    `sessions`: I/O sessions open at once, each with up to two windows of memory (`sessions.window`
+    for the first eighth of them, 512 KiB for the others); one peer has at most three quarters.
     `archives`: those of them that copy files, each with a thread that does as fast as it can.
     """
 
@@ -128,7 +128,8 @@ class SessionSettings(Group, frozen=True, kw_only=True):
     """`idle_s`: a session whose peer was not heard for so long ends.
 
     `window`: bytes on their way each way at most, though a peer may ask for more: over a
-    long line a session carries one window a round trip.
+    long line a session carries one window a round trip, and over a slow one the node's answers
+    wait behind it. With more than an eighth of `limits.sessions` open, the next have 512 KiB.
     """
 
     idle_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0

@@ -1,9 +1,9 @@
-"""The client of nats-py, put right: with `transport.py` all here that knows its inside.
+"""The client of nats-py, put right: with `transport.py` and `parser.py` all that knows its inside.
 
 By itself it goes on in the clear, CA and `tls://` or not, where the greeting asks for no TLS:
-whoever stands between could have cut that out. It reads in small pieces. And it puts a queue and a
-task before each callback, which our own, being quick, are better without: a twentieth of a round
-trip.
+whoever stands between could have cut that out. It reads in small pieces, and copies large ones
+thrice. And it puts a queue and a task before each callback, which our own, being quick, are better
+without: a twentieth of a round trip.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from wharfside_client.messages import Message, Sink
+from wharfside_client.parser import BlockParser
 from wharfside_client.transport import BlockTransport
 from wharfside_protocol.refusals import NO_TLS
 
@@ -44,6 +45,7 @@ class NatsClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self.sinks: dict[Callable[[Msg], Awaitable[None]] | None, Sink] = {}
+        self._ps = BlockParser(self)
 
     @property
     def is_clustered(self) -> bool:

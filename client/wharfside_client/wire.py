@@ -57,6 +57,7 @@ class Wire:
         self._tap: Tap | None = None
         self._sender: asyncio.Task[None] | None = None
         self._to_send = asyncio.Event()
+        self._due = 0.0
         self._acked = asyncio.Event()
         self._came = asyncio.Event()
 
@@ -112,7 +113,7 @@ class Wire:
 
     def took(self) -> None:
         self._link.took(self._loop.time())
-        self._to_send.set()
+        self._look()
 
     async def room(self, wanted: int) -> int:
         """How much of `wanted` bytes of data may be put now, once that is worth a frame.
@@ -174,7 +175,6 @@ class Wire:
                 self._take(frame)
         except Invalid as error:
             self._end(error)
-        self._wake()
 
     def _take(self, frame: Frame) -> None:
         expected = self._into.expected
@@ -182,6 +182,14 @@ class Wire:
         came = self._into.expected > expected
         if came and isinstance(frame, Data | Lost) and frame.position is not None:
             self.position = frame.position
+        self._acked.set()
+        self._came.set()
+        self._look()
+
+    def _look(self) -> None:
+        """Wakes the sender where it would sleep too long: for most that comes it need not."""
+        if self._link.due < self._due:
+            self._to_send.set()
 
     def _denied(self, what: str, subject: str) -> None:
         if subject in (self._up.lower(), self._down.lower()):
@@ -213,7 +221,8 @@ class Wire:
                 self._end(SessionLost("the node was not heard for too long: open another session"))
             while (frame := self._link.next(self._loop.time())) is not None:
                 await self._bus.tell(self._up, encode_bulk(frame))
-            timer = self._loop.call_at(self._link.due, self._to_send.set)
+            self._due = self._link.due
+            timer = self._loop.call_at(self._due, self._to_send.set)
             try:
                 await self._to_send.wait()
             finally:

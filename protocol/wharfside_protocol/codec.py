@@ -32,6 +32,7 @@ an empty map takes one byte on the wire and 64 in memory. A page of a thousand
 containers with 64 labels each stays below."""
 
 _ENCODER = msgspec.msgpack.Encoder()
+_WALKER = msgspec.msgpack.Decoder(msgspec.Raw)
 
 T = TypeVar("T", bound=Record)
 
@@ -190,14 +191,12 @@ def _encode_plain(record: Record) -> bytes | None:
 
 
 def _check_complete(data: bytes) -> None:
-    """Walks the bytes without building anything.
+    """Walks the bytes without building or copying anything.
 
     msgpack makes room for as many items as a header announces: a thousand nested
     headers in 5 KB would take 80 MB and more before the end of the data is seen.
     """
-    walker = msgpack.Unpacker(max_buffer_size=len(data))
-    walker.feed(data)
-    walker.skip()
+    _WALKER.decode(data)
 
 
 class _Builder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wharfside_protocol.checkpoints import CheckpointView
 from wharfside_protocol.command_base import ContainerArgs, InspectArgs
-from wharfside_protocol.io_frames import BULK_WINDOW, Cells, Position, Window
+from wharfside_protocol.io_frames import DEFAULT_WINDOW, Cells, Position, Window
 from wharfside_protocol.records import Counter, Incarnation, Name, Record, Seconds, Timestamp
 from wharfside_protocol.specs import HostPath
 from wharfside_protocol.states import INIT
@@ -20,7 +20,7 @@ class Opening(Record, frozen=True, kw_only=True):
 
     peer: Name
     session: Name
-    window: Window = BULK_WINDOW
+    window: Window = DEFAULT_WINDOW
 
 
 class TerminalSize(Record, frozen=True, kw_only=True):

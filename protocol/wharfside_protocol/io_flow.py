@@ -60,6 +60,11 @@ class Outgoing:
         return len(self._kept) >= MAX_FRAMES
 
     @property
+    def waits(self) -> bool:
+        """There is a `next`."""
+        return self._next < len(self._kept)
+
+    @property
     def all_acked(self) -> bool:
         return self.acked == self.end
 
@@ -73,7 +78,7 @@ class Outgoing:
 
     def next(self) -> Sequenced | None:
         """The next frame to be sent, or to be sent again."""
-        if self._next == len(self._kept):
+        if not self.waits:
             return None
         frame = self._kept[self._next]
         self._next += 1

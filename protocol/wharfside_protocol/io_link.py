@@ -114,7 +114,13 @@ class Link:
 
     @property
     def due(self) -> float:
-        """Ask again for `next`, and `tick`, then: if nothing happens before."""
+        """Ask again for `next`, and `tick`, then: if nothing happens before. 0: now.
+
+        It may come nearer with all that is told, and never does by itself: who sleeps until then
+        needs to be woken only for an earlier one.
+        """
+        if self._ask or self._ping or self.out.waits:
+            return 0.0
         gone_at = self._heard + self.times.idle_s + 0.01
         if self._doubted is not None:
             gone_at = self._doubted + LOOK_S

@@ -177,7 +177,8 @@ async def test_given_in_vain_and_sent_again(own: Site, own_agent: AgentProcess, 
         body = {"stream_name": CMD, "config": config}
         await JetStream(bus).api(f"CONSUMER.CREATE.{CMD}.{node}", body)
     posted = await own.node.post("create", own.spec("c1"))
-    taker = await raw.client.jetstream(timeout=WAIT_S).pull_subscribe_bind(consumer=node, stream=CMD)
+    jetstream = raw.client.jetstream(timeout=WAIT_S)
+    taker = await jetstream.pull_subscribe_bind(consumer=node, stream=CMD)
     (taken,) = await taker.fetch(1, timeout=WAIT_S)
     assert decode(taken.data, Command).id == posted.id
 

@@ -29,7 +29,15 @@ from wharfside_client import ServerSettings, Wharfside, connect
 from wharfside_client.errors import SessionEnded
 from wharfside_client.session import Session
 from wharfside_protocol.errors import Busy, Denied, Invalid, RuntimeFailed, WrongState
-from wharfside_protocol.io_frames import BULK_WINDOW, Chunk, Exit, Lost, Position, StreamName
+from wharfside_protocol.io_frames import (
+    BULK_WINDOW,
+    DEFAULT_WINDOW,
+    Chunk,
+    Exit,
+    Lost,
+    Position,
+    StreamName,
+)
 
 pytestmark = requires("nats-server")
 
@@ -77,6 +85,21 @@ async def test_a_reader_takes_its_acks_from_what_the_node_keeps(
         node.carries("talk", Script(piece(bytes(500)), None))
         async with session(fleet, "talk", window=4096) as talk:
             assert talk.view.keeps == 4096 == talk._opened._into.window
+
+
+async def test_where_many_are_open_the_next_have_less(
+    nats_server: NatsServer, fleet: Wharfside
+) -> None:
+    async with played_node(nats_server.url, most=8, window=BULK_WINDOW) as node:
+        node.carries("talk", Script())
+        async with (
+            session(fleet, "talk", window=BULK_WINDOW) as first,
+            session(fleet, "talk", window=BULK_WINDOW) as second,
+        ):
+            assert (first.view.keeps, second.view.keeps) == (BULK_WINDOW, DEFAULT_WINDOW)
+        await node.ended()
+        async with session(fleet, "talk", window=BULK_WINDOW) as third:
+            assert third.view.keeps == BULK_WINDOW
 
 
 async def test_input_goes_in_and_its_end_is_only_its_own(

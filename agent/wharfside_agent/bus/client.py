@@ -1,7 +1,11 @@
-"""nats-py's client, which goes on in the clear where it was told to use TLS.
+"""nats-py's client, with two things put right.
 
-With a CA or `tls://` it still asks the server's greeting whether there is TLS, and whoever
-stands between can cut that out. This one goes no further then; no credentials were sent yet.
+It goes on in the clear where it was told to use TLS: with a CA or `tls://` it still asks the
+server's greeting whether there is TLS, and whoever stands between can cut that out. This one goes
+no further then; no credentials were sent yet.
+
+It copies what it publishes twice, to put a line before it and an end behind it: a third of a
+millisecond a MiB. Here what is large waits to be written as it is, between the two.
 """
 
 from __future__ import annotations
@@ -13,6 +17,11 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from wharfside_protocol.refusals import NO_TLS
+
+LARGE_BYTES = 16 * 1024
+"""Less is copied sooner than it is handed to the kernel in three parts."""
+
+_END = b"\r\n"
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -32,3 +41,24 @@ class StrictClient(Client):
         if initial_connection and wanted and not info.get("tls_required"):
             raise Error(NO_TLS)
         await super()._process_info(info, initial_connection)
+
+    async def _send_publish(
+        self,
+        subject: str,
+        reply: str,
+        payload: bytes,
+        payload_size: int,
+        headers: dict[str, Any] | None,
+    ) -> None:
+        if headers is not None or payload_size < LARGE_BYTES:
+            await super()._send_publish(subject, reply, payload, payload_size, headers)
+            return
+        head = f"PUB {subject} {reply} {payload_size}\r\n".encode()
+        # all three before anything is awaited: nobody else's words come between them
+        self._pending += (head, payload)
+        self._pending_data_size += len(head) + payload_size
+        self.stats["out_msgs"] += 1
+        self.stats["out_bytes"] += payload_size
+        await self._send_command(_END)
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()

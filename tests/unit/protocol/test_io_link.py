@@ -35,7 +35,7 @@ from wharfside_protocol.io_frames import (
     down_frame,
     up_frame,
 )
-from wharfside_protocol.io_link import AGAIN_S, Link, Times
+from wharfside_protocol.io_link import ACK_DELAY_S, AGAIN_S, Link, Times
 
 WINDOW = 4096
 TIMES = Times(idle_s=60.0, ping_s=5.0)
@@ -339,3 +339,22 @@ def test_the_largest_right_frame_is_not_too_large() -> None:
     assert down_frame(encode(frame)) == frame
     with pytest.raises(Invalid, match="at most"):
         up_frame(encode(frame) + bytes(MAX_WIRE_BYTES))
+
+
+def test_due_tells_whom_to_wake() -> None:
+    """What comes in order asks for nothing, so nobody is woken for it."""
+    link = Link(Outgoing(WINDOW, WINDOW), Incoming(WINDOW), TIMES, 0.0)
+    asleep_until = link.due
+    link.received(data(0, b"x"), 1.0)
+    assert link.due == asleep_until
+    link.took(1.0)
+    assert link.due == 1.0 + ACK_DELAY_S
+    link.received(data(1000, b"after a gap"), 1.0)
+    assert link.due == 0 and link.next(1.0) == Again(at=1 + COST)
+    link.out.add(data(0, b"y"))
+    assert link.due == 0 and link.next(1.0) == data(0, b"y")
+    assert link.next(1.0) is None and link.due == 1.0 + ACK_DELAY_S
+    link.received(Ping(at=0), 1.05)
+    assert link.due == 1.05
+    link.reconnected(1.05)
+    assert link.due == 0

@@ -80,6 +80,7 @@ class Session:
         times = Times(idle_s=idle_s, ping_s=idle_s / 2)
         self._link = Link(Outgoing(keeps, keeps), Incoming(takes), times, self._loop.time())
         self._to_send = asyncio.Event()
+        self._due = 0.0
         self._acked = asyncio.Event()
         self._came = asyncio.Event()
         self._steers: deque[Resize | SignalFrame] = deque()
@@ -99,8 +100,9 @@ class Session:
                 self._steer(frame)
         except Invalid as error:
             self.end(error)
-        for event in (self._to_send, self._acked, self._came):
-            event.set()
+        self._acked.set()
+        self._came.set()
+        self._look()
 
     def reconnected(self) -> None:
         """The bus was away: what was on its way may be lost."""
@@ -157,11 +159,16 @@ class Session:
                     session="gone",
                 )
             await self._flush()
-            if self._link.out.over and self._link.out.all_acked:
+            if self._all_given:
                 self.end(None)
-            timer = self._loop.call_at(self._link.due, self._to_send.set)
+            self._due = self._link.due
+            timer = self._loop.call_at(self._due, self._to_send.set)
             await self._to_send.wait()
             timer.cancel()
+
+    @property
+    def _all_given(self) -> bool:
+        return self._link.out.over and self._link.out.all_acked
 
     async def _flush(self) -> None:
         while (frame := self._link.next(self._loop.time())) is not None:
@@ -192,6 +199,11 @@ class Session:
                 dropped = not await _passed_on(frame, sink)
             self.up_bytes += _data_bytes(frame)
             self._link.took(self._loop.time())
+            self._look()
+
+    def _look(self) -> None:
+        """Wakes `_send` where it would sleep too long: for most that comes it need not."""
+        if self._link.due < self._due or self._all_given:
             self._to_send.set()
 
     def _steer(self, frame: Resize | SignalFrame) -> None:

@@ -20,13 +20,17 @@ from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Busy, Conflict, ErrorBody, Invalid, NotFound
 from wharfside_protocol.io_commands import Opening
-from wharfside_protocol.io_frames import Ack, Again, Close, Reset, up_frame
+from wharfside_protocol.io_frames import DEFAULT_WINDOW, Ack, Again, Close, Reset, up_frame
 from wharfside_protocol.subjects import Subjects
 
 log = structlog.get_logger(__name__)
 
 MAX_RESETS = 64
 """So many peers of sessions that are not here wait to be told so; the others ask again."""
+
+WIDE_PART = 8
+"""One of so many sessions has the whole window that is allowed: all of them together would have
+too much memory of it."""
 
 MAX_REASONS = 256
 """Why so many sessions ended is remembered, for peers to whom it was told in vain."""
@@ -53,7 +57,8 @@ class _Place:
 
 
 class Sessions:
-    """`most` at once, of `window` bytes each way at most; idle ones end after `idle_s`.
+    """`most` at once, of `window` bytes each way at most (see WIDE_PART); idle ones end after
+    `idle_s`.
 
     One peer has no more than three quarters of them, so that no other is shut out by it.
     """
@@ -166,13 +171,19 @@ class Sessions:
                 "close one, or try again later"
             )
 
+    @property
+    def _window_of_next(self) -> int:
+        """With its own place taken."""
+        wide = len(self._places) <= self.most // WIDE_PART
+        return self._window if wide else min(self._window, DEFAULT_WINDOW)
+
     def _begin(self, key: Key, place: _Place, opening: Opening, carried: Carried) -> Session:
         subject = self._subjects.io_down(self._node, *key)
 
         async def tell(data: bytes) -> None:
             await self._bus.tell(subject, data)
 
-        session = Session(opening, carried, tell, self._idle_s, self._window)
+        session = Session(opening, carried, tell, self._idle_s, self._window_of_next)
         self._reasons.pop(key, None)
         self._opened += 1
         place.session.set_result(session)
