@@ -193,7 +193,7 @@ class Side:
         await self.kill()
         await self.start()
 
-    async def until(self, seen: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+    async def until(self, seen: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
         """Waits for what is true once some state is reached, in this life or a next one."""
 
         async def come() -> None:
@@ -253,12 +253,12 @@ class Move:
         await self.a.store.transact(save)
         self.a.departures.begin(row)
 
-    async def over(self, within_s: float = 30.0) -> Departure:
+    async def over(self, within_s: float = 60.0) -> Departure:
         """A's row once it is over; A may be restarted meanwhile."""
         async with asyncio.timeout(within_s):
             return await asyncio.shield(self.a.departures.outcome(MIGRATION))
 
-    async def settled(self, state: Target, within_s: float = 30.0) -> Arrival:
+    async def settled(self, state: Target, within_s: float = 60.0) -> Arrival:
         await self.b.until(
             lambda: self.b.arrivals.get(MIGRATION).state is state, str(state), within_s
         )

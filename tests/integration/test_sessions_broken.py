@@ -193,12 +193,12 @@ async def test_an_agent_that_is_gone_is_noticed(nats_server: NatsServer, fleet: 
 
 
 async def test_a_peer_that_is_there_keeps_its_session(nats_server: NatsServer) -> None:
-    async with played_node(nats_server.url, idle_s=2.0) as node, connect(nats_server.url) as fleet:
+    async with played_node(nats_server.url, idle_s=6.0) as node, connect(nats_server.url) as fleet:
         source = Script()
         node.carries("log", source)
         async with session(fleet, "log") as log:
             loop = asyncio.get_running_loop()
-            loop.call_later(5, source.give, piece(b"late"))
+            loop.call_later(8, source.give, piece(b"late"))
             item = await bounded(anext(log), "output after a long silence")
             assert isinstance(item, Chunk) and item.data == b"late"
 
