@@ -152,23 +152,17 @@ async def _answered(bus: Bus, stream: str, ask: Callable[[], Awaitable[T]]) -> T
     Raises:
         NotSetUp: nobody answers for the stream.
     """
-    try:
-        return await ask()
-    except NoResponders as error:
-        last = error
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(NoResponders),
         wait=wait_fixed(0.1),
-        stop=stop_after_delay(SPREAD_S),
+        stop=stop_after_delay(SPREAD_S if bus.clustered else 0),
         reraise=True,
     )
     try:
-        if bus.clustered:
-            return await retrying(ask)
+        return await retrying(ask)
     except NoResponders as error:
-        last = error
-    raise NotSetUp(
-        f"stream {stream} cannot be read: it is not there, or not for this user; "
-        "`wharfside bootstrap` makes it",
-        stream=stream,
-    ) from last
+        raise NotSetUp(
+            f"stream {stream} cannot be read: it is not there, or not for this user; "
+            "`wharfside bootstrap` makes it",
+            stream=stream,
+        ) from error

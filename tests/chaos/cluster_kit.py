@@ -39,10 +39,6 @@ class ClusterWorld(World):
     def url(self) -> str:
         return self.cluster.url
 
-    @property
-    def patience_s(self) -> float:
-        return ELECTED_S
-
     def at(self, place: str) -> NatsServer:
         """The server that a node names as its own."""
         port = int(place.rpartition(":")[2])

@@ -94,7 +94,7 @@ async def test_a_site_goes_on_while_its_line_is_cut_and_tells_of_it_afterwards(
     agent.start(until="bus-connected")
     cues = Cues(rootfs.parent / "cues")
     async with connect(edge.settings("ops")) as fleet, fleet.events() as stream:
-        told = Told(agent.log_text, PATIENCE_S)
+        told = Told(agent.log_text)
         following = asyncio.create_task(told.follow(stream))
         node = fleet.node("edge-1")
         ends = await node.run(

@@ -17,10 +17,9 @@ from wharfside_protocol.states import INIT
 class Told:
     """Every event of the stream since the test began."""
 
-    def __init__(self, log: Callable[[], str], within_s: float = BOUND_S) -> None:
-        """`log` gives the agent's log, for the report of what never came; `within_s`: by then."""
+    def __init__(self, log: Callable[[], str]) -> None:
+        """`log` gives the agent's log, for the report of what never came."""
         self.events: list[Event] = []
-        self._within_s = within_s
         self._news = asyncio.Condition()
         self._log = log
 
@@ -38,16 +37,9 @@ class Told:
         return [_short(event) for event in self.of(container)]
 
     async def until(
-        self,
-        wanted: Callable[[Event], bool],
-        what: str,
-        *,
-        nth: int = 1,
-        within_s: float | None = None,
+        self, wanted: Callable[[Event], bool], what: str, *, nth: int = 1, within_s: float = BOUND_S
     ) -> Event:
         """The `nth` event that is wanted, told already or to come."""
-
-        within_s = self._within_s if within_s is None else within_s
 
         def found() -> Event | None:
             matching = [event for event in self.events if wanted(event)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.bounds import BOUND_S, bounded
+from tests.integration.bounds import bounded
 from tests.integration.fifos import ENDS_ON_CUE, SLEEPS, Cues
 from tests.integration.told import Told
 from tests.support.agent import START_SECONDS, AgentProcess, agent_process
@@ -44,11 +44,6 @@ class World:
     def url(self) -> str:
         """Of the bus; in a cluster of all servers."""
         return self.server.url
-
-    @property
-    def patience_s(self) -> float:
-        """What is told is there by then: an agent may wait 15 s before it tries a server again."""
-        return 2 * BOUND_S
 
     @property
     def roots(self) -> Path:
@@ -164,7 +159,7 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     """`agent` may be down now, or not started yet. `settings`: as a user with rights."""
     async with connect(settings or world.url) as fleet:
-        told = Told(lambda: f"log of {agent.name}:\n{_log_of(agent)}", world.patience_s)
+        told = Told(lambda: f"log of {agent.name}:\n{_log_of(agent)}")
         async with fleet.events() as stream:
             following = asyncio.create_task(told.follow(stream))
             site = Site(world, agent, fleet, fleet.node(agent.name), told)
