@@ -24,10 +24,12 @@ from wharfside_protocol.errors import (
     WharfsideError,
     WrongState,
 )
-from wharfside_protocol.io_frames import Chunk, Lost
+from wharfside_protocol.io_frames import BULK_WINDOW, Chunk, Lost
 from wharfside_protocol.specs import Io
 
 CAT = ("/bin/cat",)
+FLOOD_BYTES = 3 * BULK_WINDOW
+"""More than a window, the ring and the sockets take together."""
 
 
 async def test_what_is_written_comes_back_and_the_end_is_the_programs(site: Site) -> None:
@@ -198,7 +200,7 @@ async def test_random_bytes_both_ways_at_once(site: Site) -> None:
     name = await site.run(CAT, io=Io(stdin=True, log=False))
     data = os.urandom(3_000_000)
     async with attached(site, name, stdin=True) as session:
-        # The ring is larger than all windows, so nothing of it is lost to a reader that keeps up.
+        # The ring has room for each part, so nothing of it is lost to a reader that keeps up.
         back = hashlib.sha256()
         for start in range(0, len(data), 100_000):
             part = data[start : start + 100_000]
@@ -217,7 +219,7 @@ async def test_random_bytes_both_ways_at_once(site: Site) -> None:
 @pytest.mark.parametrize("log", [True, False])
 async def test_a_reader_that_takes_nothing_delays_no_exit(site: Site, log: bool) -> None:
     name = site.name()
-    script = "head -c 3000000 /dev/zero; exit 3"
+    script = f"head -c {FLOOD_BYTES} /dev/zero; exit 3"
     await site.node.create(site.spec(name, shell(script), io=Io(stdin=True, log=log)))
     async with attached(site, name, stdin=True) as stuck:
         await site.node.start(name)
@@ -228,12 +230,12 @@ async def test_a_reader_that_takes_nothing_delays_no_exit(site: Site, log: bool)
                 given += len(item.data)
             elif isinstance(item, Lost):
                 lost += item.count
-        assert given + lost == 3_000_000
+        assert given + lost == FLOOD_BYTES
         assert (lost > 0) is not log
 
 
 async def test_a_peer_that_is_gone_delays_no_exit(site: Site) -> None:
-    name = await site.run(shell("read x; head -c 1000000 /dev/zero; exit 5"), io=KEPT)
+    name = await site.run(shell(f"read x; head -c {FLOOD_BYTES} /dev/zero; exit 5"), io=KEPT)
     async with connect(site.world.server.url) as fleet:
         session = fleet.node("n1").session("attach", {"container": name, "stdin": True})
         await session.__aenter__()
