@@ -210,12 +210,12 @@ def cpu_percent(text: str) -> int:
     return percent
 
 
-def variable(text: str) -> tuple[str, str]:
-    """`NAME=value`, or `NAME` alone for its value here."""
+def variable(text: str) -> tuple[str, str | None]:
+    """`NAME=value`, or `NAME` alone for its value here; None: it is not set here."""
     key, equals, value = text.partition("=")
     if not key:
         raise ValueError(f"{text!r}: write NAME=value, or NAME to pass it on from here")
-    return key, value if equals else os.environ.get(key, "")
+    return key, value if equals else os.environ.get(key)
 
 
 class ServerHost(NamedTuple):
