@@ -119,6 +119,12 @@ def place(text: str) -> Place:
     return Place(name(node), name(container) if slash else None)
 
 
+def node(text: str) -> str:
+    if "/" in text:
+        raise ValueError(f"{text!r} is a container: name its node alone, {text.split('/')[0]}")
+    return name(text)
+
+
 def size(text: str) -> int:
     """Bytes: `32m`, `1.5g`, `1048576`; factors are of 1024, as docker has them."""
     found = _SIZE.fullmatch(text.strip())
