@@ -20,7 +20,10 @@ DEFAULT_CONFIG = Path("/etc/wharfside/config.toml")
 FAILED_TO_START = 1
 
 app = typer.Typer(
-    help="The Wharfside node agent.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="The Wharfside node agent.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Config = Annotated[Path, typer.Option("--config", "-c", help="The TOML configuration file.")]
 

@@ -170,6 +170,7 @@ async def test_several_targets_are_each_told_by_themselves(
     first, second = (await quick("rm", "-f", "--json", f"n1/{running}", "n1/nobody")).json
     assert (first["container"], first["value"]["exit"]["exit_code"]) == (running, 137)
     assert second["error"]["code"] == "not-found"
+    assert [(await quick("rm", *f, "n1/nobody")).code for f in ([], ["-f"])] == [1, 0]
 
 
 @WITH_AGENT

@@ -18,22 +18,26 @@ class Bar(Protocol):
 
 
 @contextmanager
-def byte_bar(what: str, *, quiet: bool, transient: bool = False) -> Iterator[Bar]:
+def byte_bar(what: str, *, quiet: bool, no_color: bool, transient: bool = False) -> Iterator[Bar]:
     """A bar with bytes and speed. `transient`: it goes when it is over."""
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _size, _what=None, /: None
         return
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
+
+    def whole() -> Column:  # where it is narrow the bar gives way: a second line would stay behind
+        return Column(no_wrap=True)
 
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(bar_width=None),
-        progress.DownloadColumn(binary_units=True),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        progress.DownloadColumn(binary_units=True, table_column=whole()),
+        progress.TransferSpeedColumn(table_column=whole()),
+        progress.TimeRemainingColumn(True, elapsed_when_finished=True, table_column=whole()),
     )
-    console = Console(stderr=True)
+    console = Console(stderr=True, no_color=no_color)
     with progress.Progress(*columns, console=console, expand=True, transient=transient) as shown:
         task = shown.add_task(_cut(what), total=None)
 

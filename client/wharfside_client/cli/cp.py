@@ -52,7 +52,8 @@ async def cp(
     _no_terminal(source, to)
     copying = _Copying(session, archive=archive, follow=follow)
     async with session.connect() as w:
-        with byte_bar(str(source), quiet=quiet or session.output.json) as progress:
+        quiet, no_color = quiet or session.output.json, session.output.no_color
+        with byte_bar(str(source), quiet=quiet, no_color=no_color) as progress:
             done = await copying.run(w, source, to, progress)
     if session.output.json and to != STREAM:
         session.output.document({"bytes": done})

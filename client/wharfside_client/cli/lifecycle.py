@@ -172,8 +172,17 @@ async def rm(
     lane: LaneFlags,
     force: Annotated[bool, typer.Option("--force", "-f", help="Kill what still runs")] = False,
 ) -> int:
-    """Delete containers."""
+    """Delete containers.
+
+    With -f one that is not there is told, and is no failure.
+    """
+    from wharfside_protocol.errors import NotFound
+
     options = lane.options(session)
     return await each(
-        session, targets, lambda node, c: node.delete(c, force=force, **options), lane=lane
+        session,
+        targets,
+        lambda node, c: node.delete(c, force=force, **options),
+        lane=lane,
+        forgiven=(NotFound,) if force else (),
     )

@@ -156,7 +156,8 @@ async def _told(
     session: Session, w: Wharfside, source: Place, command_id: str
 ) -> AsyncIterator[None]:
     """What is done now, and bytes of bytes while it is carried."""
-    with byte_bar(str(source), quiet=session.output.json, transient=True) as bar:
+    quiet, no_color = session.output.json, session.output.no_color
+    with byte_bar(str(source), quiet=quiet, no_color=no_color, transient=True) as bar:
 
         def tell(progress: Progress) -> None:
             size = progress.total or None

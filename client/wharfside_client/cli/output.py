@@ -102,14 +102,15 @@ class Output:
     """
     Attributes:
         json: one JSON document for a command, one object a line for streams.
-        color: only ever on a terminal, and not with --no-color or NO_COLOR.
+        no_color: asked for, by --no-color or NO_COLOR.
+        color: on stdout: only ever on a terminal.
     """
 
     def __init__(self, *, json: bool = False, no_color: bool = False) -> None:
         self.json = json
         self.terminal = sys.stdout.isatty()
-        self._allowed = not (no_color or os.environ.get("NO_COLOR"))
-        self.color = self.terminal and self._allowed
+        self.no_color = no_color or bool(os.environ.get("NO_COLOR"))
+        self.color = self.terminal and not self.no_color
 
     def document(self, value: Any) -> None:
         """`value` as the one JSON document of this command."""
@@ -161,7 +162,7 @@ class Output:
         print(self._tinted(text, "31"), file=sys.stderr, flush=True)
 
     def _tinted(self, text: str, code: str) -> str:
-        if not (self._allowed and sys.stderr.isatty()):
+        if self.no_color or not sys.stderr.isatty():
             return text
         return f"\x1b[{code}m{text}\x1b[0m"
 

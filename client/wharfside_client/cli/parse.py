@@ -119,6 +119,12 @@ def place(text: str) -> Place:
     return Place(name(node), name(container) if slash else None)
 
 
+def node(text: str) -> str:
+    if "/" in text:
+        raise ValueError(f"{text!r} is a container: name its node alone, {text.split('/')[0]}")
+    return name(text)
+
+
 def size(text: str) -> int:
     """Bytes: `32m`, `1.5g`, `1048576`; factors are of 1024, as docker has them."""
     found = _SIZE.fullmatch(text.strip())
@@ -210,12 +216,12 @@ def cpu_percent(text: str) -> int:
     return percent
 
 
-def variable(text: str) -> tuple[str, str]:
-    """`NAME=value`, or `NAME` alone for its value here."""
+def variable(text: str) -> tuple[str, str | None]:
+    """`NAME=value`, or `NAME` alone for its value here; None: it is not set here."""
     key, equals, value = text.partition("=")
     if not key:
         raise ValueError(f"{text!r}: write NAME=value, or NAME to pass it on from here")
-    return key, value if equals else os.environ.get(key, "")
+    return key, value if equals else os.environ.get(key)
 
 
 class ServerHost(NamedTuple):

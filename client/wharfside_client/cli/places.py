@@ -12,7 +12,7 @@ from wharfside_client.cli.parse import Target
 
 def _node(metavar: str, help: str | None = None) -> Any:
     return typer.Argument(
-        parser=parse.name,
+        parser=parse.node,
         metavar=metavar,
         help=help,
         show_default=False,

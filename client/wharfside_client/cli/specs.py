@@ -44,6 +44,7 @@ def make_args(
     from wharfside_client.specs import container as container_args
     from wharfside_protocol.specs import Mount, Network
 
+    command = _words(command)
     _check(command, spec)
     restart = spec.restart and _usage(_restart, *spec.restart)
     others = {
@@ -83,7 +84,12 @@ def make_process(command: Sequence[str], flags: ProcessFlags, *, tty: bool) -> P
     from wharfside_client.specs import process
 
     env = _environment(flags, tty=tty)
-    return _usage(process, command, env=env, cwd=flags.workdir, user=_user(flags))
+    return _usage(process, _words(command), env=env, cwd=flags.workdir, user=_user(flags))
+
+
+def _words(command: Sequence[str]) -> Sequence[str]:
+    """Without a `--` before them, as kubectl has it: no program is called so."""
+    return command[1:] if list(command[:1]) == ["--"] else command
 
 
 def make_limits(flags: LimitFlags) -> Limits | None:
@@ -131,7 +137,8 @@ def _restart(policy: Any, max_retries: int | None) -> Restart:
 
 def _environment(flags: ProcessFlags, *, tty: bool) -> dict[str, str]:
     """As docker: what has a terminal is told which kind, the one that every image knows."""
-    return {**({"TERM": "xterm"} if tty else {}), **dict(flags.env or ())}
+    given = {name: value for name, value in flags.env or () if value is not None}
+    return {**({"TERM": "xterm"} if tty else {}), **given}
 
 
 def _user(flags: ProcessFlags) -> User | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wharfside_client.cli import exitcodes
@@ -33,9 +33,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What came of each target, in the order named."""
+    """What came of each target, in the order named. `forgiven`: told, and no failure."""
 
     all: Sequence[Outcome]
+    forgiven: tuple[type[WharfsideError], ...] = ()
 
     @property
     def found(self) -> list[tuple[Target, Any]]:
@@ -44,7 +45,8 @@ class Outcomes:
     @property
     def status(self) -> int:
         """That of the last failure."""
-        errors = [o.error for o in self.all if o.error is not None]
+        told = [o.error for o in self.all if o.error is not None]
+        errors = [error for error in told if not isinstance(error, self.forgiven)]
         return exitcodes.of_error(errors[-1], runs=False) if errors else exitcodes.OK
 
     def tell_failures(self, session: Session) -> int:
@@ -86,9 +88,10 @@ async def each(
     call: Call,
     tell: Callable[[Target, Any], str] = lambda target, _value: str(target),
     lane: LaneFlags | None = None,
+    forgiven: tuple[type[WharfsideError], ...] = (),
 ) -> int:
     """Calls each and prints a line of each success."""
-    outcomes = await ask_each(session, targets, call, lane)
+    outcomes = replace(await ask_each(session, targets, call, lane), forgiven=forgiven)
     if session.output.json:
         return tell_json(session, outcomes)
     for target, value in outcomes.found:

@@ -78,6 +78,7 @@ ROOTFS = ("--rootfs", "/x")
         (("logs", "--run", "0", "n1/web"), "--run"),
         (("exec", "-w", "tmp", "n1/web", "true"), "cwd"),
         (("ps", "N1"), "N1"),
+        (("top", "n1/web"), "name its node alone, n1"),
         (("ps", "-q", "--watch"), "without --watch and --json"),
         (("ps", "-q", "--json"), "without --watch and --json"),
         (("events", "--since", "yesterday"), "10m"),

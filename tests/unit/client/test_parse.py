@@ -99,6 +99,8 @@ def test_refuses_with_what_to_write_instead(read: Callable[[str], Any], text: st
 def test_a_variable_without_a_value_is_taken_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FROM_HERE", "yes")
     assert parse.variable("FROM_HERE") == ("FROM_HERE", "yes")
+    monkeypatch.delenv("FROM_HERE")
+    assert parse.variable("FROM_HERE") == ("FROM_HERE", None)
 
 
 def test_since_a_while_ago_is_a_time_before_now() -> None:
