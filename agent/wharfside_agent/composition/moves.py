@@ -27,6 +27,7 @@ from wharfside_agent.services.migration.leaving import LeavingContainer
 from wharfside_agent.services.migration.means import Means
 from wharfside_agent.services.migration.node_facts import Facts
 from wharfside_agent.services.recovery.first_look import Recovery
+from wharfside_agent.services.recovery.unfinished import Unfinished
 from wharfside_agent.services.recovery.unfinished_checkpoints import UnfinishedCheckpoints
 from wharfside_protocol.assets import CKPT
 from wharfside_protocol.checkpoints import Phase
@@ -99,6 +100,12 @@ class Moves(Telling):
             self.clock,
             self.journal,
             self.layer_of,
+        )
+
+    @cached_property
+    def unfinished(self) -> Unfinished:
+        return Unfinished(
+            self.containers, self.endings, self.starts, self.commands, self.clock, self.tasks
         )
 
     @cached_property
@@ -188,9 +195,9 @@ class Moves(Telling):
             self.births,
             self.exits,
             self.endings,
-            self.starts,
             self.restarts,
             self.commands,
+            self.unfinished,
             self.unfinished_checkpoints,
             self.clock,
             self.tasks,

@@ -26,7 +26,6 @@ from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.exits import ExitTeller
 from wharfside_agent.services.life.live import Live, LiveProcess
 from wharfside_agent.services.life.restarts import Restarts
-from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.recovery.unfinished import (
     CHECKPOINT,
     CREATE,
@@ -71,9 +70,9 @@ class Recovery:
         births: Births,
         exits: ExitTeller,
         endings: Endings,
-        starts: Starts,
         restarts: Restarts,
         commands: Commands,
+        unfinished: Unfinished,
         checkpoints: UnfinishedCheckpoints,
         clock: Clock,
         tasks: Tasks,
@@ -87,7 +86,7 @@ class Recovery:
         self._commands = commands
         self._checkpoints = checkpoints
         self._restarts = restarts
-        self._unfinished = Unfinished(containers, endings, starts, commands, clock, tasks)
+        self._unfinished = unfinished
         self._clock = clock
         self._tasks = tasks
 
