@@ -136,12 +136,15 @@ class Session:
     ) -> None:
         """Leaves; where nothing was raised, once what was written is taken, within LEAVE_S.
 
+        Where the process's end was read nobody is left to take it.
+
         Raises:
             SessionLost, SessionEnded: it was not, though there may have been a reader.
             WharfsideError: why the node ended the session.
         """
         try:
-            if kind is None and self._wrote and not (self._done or self._failed):
+            over = self._done or self._failed or self.exit is not None
+            if kind is None and self._wrote and not over:
                 await self._taken()
         finally:
             await self._opened.close()

@@ -41,8 +41,9 @@ class Watch:
         """Until cancelled."""
         async for _, event in self._stream:
             arrived = Arrived(event, time.time_ns())
-            if event.type != EventType.AUDIT:  # who did it is no part of this story
-                self._screen.event(event)
+            if event.type == EventType.AUDIT:  # who did it is no part of this story
+                continue
+            self._screen.event(event)
             async with self._more:
                 self.seen.append(arrived)
                 self._more.notify_all()

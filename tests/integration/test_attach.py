@@ -24,10 +24,11 @@ from wharfside_protocol.errors import (
     WharfsideError,
     WrongState,
 )
-from wharfside_protocol.io_frames import BULK_WINDOW, Chunk, Lost
+from wharfside_protocol.io_frames import BULK_WINDOW, Chunk, Exit, Lost
 from wharfside_protocol.specs import Io
 
 CAT = ("/bin/cat",)
+MIB = 1 << 20
 FLOOD_BYTES = 3 * BULK_WINDOW
 """More than a window, the ring and the sockets take together."""
 
@@ -196,7 +197,29 @@ async def test_an_exec_that_cannot_run_opens_nothing(site: Site) -> None:
     assert [each.process for each in views] == ["init"]
 
 
-async def test_random_bytes_both_ways_at_once(site: Site) -> None:
+@pytest.mark.parametrize("mib", [4, pytest.param(100, marks=pytest.mark.soak)])
+async def test_what_a_real_cat_gives_back_is_the_same(site: Site, mib: int) -> None:
+    """Both ways at once, through conmon, its log's rotation, and the bus."""
+    name = await site.run(CAT, io=ONCE)
+    sent, back = hashlib.sha256(), hashlib.sha256()
+    async with attached(site, name, stdin=True) as session:
+
+        async def feed() -> None:
+            for _ in range(mib):
+                block = os.urandom(MIB)
+                sent.update(block)
+                await bounded(session.write(block), "taken")
+            await session.end()
+
+        feeding = asyncio.create_task(feed())
+        while not isinstance(item := await bounded(anext(session), "echoed"), Exit):
+            assert isinstance(item, Chunk), item
+            back.update(item.data)
+        await feeding
+    assert (item.exit.exit_code, back.digest()) == (0, sent.digest())
+
+
+async def test_random_bytes_in_turns_through_a_ring(site: Site) -> None:
     name = await site.run(CAT, io=Io(stdin=True, log=False))
     data = os.urandom(3_000_000)
     async with attached(site, name, stdin=True) as session:

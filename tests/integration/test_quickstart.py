@@ -50,6 +50,8 @@ def test_it_shows_and_checks_every_step(quickstart: Quickstart) -> None:
     numbered = re.findall(r"^(\d)\. ", quickstart.text, re.MULTILINE)
     assert numbered == [str(number) for number in range(1, STEPS + 1)]
     assert len(re.findall(r"^ok ", quickstart.text, re.MULTILINE)) == STEPS
+    shown = re.findall(r"^\d\d:\d\d:\d\d\.\d+  demo", quickstart.text, re.MULTILINE)
+    assert f"{STEPS} steps, {len(shown)} events, " in quickstart.text
     assert _events(quickstart, "demo/hello") == ["created", "started", "exited", "deleted"]
     assert _events(quickstart, "demo/glutton")[2:4] == ["oom", "exited"]
     _assert_told_once_after_the_restart(quickstart.lines)
