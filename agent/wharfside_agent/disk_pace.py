@@ -19,8 +19,12 @@ T = TypeVar("T")
 SLOW_S = 0.01
 """Work on the loop that took longer, and waited meanwhile, says that the disk is slow."""
 
-SLOW_FOR_S = 5.0
-"""So long threads then have all of it, before the loop tries again."""
+SHARE = 0.01
+"""Of its time the loop waits for disks so much at most: threads have all work for a hundred times as
+long as the last wait took, before the loop tries again."""
+
+LONGEST_S = 60.0
+"""But no longer."""
 
 
 class DiskPace:
@@ -41,8 +45,9 @@ class DiskPace:
             yield
         finally:
             ended = time.monotonic()
-            if ended - began > SLOW_S and _waits() > waits:
-                self._slow_until = ended + SLOW_FOR_S
+            took = ended - began
+            if took > SLOW_S and _waits() > waits:
+                self._slow_until = ended + min(took / SHARE, LONGEST_S)
 
     async def do(self, work: Callable[[], T]) -> T:
         """A thread that has it goes on where its caller is canceled, as with `to_thread`."""

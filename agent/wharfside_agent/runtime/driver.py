@@ -140,10 +140,16 @@ class Driver:
         return RunPlace(self._kit.places, plan.incarnation, plan.run)
 
     async def _prepared(self, plan: RunPlan, place: RunPlace) -> None:
-        """What refuses leaves nothing; and whoever is canceled waits for a thread that has it,
-        which cannot be, and undoes what it has made.
-        """
-        work = asyncio.ensure_future(self._kit.pace.do(partial(self._prepare, plan, place)))
+        """What refuses leaves nothing."""
+        if not self._kit.pace.quick:
+            await self._prepared_in_thread(plan, place)
+            return
+        with self._kit.pace.watched():
+            self._prepare(plan, place)
+
+    async def _prepared_in_thread(self, plan: RunPlan, place: RunPlace) -> None:
+        """Whoever is canceled waits for the thread, which cannot be, and undoes what it made."""
+        work = asyncio.ensure_future(asyncio.to_thread(self._prepare, plan, place))
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -86,10 +87,11 @@ class Roots:
 
     @contextmanager
     def _walked(self, root: Path, below: Path, field: str) -> Iterator[int]:
-        fd, seen = self._open(str(root), None, root, field), root
+        seen = str(root)
+        fd = self._open(seen, None, seen, field)
         try:
             for part in below.parts:
-                seen /= part
+                seen = posixpath.join(seen, part)
                 inner = self._open(part, fd, seen, field)
                 os.close(fd)
                 fd = inner
@@ -97,7 +99,7 @@ class Roots:
         finally:
             os.close(fd)
 
-    def _open(self, name: str, parent: int | None, seen: Path, field: str) -> int:
+    def _open(self, name: str, parent: int | None, seen: str, field: str) -> int:
         try:
             fd = os.open(name, _PIN, dir_fd=parent)
         except OSError as error:
@@ -108,13 +110,13 @@ class Roots:
                 f"{field}: {seen} is a symbolic link; name the path that it leads to",
                 rule="no-symbolic-links",
                 field=field,
-                path=str(seen),
+                path=seen,
             )
         return fd
 
 
-def _refused(error: OSError, seen: Path, field: str) -> WharfsideError:
-    facts = {"field": field, "path": str(seen)}
+def _refused(error: OSError, seen: str, field: str) -> WharfsideError:
+    facts = {"field": field, "path": seen}
     if error.errno == errno.ENOENT:
         return NotFound(f"{field}: there is no {seen} on this node", **facts)
     if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG):

@@ -57,10 +57,11 @@ async def readable(fd: int, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     loop.add_reader(fd, _resolve, ready)
+    timer = loop.call_later(seconds, _give_up, ready)  # bare: asyncio.timeout costs as much again
     try:
-        async with asyncio.timeout(seconds):
-            await ready
+        await ready
     finally:
+        timer.cancel()
         loop.remove_reader(fd)
 
 
@@ -83,6 +84,11 @@ def _reap(pidfd: int) -> None:
 def _resolve(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+def _give_up(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_exception(TimeoutError())
 
 
 class Scratch:

@@ -40,14 +40,14 @@ def _read_v2(folder: Path) -> OomCounters | None:
     return OomCounters(
         oom_kills=events["oom_kill"],
         oom_events=events.get("oom"),
-        limit_bytes=parse_number(read_text(folder / "memory.max")),
-        peak_bytes=parse_number(read_text(folder / "memory.peak")),
+        limit_bytes=parse_number(read_text(f"{folder}/memory.max")),
+        peak_bytes=parse_number(read_text(f"{folder}/memory.peak")),
     )
 
 
 def _events(folder: Path) -> dict[str, int]:
     """memory.events counts for the cgroups below, too (where crun may have put the container)."""
-    return parse_flat(read_text(folder / V2_EVENTS) or "")
+    return parse_flat(read_text(f"{folder}/{V2_EVENTS}") or "")
 
 
 def _read_v1(folder: Path) -> OomCounters | None:
@@ -56,8 +56,8 @@ def _read_v1(folder: Path) -> OomCounters | None:
         return None
     return OomCounters(
         oom_kills=kills,
-        limit_bytes=parse_number(read_text(folder / "memory.limit_in_bytes")),
-        peak_bytes=parse_number(read_text(folder / "memory.max_usage_in_bytes")),
+        limit_bytes=parse_number(read_text(f"{folder}/memory.limit_in_bytes")),
+        peak_bytes=parse_number(read_text(f"{folder}/memory.max_usage_in_bytes")),
     )
 
 
@@ -66,7 +66,7 @@ def _kills_v1(folder: Path) -> int | None:
     kills = [
         parse_flat(text).get("oom_kill", 0)
         for each in tree(folder)
-        if (text := read_text(each / V1_CONTROL)) is not None
+        if (text := read_text(f"{each}/{V1_CONTROL}")) is not None
     ]
     return sum(kills) if kills else None
 
@@ -83,13 +83,13 @@ def tree(folder: Path) -> Iterator[Path]:
         return  # it went away while we looked
 
 
-def read_text(path: Path) -> str | None:
+def read_text(path: Path | str) -> str | None:
     """None: the file is not there, or its cgroup went away (ENODEV).
 
     Raises OSError: no descriptor is left to look with.
 
     By read(2) alone: every exit waits for a few of these, and a file object costs
-    three times as much. The largest file of a cgroup has some KiB.
+    three times as much, a Path half as much. The largest file of a cgroup has some KiB.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -51,7 +51,7 @@ class CgroupStats:
     def cpu_us(self, cgroup: Cgroup) -> int | None:
         controller, name = ("cpuacct", V1_CPU) if cgroup.version == "v1" else ("cpu", V2_CPU)
         folder = cgroup.folder(controller)
-        text = None if folder is None else read_text(folder / name)
+        text = None if folder is None else read_text(f"{folder}/{name}")
         return None if text is None else cpu_usage_us({name: text})
 
 
@@ -72,7 +72,7 @@ def _read(cgroup: Cgroup, v1: Mapping[str, Iterable[str]], v2: Iterable[str]) ->
 
 
 def _texts(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    texts = {name: read_text(folder / name) for name in names}
+    texts = {name: read_text(f"{folder}/{name}") for name in names}
     return {name: text for name, text in texts.items() if text is not None}
 
 

@@ -23,7 +23,7 @@ async def test_who_has_waited_leaves_the_next_to_a_thread() -> None:
 
 
 async def test_the_loop_tries_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_pace, "SLOW_FOR_S", 0.0)
+    monkeypatch.setattr(disk_pace, "LONGEST_S", 0.0)
     pace = DiskPace()
     await pace.do(lambda: time.sleep(2 * SLOW_S))
     assert await pace.do(threading.get_ident) == threading.get_ident()
