@@ -20,8 +20,8 @@ SLOW_S = 0.01
 """Work on the loop that took longer, and waited meanwhile, says that the disk is slow."""
 
 SHARE = 0.01
-"""Of its time the loop waits for disks so much at most: threads have all work for a hundred times as
-long as the last wait took, before the loop tries again."""
+"""Of its time the loop waits for disks so much at most: before it tries again, threads have all
+work for a hundred times as long as the last wait took."""
 
 LONGEST_S = 60.0
 """But no longer."""
