@@ -23,10 +23,10 @@ from wharfside_protocol.exits import StatusSource
 from wharfside_protocol.states import INIT
 from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
-TIME_BOUND_NS = 3 * NANOSECONDS
+TIME_BOUND_NS = 1 * NANOSECONDS
 """Far above what a file's time and a busy machine cost, far below any confusion of two ends."""
 
-BLIND_BEFORE_NS = NANOSECONDS
+BLIND_BEFORE_NS = NANOSECONDS // 2
 """An end so shortly before a death need not have been seen by who died: nobody committed it, or
 conmon had not written its file."""
 
