@@ -19,7 +19,7 @@ from tests.support.nats_server import NatsServer
 from tests.support.requirements import need
 
 from wharfside_agent.ports.bus import NoStream, WrongSequence
-from wharfside_client import Pending
+from wharfside_client import Pending, direct
 from wharfside_client.calls import new_command_id
 from wharfside_client.direct import read_last
 from wharfside_client.errors import NotSetUp
@@ -74,8 +74,12 @@ async def test_who_checks_what_first(world: ClusterWorld, replicas: int) -> None
         assert told["state"]["messages"] == 1
 
 
-async def test_a_server_may_hear_late_of_what_there_is_to_read(world: ClusterWorld) -> None:
+async def test_a_server_may_hear_late_of_what_there_is_to_read(
+    world: ClusterWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It takes clients before that: they are not told to run bootstrap."""
+    usual = direct.SPREAD_S
+    monkeypatch.setattr(direct, "SPREAD_S", ELECTED_S)  # a busy cluster makes a stream in seconds
     async with opened_bus(world.url) as reader, opened_bus(world.url) as maker:
         reading = asyncio.create_task(read_last(reader, "LATE", "late"))
         await asyncio.sleep(0.2)
@@ -83,6 +87,7 @@ async def test_a_server_may_hear_late_of_what_there_is_to_read(world: ClusterWor
         config = {"name": "LATE", "subjects": ["late"], "allow_direct": True}
         await JetStream(maker).api("STREAM.CREATE.LATE", config)
         assert await reading is None
+        monkeypatch.setattr(direct, "SPREAD_S", usual)
         with pytest.raises(NotSetUp):
             await read_last(reader, "NEVER", "never")
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.contract.worlds import (
 from tests.support.eventually import eventually, wait_until
 
 from wharfside_agent.core.placement import RunPlace
+from wharfside_agent.disk_pace import SLOW_S
 from wharfside_agent.ports.process import ProcessTrace
 from wharfside_agent.ports.runtime import RunPlan
 from wharfside_agent.ports.watcher import MonitorGone
@@ -185,6 +187,20 @@ async def test_undo_of_a_whole_create_leaves_nothing(world: World) -> None:
 async def test_a_create_that_is_canceled_leaves_nothing(real: World, stage: str) -> None:
     plan = await _canceled_at(real, stage)
     await eventually(lambda: not _left(real, plan), "nothing is left")
+
+
+async def test_on_a_slow_disk_threads_make_and_remove_and_leave_nothing(real: World) -> None:
+    """A thread cannot be canceled: whoever is canceled waits for it, and undoes what it made."""
+    assert real.kit
+    await real.kit.pace.do(lambda: time.sleep(20 * SLOW_S))
+    assert not real.kit.pace.quick
+    plan = await _canceled_at(real, "bundle")
+    await eventually(lambda: not _left(real, plan), "nothing is left")
+    container = await real.run(*shell("exit 3"))
+    assert code_of(await end_of(container.init)) == 3
+    await bounded(container.delete())
+    assert real.kernel
+    assert real.kernel.left_of(container) == []
 
 
 async def _canceled_at(world: World, stage: str) -> RunPlan:
