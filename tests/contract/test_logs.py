@@ -140,11 +140,16 @@ async def test_a_reader_after_the_end_has_what_is_kept_and_the_count_of_the_rest
     container = await crun.run(*PRINTER)
     await rotated(crun, container.init)
     name = name_of(crun, container.init)
-    got = await Got().take(crun.logs.source(name, LogWish(stdout=False)))
-    # the end of its process may have come just before, or behind, the removal of a file
-    kept = crun.logs.end(name) - got.lost
-    await eventually(lambda: bytes_of(crun, name) == kept, "what is not kept is removed")
-    assert len(files_of(crun, name)) <= 2
+    got = Got()
+
+    async def settled() -> bool:
+        """The end of its process may have come in the midst of the removal of a file."""
+        nonlocal got
+        got = await Got().take(crun.logs.source(name, LogWish(stdout=False)))
+        kept = crun.logs.end(name) - got.lost
+        return bytes_of(crun, name) == kept and len(files_of(crun, name)) <= 2
+
+    await eventually(settled, "what is not kept is removed, and told as lost")
     assert got.lost > 0 and numbers(1, COUNT).endswith(got.text) and got.text
     head = container.init.output(10)
     assert head.stdout_truncated and head.stderr_truncated

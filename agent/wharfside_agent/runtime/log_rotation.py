@@ -83,10 +83,13 @@ class Rotation:
             self._files.moved_on()
 
     async def _drop_oldest(self, most: int) -> None:
-        """Until there are `most`. In a thread: some file systems take tens of milliseconds."""
+        """Until there are `most`. In a thread: some file systems take tens of milliseconds.
+
+        What was begun is done, also where the process ends meanwhile: nobody else knows of it.
+        """
         while len(self._files.files) > most:
             oldest = self._files.drop_oldest()
-            await asyncio.to_thread(oldest.unlink, missing_ok=True)
+            await asyncio.shield(asyncio.to_thread(oldest.unlink, missing_ok=True))
 
     async def _grown(self) -> None:
         """Until the file is as large as one may be."""
