@@ -48,10 +48,15 @@ def _writing() -> Iterator[None]:
     except BrokenPipeError:
         raise  # ends the command in silence, as for every program
     except OSError as error:
-        from wharfside_client.cli.errors import LocalFailed
+        raise unwritten(error) from error
 
-        mute()
-        raise LocalFailed(f"output cannot be written: {error.strerror}") from error
+
+def unwritten(error: OSError) -> WharfsideError:
+    """LocalFailed, for a stdout of which nothing more is asked."""
+    from wharfside_client.cli.errors import LocalFailed
+
+    mute()
+    return LocalFailed(f"output cannot be written: {error.strerror}")
 
 
 def mute() -> None:

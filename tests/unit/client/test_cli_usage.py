@@ -35,9 +35,7 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 main()
 """
-PRINTS = (
-    "from wharfside_client.cli.entry import main; import sys; sys.argv[1:] = ['schema']; main()"
-)
+TYPED = "from wharfside_client.cli.entry import main; import sys; main()"
 MADE = """
 import sys
 from typer.main import get_command
@@ -190,20 +188,30 @@ def test_the_shell_is_offered_the_types_of_events() -> None:
     assert ran.stdout.split() == [b"exec-added", b"exec-started", b"exited"], ran.stderr
 
 
-def test_a_full_disk_is_told() -> None:
+PRINT = [
+    ("schema",),
+    ("--help",),
+    ("--version",),
+    ("ps", "-h"),
+    ("auth", "init", "--help"),
+    ("--show-completion", "bash"),
+]
+
+
+@pytest.mark.parametrize("words", PRINT, ids=" ".join)
+def test_a_full_disk_is_told(words: tuple[str, ...]) -> None:
+    line = [sys.executable, "-c", TYPED, *words]
     with Path("/dev/full").open("wb") as full:
-        ran = subprocess.run(
-            [sys.executable, "-c", PRINTS], stdout=full, stderr=subprocess.PIPE, timeout=30
-        )
+        ran = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, timeout=30)
     assert ran.stderr == b"wharfside: output cannot be written: No space left on device\n"
     assert ran.returncode == 125
 
 
-def test_a_reader_that_is_gone_ends_it_in_silence() -> None:
+@pytest.mark.parametrize("words", PRINT, ids=" ".join)
+def test_a_reader_that_is_gone_ends_it_in_silence(words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as pipe:
-        ran = subprocess.run(
-            [sys.executable, "-c", PRINTS], stdout=pipe, stderr=subprocess.PIPE, timeout=30
-        )
+        line = [sys.executable, "-c", TYPED, *words]
+        ran = subprocess.run(line, stdout=pipe, stderr=subprocess.PIPE, timeout=30)
     assert (ran.returncode, ran.stderr) == (141, b"")
