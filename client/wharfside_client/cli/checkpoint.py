@@ -204,6 +204,13 @@ def _row(view: CheckpointView) -> Sequence[str]:
         "-" if view.run is None else str(view.run),
         (view.timestamp or "-")[:19].replace("T", " "),
         words.size(view.bytes),
-        "BROKEN" if view.broken is not None else given or "-",
+        _wrong(view) or given or "-",
         view.incarnation,
     )
+
+
+def _wrong(view: CheckpointView) -> str:
+    """Nothing with one that can be restored here."""
+    if view.other_format is not None:
+        return f"FORMAT {view.other_format}"
+    return "" if view.broken is None else "BROKEN"

@@ -155,7 +155,11 @@ DOCUMENTS: Mapping[str, Schema] = {
     "checkpoint ls": _value("checkpoints"),
     "checkpoints": _value("checkpoints"),
     "checkpoint rm": _list(_value("delete-checkpoint")),
-    "checkpoint prune": _object(removed=_list(_ref(CheckpointView)), bytes=WHOLE),
+    "checkpoint prune": _object(
+        removed=_list(_ref(CheckpointView)),
+        bytes=WHOLE,
+        other_format=_list(_ref(CheckpointView)),
+    ),
     "checkpoint save": _FILE,
     "checkpoint load": _ref(CheckpointView),
     "restore": _any(_value("restore"), POSTED),
