@@ -165,6 +165,8 @@ async def test_on_a_terminal_tables_fit_eighty_columns(site: Site) -> None:
     assert max(len(line.rstrip()) for line in plain.splitlines()) <= 80
     assert "running" in plain and "…" in plain and "sh -c sleep" in plain
     assert "\x1b[" not in await on_terminal(site.world.server.url, "ps", "--no-color")
+    whole = await on_terminal(site.world.server.url, "ps", "--no-trunc", "--no-color")
+    assert "…" not in whole and "a long command " * 10 in whole.replace("\r\n", "")
     used = await on_terminal(site.world.server.url, "stats", "--no-color")
     assert max(len(line.rstrip()) for line in used.splitlines()) <= 80
     assert "MEM %" in used and f"n1/{name}"[:30] in used

@@ -9,7 +9,7 @@ import typer
 
 from wharfside_client.cli import asking, exitcodes
 from wharfside_client.cli.command import command
-from wharfside_client.cli.flags import FleetFlags
+from wharfside_client.cli.flags import FleetFlags, NoTrunc
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.words import age, exit_words, state_words
@@ -39,6 +39,7 @@ async def ps(
         bool, typer.Option("--watch", "-w", help="From the bus, and go on with every change")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Names alone, for $(...)")] = False,
+    no_trunc: NoTrunc = False,
 ) -> int:
     """List containers over the whole fleet.
 
@@ -64,7 +65,7 @@ async def ps(
         for node, view in found:
             session.output.line(f"{node}/{view.container}")
     else:
-        session.output.table(COLUMNS, [_row(node, view) for node, view in found])
+        session.output.table(COLUMNS, [_row(*each) for each in found], whole=no_trunc)
     asking.tell_missing(session, answers.missing)
     return status
 

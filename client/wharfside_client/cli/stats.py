@@ -9,6 +9,7 @@ import typer
 
 from wharfside_client.cli import asking, parse, words
 from wharfside_client.cli.command import command
+from wharfside_client.cli.flags import NoTrunc
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.parse import Target
 from wharfside_client.cli.places import PlacesOrAll
@@ -62,6 +63,7 @@ async def stats(
         list[Any] | None,
         typer.Option("--label", "-l", parser=parse.label, metavar="KEY=VALUE"),
     ] = None,
+    no_trunc: NoTrunc = False,
 ) -> int:
     """What containers use now; all that run, where none is named.
 
@@ -75,26 +77,29 @@ async def stats(
     if targets and label:
         raise typer.BadParameter("-l chooses among all that run: leave it out, or the containers")
     if targets:
-        return await _of_named(session, targets)
-    return await _of_running(session, nodes or None, dict(label or ()))
+        return await _of_named(session, targets, whole=no_trunc)
+    return await _of_running(session, nodes or None, dict(label or ()), whole=no_trunc)
 
 
-async def _of_named(session: Session, targets: Sequence[Target]) -> int:
+async def _of_named(session: Session, targets: Sequence[Target], *, whole: bool) -> int:
     outcomes = await ask_each(session, targets, lambda node, c: node.stats(c, **session.options))
     if session.output.json:
         return tell_json(session, outcomes)
-    session.output.table(NAMED_COLUMNS, [_named_row(t, value) for t, value in outcomes.found])
+    rows = [_named_row(target, value) for target, value in outcomes.found]
+    session.output.table(NAMED_COLUMNS, rows, whole=whole)
     return outcomes.tell_failures(session)
 
 
-async def _of_running(session: Session, nodes: list[str] | None, labels: dict[str, str]) -> int:
+async def _of_running(
+    session: Session, nodes: list[str] | None, labels: dict[str, str], *, whole: bool
+) -> int:
     first, second = await _samples(session, nodes, labels)
     missing = {**first.missing, **second.missing}
     found = compared(first.values, second.values)
     if session.output.json:
         session.output.document(_document(found, missing))
     else:
-        session.output.table(RUNNING_COLUMNS, [_running_row(used) for used in found])
+        session.output.table(RUNNING_COLUMNS, [_running_row(used) for used in found], whole=whole)
         asking.tell_missing(session, missing)
     return asking.status(nodes, missing)
 
