@@ -45,6 +45,16 @@ PlacesOrAll = Annotated[
         autocompletion=complete.places,
     ),
 ]
+NodeOf = Annotated[
+    str,
+    typer.Argument(
+        parser=parse.node_of,
+        metavar="NODE[/CONTAINER]",
+        show_default=False,
+        autocompletion=complete.nodes,
+    ),
+]
+"""As `--no-wait` prints it: `wharfside result $(wharfside stop --no-wait n1/web)`."""
 NodeOrTarget = Annotated[
     str,
     typer.Argument(metavar="NODE[/CONTAINER]", show_default=False, autocompletion=complete.nodes),
