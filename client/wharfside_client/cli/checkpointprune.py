@@ -55,16 +55,21 @@ async def prune(
             await _remove(node, each, session)
             if not session.output.json:
                 session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
+    _tell(session, gone, [each for each in found if each.other_format is not None])
+    return exitcodes.OK
+
+
+def _tell(
+    session: Session, gone: Sequence[CheckpointView], other_format: Sequence[CheckpointView]
+) -> None:
     freed = sum(each.bytes for each in gone)
-    kept = [each for each in found if each.other_format is not None]
     if session.output.json:
-        session.output.document({"removed": gone, "bytes": freed, "other_format": kept})
-        return exitcodes.OK
+        session.output.document({"removed": gone, "bytes": freed, "other_format": other_format})
+        return
     session.output.line(f"{words.size(freed)} freed")
-    for each in kept:
+    for each in other_format:
         where = f"{each.checkpoint} of {each.incarnation}"
         session.output.warn(f"{where} is left alone: {each.broken}")
-    return exitcodes.OK
 
 
 async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
