@@ -194,14 +194,7 @@ def test_the_shell_is_offered_the_types_of_events() -> None:
     assert ran.stdout.split() == [b"exec-added", b"exec-started", b"exited"], ran.stderr
 
 
-PRINT = [
-    ("schema",),
-    ("--help",),
-    ("--version",),
-    ("ps", "-h"),
-    ("auth", "init", "--help"),
-    ("--show-completion", "bash"),
-]
+PRINT = [("schema",), ("--help",), ("--version",), ("ps", "-h"), ("auth", "init", "--help")]
 
 
 @pytest.mark.parametrize("words", PRINT, ids=" ".join)
