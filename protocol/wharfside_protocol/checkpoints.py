@@ -37,7 +37,9 @@ class CheckpointView(CheckpointFlags, frozen=True, kw_only=True):
     """A checkpoint on a node. `digest` is that of its manifest (SHA-256, hex), and so of all of it.
 
     `parent` is the pre-dump that it builds on. `broken` says what is wrong with one that cannot be
-    restored, of which only name and incarnation are known for certain.
+    restored, of which only name and incarnation are known for certain. Where it has an
+    `other_format` than its node reads, it is none the less whole: an agent of the version that
+    wrote it can restore it, so keep it.
     """
 
     checkpoint: Name
@@ -53,6 +55,7 @@ class CheckpointView(CheckpointFlags, frozen=True, kw_only=True):
     criu_version: str | None = None
     digest: str | None = None
     broken: str | None = None
+    other_format: Counter | None = None
 
 
 class CheckpointValue(Standing, frozen=True, kw_only=True):

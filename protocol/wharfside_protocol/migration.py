@@ -22,6 +22,7 @@ class NodeFacts(Record, frozen=True, kw_only=True):
     """What decides whether a container of one node can go on on another.
 
     `lower`: a digest of the rootfs' names, kinds, owners and sizes; absent where it is too large.
+    `image_format`: of the checkpoints that it writes and reads; whoever does not tell it has 2.
     """
 
     node: Name
@@ -32,6 +33,7 @@ class NodeFacts(Record, frozen=True, kw_only=True):
     criu: CriuInfo | None = None
     runtimes: Annotated[dict[str, str], msgspec.Meta(max_length=16)] = {}
     lower: str | None = None
+    image_format: Counter = 2
 
 
 class ReceiveArgs(Record, frozen=True, kw_only=True):

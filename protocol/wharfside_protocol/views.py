@@ -76,7 +76,11 @@ class ContainerView(Standing, frozen=True, kw_only=True):
 
 
 class ContainerDetails(ContainerView, frozen=True, kw_only=True):
-    """All that `inspect` tells. `restored_from`: the checkpoint that it began as."""
+    """All that `inspect` tells. `restored_from`: the checkpoint that it began as.
+
+    `log`: the file on the node that init's output of this run goes to, rotated ones beside it;
+    nil where there is none (`io.log` off, not begun, deleted).
+    """
 
     spec: ContainerSpec
     bundle: str

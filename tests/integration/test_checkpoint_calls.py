@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -210,6 +211,40 @@ async def test_at_a_terminal(site: Site, cli: Cli) -> None:
     assert (ran.code, ran.out) == (1, "")
     assert "no checkpoint two" in ran.err
     assert "criu" in (await cli("info", "n1")).out
+
+
+def as_another_version_wrote_it(image: Path) -> None:
+    """The same, with a manifest of another format, digested as it is."""
+    manifest = image / "manifest.json"
+    data = manifest.read_bytes().replace(b'"format": 2', b'"format": 1')
+    manifest.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    (image / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
+
+
+async def test_prune_leaves_alone_what_another_version_wrote(site: Site, cli: Cli) -> None:
+    name = await site.run(COUNTS, checkpointable=True)
+    for checkpoint in ("old", "cut", "new"):
+        await site.node.checkpoint(name, checkpoint)
+    incarnation = (await site.node.inspect(name)).incarnation
+    images = site.agent.folder / "state" / "checkpoints" / incarnation.lower()
+    as_another_version_wrote_it(images / "old")
+    (images / "cut" / "manifest.sha256").unlink()
+    listed = {each.checkpoint: each for each in (await site.node.checkpoints(name)).checkpoints}
+    assert [each.other_format for each in listed.values()].count(1) == 1
+    assert listed["old"].broken is not None and "this agent reads format 2" in listed["old"].broken
+    table = (await cli("checkpoints", f"n1/{name}")).out
+    assert "FORMAT 1" in table and table.count("BROKEN") == 1
+    ran = await cli("checkpoint", "prune", f"n1/{name}", "--force")
+    gone = {line.split()[1] for line in ran.out.splitlines()[:-1]}
+    assert (ran.code, gone) == (0, {"cut", "new"}), ran.err
+    assert f"old of {incarnation} is left alone: the image's manifest has format 1" in ran.err
+    assert [path.name for path in images.iterdir()] == ["old"]
+    document = (await cli("checkpoint", "prune", f"n1/{name}", "-f", "--json")).json
+    assert (document["removed"], len(document["other_format"])) == ([], 1)
+    refused = await cli("restore", f"n1/{site.name()}", "old", "--from", name)
+    assert (refused.code, "this agent reads format 2" in refused.err) == (1, True)
+    assert (await cli("checkpoint", "rm", f"n1/{name}", "old")).code == 0
 
 
 async def test_without_a_criu_that_works_nothing_else_suffers(own: Site, tmp_path: Path) -> None:

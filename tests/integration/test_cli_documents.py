@@ -95,8 +95,9 @@ async def test_of_containers_and_nodes(site: Site, tmp_path: Path) -> None:
         await run(command, where)
     await run("update", "--memory", "64m", where)
     await run("restart", "-t", "0", where)
-    for command in ("ps", "top"):
+    for command in ("ps", "top", "stats"):
         await run(command)
+        await run(command, "n1", "nobody", code=125)
     await run("kill", where)
     for command in ("wait", "stop", "rm"):
         await run(command, where)

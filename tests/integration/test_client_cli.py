@@ -21,6 +21,7 @@ from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
 from wharfside_client.cli import complete
+from wharfside_protocol.specs import Limits
 
 
 @WITH_AGENT
@@ -113,6 +114,48 @@ async def test_a_named_node_that_does_not_answer_is_no_success(
 
 
 @WITH_AGENT
+async def test_stats_of_all_that_run(site: Site, quick: Callable[..., Any]) -> None:
+    label = {"of": site.name()}
+    busy = await site.run(("sh", "-c", "while :; do :; done"), labels=label)
+    idle = await site.run(labels=label, limits=Limits(memory_bytes=64 << 20))
+    over = await site.run(("true",), labels=label)
+    await site.told.exit(over)
+    only = f"of={label['of']}"
+    ran = await quick("stats", "-l", only)
+    head, *told = [line.split() for line in ran.out.replace("CPU TIME", "TIME").splitlines()]
+    assert (ran.code, ran.err) == (0, "")
+    assert head == ["CONTAINER", "CPU", "%", "TIME", "MEMORY", "LIMIT", "MEM", "%", "PIDS"]
+    assert sorted(words[0] for words in told) == sorted([f"n1/{busy}", f"n1/{idle}"])
+    rows = {words[0]: words for words in told}
+    assert float(rows[f"n1/{idle}"][1]) < float(rows[f"n1/{busy}"][1])
+    assert rows[f"n1/{busy}"][4:6] == ["-", "-"], "no limit, no share of it"
+    assert (rows[f"n1/{idle}"][4], rows[f"n1/{idle}"][6]) == ("64M", "1")
+    document = (await quick("stats", "--json", "-l", only, "n1")).json
+    assert document["unanswered"] == []
+    assert {each["container"] for each in document["containers"]} == {busy, idle}
+    both = await quick("stats", f"n1/{busy}", f"n1/{idle}")
+    assert both.out.splitlines()[0].split()[-2:] == ["READ", "WRITTEN"]
+    assert len(both.out.splitlines()) == 3
+
+
+@WITH_AGENT
+@pytest.mark.parametrize("command", [("ps",), ("stats",), ("top", "-i", "0.5")], ids=" ".join)
+async def test_whoever_asks_for_a_node_that_is_not_there_is_told_alike(
+    site: Site, quick: Callable[..., Any], command: tuple[str, ...]
+) -> None:
+    await site.run()
+    ran = await quick(*command, "n1", "nobody")
+    assert ran.code == 125
+    assert "nobody" in ran.err and "no agent of node nobody is connected" in ran.err
+    assert "n1/" in ran.out, "those that are there are told nevertheless"
+    told = await quick(*command, "--json", "nobody")
+    assert (told.code, told.err) == (125, "")
+    (entry,) = told.json["unanswered"]
+    assert (entry["node"], entry["error"]["code"]) == ("nobody", "node-unreachable")
+    assert (await quick(*command, "n1")).code == 0
+
+
+@WITH_AGENT
 async def test_on_a_terminal_tables_fit_eighty_columns(site: Site) -> None:
     name = site.name("a-container-with-a-rather-long-name-that-goes-on-and-on")
     await site.run(("sh", "-c", "sleep 1000; : " + "a long command " * 10), name=name)
@@ -122,6 +165,11 @@ async def test_on_a_terminal_tables_fit_eighty_columns(site: Site) -> None:
     assert max(len(line.rstrip()) for line in plain.splitlines()) <= 80
     assert "running" in plain and "…" in plain and "sh -c sleep" in plain
     assert "\x1b[" not in await on_terminal(site.world.server.url, "ps", "--no-color")
+    whole = await on_terminal(site.world.server.url, "ps", "--no-trunc", "--no-color")
+    assert "…" not in whole and "a long command " * 10 in whole.replace("\r\n", "")
+    used = await on_terminal(site.world.server.url, "stats", "--no-color")
+    assert max(len(line.rstrip()) for line in used.splitlines()) <= 80
+    assert "MEM %" in used and f"n1/{name}"[:30] in used
 
 
 @requires("nats-server")

@@ -82,6 +82,29 @@ async def test_posted_without_waiting_and_asked_for_later(site: Site, cli: Cli) 
     assert (await cli("cancel", "n1", started)).code == 1
 
 
+async def test_what_no_wait_prints_can_be_asked_for_as_it_is(site: Site, cli: Cli) -> None:
+    name = await site.run()
+    posted = (await cli("stop", "-t", "0s", "--no-wait", f"n1/{name}")).out.split()
+    assert posted[0] == f"n1/{name}"
+    ran = await cli("result", "--wait", *posted)
+    assert (ran.code, ran.out.splitlines()[0]) == (0, f"stop {posted[1]}: done"), ran.err
+    assert (await cli("cancel", *posted)).code == 1, "it is done"
+
+
+@pytest.mark.parametrize("words", [("checkpoint", "create"), ("restore",)], ids=" ".join)
+async def test_of_checkpoints_it_is_no_failure_either(
+    site: Site, cli: Cli, words: tuple[str, ...]
+) -> None:
+    where = f"n1/{site.name()}"
+    ran = await cli(*words, "--no-wait", where, "one")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.split()[0] == where
+    told = await cli("result", "--wait", *ran.out.split())
+    assert (told.code, "not-found" in told.err or "unsupported" in told.err) == (1, True)
+    posted = await cli(*words, "--no-wait", "--json", where, "one")
+    assert set(posted.json) == {"command"}
+
+
 async def test_no_wait_is_the_same_whether_or_not_the_node_has_told_already(site: Site) -> None:
     args, id_ = ContainerArgs(container=site.name()), new_command_id()
     posted = await site.node.post("pause", args, command_id=id_)

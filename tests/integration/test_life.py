@@ -15,7 +15,7 @@ from tests.support.machine import cgroup_roots, has_ended
 
 from wharfside_protocol.errors import NotFound, RuntimeFailed, WrongState
 from wharfside_protocol.event_facts import Created
-from wharfside_protocol.specs import Limits
+from wharfside_protocol.specs import Io, Limits
 
 pytestmark = pytest.mark.requires("root", "crun", "runc", "conmon", "busybox-static")
 
@@ -175,6 +175,27 @@ async def test_inspect_tells_spec_process_and_places(site: Site) -> None:
     assert details.pid is not None
     assert details.cgroup in Path(f"/proc/{details.pid}/cgroup").read_text()
     assert [process.process for process in details.processes] == ["init"]
+
+
+async def test_inspect_tells_where_the_log_of_this_run_lies(site: Site) -> None:
+    name = await site.run(shell("echo here"))
+    await site.node.wait(name)
+    first = (await site.node.inspect(name)).log
+    assert first is not None
+    assert Path(first).read_text().endswith(" stdout F here\n")
+    await site.node.start(name)
+    await site.node.wait(name)
+    details = await site.node.inspect(name)
+    assert details.log not in (None, first)
+    assert Path(details.log).exists()
+    await site.node.delete(name)
+    record = await site.node.inspect(name, incarnation=details.incarnation)
+    assert record.log is None, "a log goes with its container"
+
+
+async def test_inspect_tells_of_no_log_where_there_is_none(site: Site) -> None:
+    name = await site.run(io=Io(log=False))
+    assert (await site.node.inspect(name)).log is None
 
 
 async def test_stats_are_the_kernels_own(site: Site) -> None:

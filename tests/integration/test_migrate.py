@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.bounds import bounded
 from tests.integration.cli_kit import ENTRY, environment, typed
 from tests.integration.counting import COUNTS, Counting
@@ -129,6 +130,33 @@ async def test_a_name_that_is_taken_there(pair: Pair) -> None:
     with pytest.raises(AlreadyExists):
         await move(pair.a.node, name, pair.b.node)
     assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+
+
+@pytest.mark.parametrize("older", ["source", "target"])
+async def test_another_format_of_images_is_refused_before_anything_is_dumped(
+    pair: Pair, older: str
+) -> None:
+    name = await pair.a.run(COUNTS, checkpointable=True)
+    formats = "writes checkpoints of format [12], node-b reads format [12]: bring both agents"
+    if older == "source":
+        details, facts = await pair.a.node.inspect(name), await pair.a.node.facts(name)
+        asked = ReceiveArgs(
+            migration=f"move-of-{name}",
+            container=name,
+            spec=details.spec,
+            source="node-a",
+            facts=replace(facts, image_format=1),
+        )
+        with pytest.raises(Unsupported, match=formats):
+            await pair.b.node.receive(asked)
+    else:
+        args = await announced(pair, name)
+        with pytest.raises(Unsupported, match=formats):
+            await pair.a.node.migrate(replace(args, facts=replace(args.facts, image_format=1)))
+        await pair.b.node.abort_migration(args.migration)
+    assert (await pair.a.node.inspect(name)).state is ContainerState.RUNNING
+    assert (await pair.a.node.checkpoints()).checkpoints == []
+    assert [event.type for event in pair.a.told.of(name)] == ["created", "started"]
 
 
 async def test_a_name_that_is_taken_meanwhile_brings_it_back(pair: Pair) -> None:

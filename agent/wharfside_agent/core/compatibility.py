@@ -12,6 +12,7 @@ def unfit(source: NodeFacts, target: NodeFacts, spec: ContainerSpec, runtime: st
     """What is in the way, for a person; nothing: it may be tried."""
     checks = (
         _criu(source, target),
+        _image(source, target),
         _runtime(target, runtime),
         _machine(source, target),
         _files(source, target, spec),
@@ -28,6 +29,15 @@ def _criu(source: NodeFacts, target: NodeFacts) -> str | None:
     ours, theirs = source.criu.version or "", target.criu.version or ""
     if _numbers(theirs) < _numbers(ours):
         return f"{target.node} has CRIU {theirs}, which is older than {source.node}'s {ours}"
+    return None
+
+
+def _image(source: NodeFacts, target: NodeFacts) -> str | None:
+    if source.image_format != target.image_format:
+        return (
+            f"{source.node} writes checkpoints of format {source.image_format}, {target.node} "
+            f"reads format {target.image_format}: bring both agents to one version"
+        )
     return None
 
 

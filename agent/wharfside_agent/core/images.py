@@ -28,7 +28,11 @@ ROOTFS_DIFF, DELETED_FILES, DUMP_LOG = "rootfs-diff.tar", "deleted.files", "dump
 NEEDED = (CONFIG_DUMP, SPEC_DUMP, f"{CRIU}/inventory.img")
 
 FORMAT: Final = 2
-"""Of the manifest; 1 had the digests of large files taken of the whole file."""
+"""Of the manifest; 1 had the digests of large files taken of the whole file.
+
+Whatever a later one changes, `format` stays where it is, and the digest beside it: by them an agent
+tells another version's image, which is whole, from a broken one.
+"""
 
 MAX_FILES = 65_536
 """CRIU writes some ten files a process."""
@@ -93,7 +97,20 @@ class CheckpointManifest(Record, frozen=True, kw_only=True):
 class _Formatted(msgspec.Struct):
     """What the manifest of any version says."""
 
-    format: int
+    format: Counter
+
+
+class OtherFormat(Invalid):
+    """Another version's image, as it was written: what wrote it can restore it."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(
+            f"the image's manifest has format {found}, this agent reads format {FORMAT}: "
+            "restore it by an agent of the version that wrote it, or make the checkpoint anew",
+            format=found,
+            reads=FORMAT,
+        )
+        self.format = found
 
 
 def written(manifest: CheckpointManifest) -> tuple[bytes, bytes]:
@@ -105,6 +122,7 @@ def written(manifest: CheckpointManifest) -> tuple[bytes, bytes]:
 def read(data: bytes, digest: bytes) -> CheckpointManifest:
     """
     Raises:
+        OtherFormat: it is another version's manifest.
         Invalid: it is broken, or says what no image of ours would.
     """
     if f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n".encode() != digest:
@@ -123,15 +141,12 @@ def read(data: bytes, digest: bytes) -> CheckpointManifest:
 def _check_format(data: bytes) -> None:
     """
     Raises:
-        Invalid: it is another version's manifest.
+        OtherFormat: it is another version's manifest.
     """
     with suppress(msgspec.MsgspecError, UnicodeDecodeError):
         found = msgspec.json.decode(data, type=_Formatted).format
         if found != FORMAT:
-            raise Invalid(
-                f"the image's manifest has format {found}, this agent reads format {FORMAT}: "
-                "restore it by an agent of the version that wrote it, or make the checkpoint anew"
-            )
+            raise OtherFormat(found)
 
 
 def check_names(files: Mapping[str, Any], links: Mapping[str, str]) -> None:

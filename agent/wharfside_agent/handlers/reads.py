@@ -8,6 +8,7 @@ import msgspec
 
 from wharfside_agent.handlers.lookup import look_up
 from wharfside_agent.handlers.node import Node
+from wharfside_agent.ports.logs import LogName
 from wharfside_agent.ports.rows import ContainerRow
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.life.backoff import waits_for_restart
@@ -64,12 +65,16 @@ async def inspect(node: Node, _call: Call, args: InspectArgs) -> ContainerDetail
     found = await look_up(node, args)
     if isinstance(found, Live):
         views = [process_view(each.row, each.handle) for each in found.processes.values()]
-        return _details(found.row, views, _command(found), _oci_process(found))
-    return _details(found.row, [process_view(each) for each in found.processes], [], {})
+        return _details(node, found.row, views, _command(found), _oci_process(found))
+    return _details(node, found.row, [process_view(each) for each in found.processes], [], {})
 
 
 def _details(
-    row: ContainerRow, processes: list[ProcessView], command: list[str], oci: dict[str, Any]
+    node: Node,
+    row: ContainerRow,
+    processes: list[ProcessView],
+    command: list[str],
+    oci: dict[str, Any],
 ) -> ContainerDetails:
     view = msgspec.structs.asdict(container_view(row, command))
     return ContainerDetails(
@@ -77,6 +82,7 @@ def _details(
         spec=row.spec,
         bundle=row.bundle,
         cgroup=row.cgroup,
+        log=node.logs.where(LogName(row.incarnation, row.run, INIT)),
         oci_process=portable(oci) or None,
         restored_from=row.restored_from,
         processes=processes,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wharfside_agent.blocking import Work, in_thread
-from wharfside_agent.core.images import CheckpointManifest, same_files
+from wharfside_agent.core.images import CheckpointManifest, OtherFormat, same_files
 from wharfside_agent.errors import DiskFull
 from wharfside_agent.images.draft import Draft
 from wharfside_agent.images.files import FolderRoot, listing, remove, sync, verify
@@ -167,6 +167,8 @@ class DiskImages:
                 sizes = listing(folder)
                 same_files(image.manifest, sizes.sizes, sizes.links)
                 found.append(image)
+            except OtherFormat as error:
+                found.append(BrokenImage(owner, name, folder, str(error), error.format))
             except (Invalid, OSError) as error:
                 found.append(BrokenImage(owner, name, folder, str(error)))
         return sorted(found, key=age)

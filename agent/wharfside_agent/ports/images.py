@@ -26,12 +26,16 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class BrokenImage:
-    """A folder in an image's place that is none; `why` for a person."""
+    """A folder in an image's place that is none; `why` for a person.
+
+    `other_format`: of one that is whole as far as anybody here knows, but another version's.
+    """
 
     incarnation: str
     name: str
     folder: Path
     why: str
+    other_format: int | None = None
 
 
 class ImageDraft(Protocol):

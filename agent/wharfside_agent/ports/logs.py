@@ -77,6 +77,10 @@ class Logs(Protocol):
         """The runs that have a log of `process`, ascending."""
         ...
 
+    def where(self, name: LogName) -> str | None:
+        """The file that is written, or was written last; None: nothing of it is there."""
+        ...
+
     def end(self, name: LogName) -> int:
         """How many bytes it has had so far: from now on."""
         ...

@@ -84,6 +84,11 @@ class DiskLogs:
         folder = RunPlace(self._places, incarnation, 1).logs
         return sorted(run for run, name in logs_in(folder) if name == process)
 
+    def where(self, name: LogName) -> str | None:
+        """Under the name that stays, also in the moment of a rotation."""
+        files = self._files(name)
+        return str(files.path) if files.file(files.start).exists() else None
+
     def end(self, name: LogName) -> int:
         return self._files(name).end
 

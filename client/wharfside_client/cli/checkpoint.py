@@ -11,7 +11,7 @@ import typer
 from wharfside_client.cli import checkpointfiles, checkpointprune, exitcodes, parse, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.help import Group
-from wharfside_client.cli.lane import LaneFlags
+from wharfside_client.cli.lane import LaneFlags, or_posted, tell_made
 from wharfside_client.cli.output import Column
 from wharfside_client.cli.places import NodeOrTarget, OneTarget
 from wharfside_client.cli.session import Session
@@ -86,11 +86,11 @@ async def create(
     options = lane.options(session)
     options["command_id"] = command_id
     async with session.connect() as w, w.progress(target.node, command_id, _telling(session)):
-        value = await w.node(target.node).checkpoint(
-            target.container, name, **asdict(flags), **options
-        )
-    if session.output.json:
-        session.output.document(value)
+        node = w.node(target.node)
+        working = node.checkpoint(target.container, name, **asdict(flags), **options)
+        value = await or_posted(working, lane)
+    if session.output.json or isinstance(value, dict):
+        tell_made(session, str(target), value)
     else:
         stood = words.span(value.frozen_us / 1e6)
         size = words.size(value.checkpoint.bytes)
@@ -172,11 +172,13 @@ async def restore(
     options = lane.options(session)
     options["command_id"] = command_id
     async with session.connect() as w, w.progress(target.node, command_id, _telling(session)):
-        value = await w.node(target.node).restore(
+        node = w.node(target.node)
+        working = node.restore(
             target.container, name, source=source, incarnation=incarnation, **options
         )
-    if session.output.json:
-        session.output.document(value)
+        value = await or_posted(working, lane)
+    if session.output.json or isinstance(value, dict):
+        tell_made(session, str(target), value)
     else:
         session.output.line(f"{target} run {value.run}, pid {value.pid}")
     return exitcodes.OK
@@ -204,6 +206,13 @@ def _row(view: CheckpointView) -> Sequence[str]:
         "-" if view.run is None else str(view.run),
         (view.timestamp or "-")[:19].replace("T", " "),
         words.size(view.bytes),
-        "BROKEN" if view.broken is not None else given or "-",
+        _wrong(view) or given or "-",
         view.incarnation,
     )
+
+
+def _wrong(view: CheckpointView) -> str:
+    """Nothing with one that can be restored here."""
+    if view.other_format is not None:
+        return f"FORMAT {view.other_format}"
+    return "" if view.broken is None else "BROKEN"

@@ -37,7 +37,10 @@ async def prune(
     ] = None,
     yes: Annotated[bool, typer.Option("--force", "-f", help="Do not ask")] = False,
 ) -> int:
-    """Remove checkpoints of a node, or of one container: all, the broken, or the older ones."""
+    """Remove checkpoints of a node, or of one container: all, the broken, or the older ones.
+
+    One whose format the node does not read, since another version wrote it, is left alone.
+    """
     from wharfside_protocol.times import NANOSECONDS
 
     node_name, _, container = place.partition("/")
@@ -52,12 +55,21 @@ async def prune(
             await _remove(node, each, session)
             if not session.output.json:
                 session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
+    _tell(session, gone, [each for each in found if each.other_format is not None])
+    return exitcodes.OK
+
+
+def _tell(
+    session: Session, gone: Sequence[CheckpointView], other_format: Sequence[CheckpointView]
+) -> None:
     freed = sum(each.bytes for each in gone)
     if session.output.json:
-        session.output.document({"removed": gone, "bytes": freed})
-    else:
-        session.output.line(f"{words.size(freed)} freed")
-    return exitcodes.OK
+        session.output.document({"removed": gone, "bytes": freed, "other_format": other_format})
+        return
+    session.output.line(f"{words.size(freed)} freed")
+    for each in other_format:
+        where = f"{each.checkpoint} of {each.incarnation}"
+        session.output.warn(f"{where} is left alone: {each.broken}")
 
 
 async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
@@ -74,12 +86,15 @@ def prunable(
     found: Sequence[CheckpointView], keep: int, before: int | None
 ) -> list[CheckpointView]:
     """Of `found`, oldest first: all taken `before`, in nanoseconds, but of each incarnation the
-    newest `keep`. What is broken serves nobody, and goes in any case."""
+    newest `keep`. What is broken serves nobody, and goes in any case; what another version wrote
+    serves an agent of that."""
     from wharfside_protocol.times import from_timestamp
 
     seen: Counter[str] = Counter()
     gone = []
     for each in reversed(found):
+        if each.other_format is not None:
+            continue
         if each.broken is None:
             seen[each.incarnation] += 1
             young = before is not None and from_timestamp(each.timestamp or "") > before

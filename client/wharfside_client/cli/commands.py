@@ -11,7 +11,7 @@ import typer
 from wharfside_client.cli import exitcodes, parse, words
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column
-from wharfside_client.cli.places import OneNode
+from wharfside_client.cli.places import NodeOf, OneNode
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
@@ -55,13 +55,14 @@ async def commands(
 
 async def result(
     session: Session,
-    node: OneNode,
+    node: NodeOf,
     id: Id,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Until a durable one is done")] = False,
 ) -> int:
     """Tell what became of a command: its state, and its value or error once it is done.
 
-    Of a durable command also while its node is away. Exits 1 where it has failed.
+    Of a durable command also while its node is away. Exits 1 where it has failed. Takes what
+    --no-wait prints: wharfside result --wait $(wharfside stop --no-wait n1/web)
     """
     async with session.connect() as w:
         if wait:
@@ -77,7 +78,7 @@ async def result(
     return exitcodes.REFUSED if found.result and not found.result.ok else exitcodes.OK
 
 
-async def cancel(session: Session, node: OneNode, id: Id) -> int:
+async def cancel(session: Session, node: NodeOf, id: Id) -> int:
     """Cancel a command that waits, or that only waits for a process to end."""
     async with session.connect() as w:
         found = await w.node(node).cancel(id, **session.options)

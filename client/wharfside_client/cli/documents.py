@@ -23,7 +23,7 @@ from wharfside_protocol.event_facts import AuditRecord
 from wharfside_protocol.events import Event
 from wharfside_protocol.io_frames import Position
 from wharfside_protocol.migration import MigrationView
-from wharfside_protocol.node_commands import CommandSummary
+from wharfside_protocol.node_commands import CommandSummary, ContainerUsage
 from wharfside_protocol.ops import OPS
 from wharfside_protocol.records import Record
 from wharfside_protocol.schemas import DIALECT, definitions
@@ -143,13 +143,23 @@ DOCUMENTS: Mapping[str, Schema] = {
     "rm": _each("delete"),
     "wait": _each("wait", posted=False),
     "inspect": _each("inspect", posted=False),
-    "stats": _each("stats", posted=False),
+    "stats": _any(
+        _each("stats", posted=False),
+        _object(
+            containers=_list(_with(_ref(ContainerUsage), node=TEXT, cpu_percent=_or_null(NUMBER))),
+            unanswered=UNANSWERED,
+        ),
+    ),
     "info": _value("info"),
     "checkpoint create": _any(_value("checkpoint"), POSTED),
     "checkpoint ls": _value("checkpoints"),
     "checkpoints": _value("checkpoints"),
     "checkpoint rm": _list(_value("delete-checkpoint")),
-    "checkpoint prune": _object(removed=_list(_ref(CheckpointView)), bytes=WHOLE),
+    "checkpoint prune": _object(
+        removed=_list(_ref(CheckpointView)),
+        bytes=WHOLE,
+        other_format=_list(_ref(CheckpointView)),
+    ),
     "checkpoint save": _FILE,
     "checkpoint load": _ref(CheckpointView),
     "restore": _any(_value("restore"), POSTED),

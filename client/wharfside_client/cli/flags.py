@@ -68,6 +68,10 @@ class Flags:
         )
 
 
+NoTrunc = Annotated[bool, typer.Option("--no-trunc", help="Cut nothing, however long a line gets")]
+"""As docker's, of tables that are wider than the terminal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetFlags:
     """Of which nodes and containers: what `ps` and `top` share."""

@@ -7,10 +7,15 @@ line's end, and loads rich for it, which takes a quarter of a second.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+
+from wharfside_client.cli import exitcodes
+from wharfside_client.cli.output import Output, mute, unwritten
 
 SHARED = "Connection and output"
 """The panel of the flags that every command takes."""
@@ -33,6 +38,12 @@ _OPENING = re.compile(r"(.+?)(?:[;.]|$)", re.DOTALL)
 class Helping:
     """The parts of a help page that commands and groups share."""
 
+    def parse_args(self: Any, ctx: Any, args: list[str]) -> list[str]:
+        """What flags print (--help, --version, completion) is written as all else is."""
+        with _printing():
+            parse: Any = super().parse_args  # type: ignore[misc]
+            return list(parse(ctx, args))
+
     def collect_usage_pieces(self: Any, ctx: Any) -> list[str]:
         arguments = [param for param in self.get_params(ctx) if is_argument(param)]
         return ["[OPTIONS]", *(metavar(param) for param in arguments)]
@@ -48,6 +59,19 @@ class Helping:
                 formatter.write_text(" ".join(param.opts[0] for param in shared))
         else:
             section(formatter, SHARED, told(shared, ctx))
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Ends as a command does (`session.run`) where what typer prints cannot be written."""
+    try:
+        yield
+    except BrokenPipeError:
+        mute()
+        raise typer.Exit(exitcodes.READER_GONE) from None
+    except OSError as error:
+        Output().error(unwritten(error))
+        raise typer.Exit(exitcodes.OURS) from error
 
 
 class Command(Helping, TyperCommand):

@@ -27,7 +27,7 @@ class LaneFlags:
     ] = False
     no_wait: Annotated[
         bool,
-        typer.Option("--no-wait", help="As --durable, and print the command's id at once"),
+        typer.Option("--no-wait", help="As --durable; print name and command id at once"),
     ] = False
 
     def options(self, session: Session) -> Options:

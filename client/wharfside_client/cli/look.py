@@ -1,4 +1,4 @@
-"""`inspect`, `stats`, `info`: a closer look."""
+"""`inspect`, `info`: a closer look."""
 
 from __future__ import annotations
 
@@ -9,31 +9,16 @@ import typer
 
 from wharfside_client.cli import exitcodes, words
 from wharfside_client.cli.command import command
-from wharfside_client.cli.output import Column
 from wharfside_client.cli.places import OneNode, Targets
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.targets import ask_each, tell_json
 
 if TYPE_CHECKING:
-    from wharfside_client.cli.parse import Target
-    from wharfside_protocol.commands import StatsValue
     from wharfside_protocol.views import BusView, CapacityView, CriuInfo, NodeInfo
-
-STATS_COLUMNS = (
-    Column("CONTAINER", "bold", grows=True),
-    Column("CPU TIME", right=True),
-    Column("MEMORY", right=True),
-    Column("LIMIT", right=True),
-    Column("PEAK", right=True),
-    Column("PIDS", right=True),
-    Column("READ", right=True),
-    Column("WRITTEN", right=True),
-)
 
 
 def register(app: typer.Typer) -> None:
     command(app, "inspect")(inspect)
-    command(app, "stats")(stats)
     command(app, "info")(info)
 
 
@@ -53,15 +38,6 @@ async def inspect(
     return tell_json(session, outcomes)
 
 
-async def stats(session: Session, targets: Targets) -> int:
-    """What containers use now."""
-    outcomes = await ask_each(session, targets, lambda node, c: node.stats(c, **session.options))
-    if session.output.json:
-        return tell_json(session, outcomes)
-    session.output.table(STATS_COLUMNS, [_stats_row(t, value) for t, value in outcomes.found])
-    return outcomes.tell_failures(session)
-
-
 async def info(
     session: Session,
     node: OneNode,
@@ -75,21 +51,6 @@ async def info(
         for name, value in _info_lines(found):
             session.output.line(f"{name + ':':<16}{value}")
     return exitcodes.OK
-
-
-def _stats_row(target: Target, value: StatsValue) -> Sequence[str]:
-    s = value.stats
-    memory, pids = s.memory, s.pids
-    return (
-        str(target),
-        words.span(s.cpu.usage_us / 1e6) if s.cpu else "-",
-        words.size(memory.usage_bytes if memory else None),
-        words.size(memory.limit_bytes if memory else None),
-        words.size(memory.peak_bytes if memory else None),
-        str(pids.current) if pids else "-",
-        words.size(sum(device.read_bytes for device in s.io)),
-        words.size(sum(device.written_bytes for device in s.io)),
-    )
 
 
 def _info_lines(info: NodeInfo) -> Sequence[tuple[str, str]]:

@@ -39,7 +39,7 @@ HOMES = {
     "migrate": "migrate",
     "migrations": "migrate",
     "inspect": "look",
-    "stats": "look",
+    "stats": "stats",
     "info": "look",
     "events": "events",
     "audit": "audit",

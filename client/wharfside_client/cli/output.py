@@ -48,10 +48,15 @@ def _writing() -> Iterator[None]:
     except BrokenPipeError:
         raise  # ends the command in silence, as for every program
     except OSError as error:
-        from wharfside_client.cli.errors import LocalFailed
+        raise unwritten(error) from error
 
-        mute()
-        raise LocalFailed(f"output cannot be written: {error.strerror}") from error
+
+def unwritten(error: OSError) -> WharfsideError:
+    """LocalFailed, for a stdout of which nothing more is asked."""
+    from wharfside_client.cli.errors import LocalFailed
+
+    mute()
+    return LocalFailed(f"output cannot be written: {error.strerror}")
 
 
 def mute() -> None:
@@ -133,10 +138,13 @@ class Output:
         else:
             self.line(text)
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    def table(
+        self, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, whole: bool = False
+    ) -> None:
+        """`whole`: nothing is cut, however long a line gets; as it is in a pipe."""
         cells = [[clean(cell) for cell in row] for row in rows]
         if self.terminal:
-            _rich_table(columns, cells, no_color=not self.color)
+            _rich_table(columns, cells, no_color=not self.color, whole=whole)
         else:
             put("\n".join(aligned(columns, cells)))
 
@@ -181,7 +189,7 @@ def error_body(error: WharfsideError) -> dict[str, Any]:
 
 
 def _rich_table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, no_color: bool
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, no_color: bool, whole: bool
 ) -> None:
     from rich import box
     from rich.console import Console
@@ -191,7 +199,7 @@ def _rich_table(
     console = Console(color_system=None if no_color else "auto", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     # a gap is one space of padding and one of the box; the last padding is counted, not shown
-    widths = fitted(columns, rows, console.width - 1)
+    widths = fitted(columns, rows, sys.maxsize if whole else console.width - 1)
     # on a terminal that is too narrow lines wrap: half of an id is none
     console.width = max(console.width, _whole(widths) + 1)
     for column, width in zip(columns, widths, strict=True):

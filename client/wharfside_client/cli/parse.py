@@ -119,6 +119,11 @@ def place(text: str) -> Place:
     return Place(name(node), name(container) if slash else None)
 
 
+def node_of(text: str) -> str:
+    """The node of `node` or `node/container`."""
+    return place(text).node
+
+
 def node(text: str) -> str:
     if "/" in text:
         raise ValueError(f"{text!r} is a container: name its node alone, {text.split('/')[0]}")

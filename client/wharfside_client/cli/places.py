@@ -35,6 +35,26 @@ NodesOrAll = Annotated[list[str] | None, _node("[NODE]...", "All nodes where lef
 NodeOrAll = Annotated[Any, _node("[NODE]", "All where left out")]
 OneTarget = Annotated[Target, _target("NODE/CONTAINER")]
 Targets = Annotated[list[Target], _target("NODE/CONTAINER...")]
+PlacesOrAll = Annotated[
+    list[Any] | None,
+    typer.Argument(
+        parser=parse.place,
+        metavar="[NODE[/CONTAINER]]...",
+        help="All that run where left out",
+        show_default=False,
+        autocompletion=complete.places,
+    ),
+]
+NodeOf = Annotated[
+    str,
+    typer.Argument(
+        parser=parse.node_of,
+        metavar="NODE[/CONTAINER]",
+        show_default=False,
+        autocompletion=complete.nodes,
+    ),
+]
+"""As `--no-wait` prints it: `wharfside result $(wharfside stop --no-wait n1/web)`."""
 NodeOrTarget = Annotated[
     str,
     typer.Argument(metavar="NODE[/CONTAINER]", show_default=False, autocompletion=complete.nodes),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wharfside_client.cli import exitcodes
+from wharfside_client.cli import asking, exitcodes
 from wharfside_client.cli.command import command
-from wharfside_client.cli.flags import FleetFlags
-from wharfside_client.cli.output import Column, error_body
+from wharfside_client.cli.flags import FleetFlags, NoTrunc
+from wharfside_client.cli.output import Column
 from wharfside_client.cli.session import Session
 from wharfside_client.cli.words import age, exit_words, state_words
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from wharfside_client.fleet import Answers
     from wharfside_protocol.views import ContainerView
 
-DEFAULT_TIMEOUT_S = 5.0
-"""One slow node must not hold up the list of all others."""
 COLUMNS = (
     Column("CONTAINER", "bold", grows=True),
     Column("STATE", "cyan"),
@@ -41,6 +39,7 @@ async def ps(
         bool, typer.Option("--watch", "-w", help="From the bus, and go on with every change")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Names alone, for $(...)")] = False,
+    no_trunc: NoTrunc = False,
 ) -> int:
     """List containers over the whole fleet.
 
@@ -52,12 +51,12 @@ async def ps(
     if watch:
         await _watch(session, of)
         return exitcodes.OK
-    timeout_s = session.flags.timeout or DEFAULT_TIMEOUT_S
+    timeout_s = asking.patience_s(session)
     async with session.connect() as w:
         answers = await w.ask(
             lambda node: node.list(all=of.all, labels=of.labels, timeout_s=timeout_s), of.named
         )
-    status = exitcodes.OURS if of.named and answers.missing else exitcodes.OK
+    status = asking.status(of.named, answers.missing)
     if session.output.json:
         session.output.document(_document(answers))
         return status
@@ -66,9 +65,8 @@ async def ps(
         for node, view in found:
             session.output.line(f"{node}/{view.container}")
     else:
-        session.output.table(COLUMNS, [_row(node, view) for node, view in found])
-    for node, error in sorted(answers.missing.items()):
-        session.output.warn(f"{node} is not in this list: {error.message}")
+        session.output.table(COLUMNS, [_row(*each) for each in found], whole=no_trunc)
+    asking.tell_missing(session, answers.missing)
     return status
 
 
@@ -106,8 +104,5 @@ def _document(answers: Answers[list[ContainerView]]) -> dict[str, object]:
             for node, views in sorted(answers.values.items())
             for view in views
         ],
-        "unanswered": [
-            {"node": node, "error": error_body(error)}
-            for node, error in sorted(answers.missing.items())
-        ],
+        "unanswered": asking.unanswered(answers.missing),
     }

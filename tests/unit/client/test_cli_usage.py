@@ -35,9 +35,7 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 main()
 """
-PRINTS = (
-    "from wharfside_client.cli.entry import main; import sys; sys.argv[1:] = ['schema']; main()"
-)
+TYPED = "from wharfside_client.cli.entry import main; import sys; main()"
 MADE = """
 import sys
 from typer.main import get_command
@@ -79,6 +77,9 @@ ROOTFS = ("--rootfs", "/x")
         (("exec", "-w", "tmp", "n1/web", "true"), "cwd"),
         (("ps", "N1"), "N1"),
         (("top", "n1/web"), "name its node alone, n1"),
+        (("stats", "n1/Web"), "Web"),
+        (("stats", "n1", "n2/web"), "name nodes or containers"),
+        (("stats", "-l", "tier=front", "n1/web"), "-l chooses among all"),
         (("ps", "-q", "--watch"), "without --watch and --json"),
         (("ps", "-q", "--json"), "without --watch and --json"),
         (("events", "--since", "yesterday"), "10m"),
@@ -87,6 +88,9 @@ ROOTFS = ("--rootfs", "/x")
         (("explode",), "explode"),
         (("result", "n1"), "ID"),
         (("result", "n1", "short"), "8 to 64"),
+        (("result", "n1/", "long-enough"), "no name"),
+        (("cancel", "n1/We", "long-enough"), "no name"),
+        (("commands", "n1/web"), "name its node alone, n1"),
         (("commands",), "NODE"),
         (("dead-letters", "--resend", "0"), "--resend"),
     ],
@@ -126,7 +130,13 @@ def test_ctrl_c_while_it_loads_ends_it_in_silence() -> None:
     "arguments",
     [
         ("ps",),
+        ("ps", "--no-trunc", "-a"),
+        ("result", "n1/web", "long-enough"),
+        ("cancel", "n1/web", "long-enough"),
         ("--json", "nodes"),
+        ("stats",),
+        ("stats", "n1", "n2", "-l", "tier=front"),
+        ("stats", "n1/web", "n2/web"),
         ("run", *ROOTFS, "n1/web", "true", "--json", "-x"),
         ("exec", "-e", "A=b", "n1/web", "env", "--context", "nope"),
         ("run", *ROOTFS, "-dit", "--json", "n1/web", "sh", "-i"),
@@ -184,20 +194,23 @@ def test_the_shell_is_offered_the_types_of_events() -> None:
     assert ran.stdout.split() == [b"exec-added", b"exec-started", b"exited"], ran.stderr
 
 
-def test_a_full_disk_is_told() -> None:
+PRINT = [("schema",), ("--help",), ("--version",), ("ps", "-h"), ("auth", "init", "--help")]
+
+
+@pytest.mark.parametrize("words", PRINT, ids=" ".join)
+def test_a_full_disk_is_told(words: tuple[str, ...]) -> None:
+    line = [sys.executable, "-c", TYPED, *words]
     with Path("/dev/full").open("wb") as full:
-        ran = subprocess.run(
-            [sys.executable, "-c", PRINTS], stdout=full, stderr=subprocess.PIPE, timeout=30
-        )
+        ran = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, timeout=30)
     assert ran.stderr == b"wharfside: output cannot be written: No space left on device\n"
     assert ran.returncode == 125
 
 
-def test_a_reader_that_is_gone_ends_it_in_silence() -> None:
+@pytest.mark.parametrize("words", PRINT, ids=" ".join)
+def test_a_reader_that_is_gone_ends_it_in_silence(words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as pipe:
-        ran = subprocess.run(
-            [sys.executable, "-c", PRINTS], stdout=pipe, stderr=subprocess.PIPE, timeout=30
-        )
+        line = [sys.executable, "-c", TYPED, *words]
+        ran = subprocess.run(line, stdout=pipe, stderr=subprocess.PIPE, timeout=30)
     assert (ran.returncode, ran.stderr) == (141, b"")

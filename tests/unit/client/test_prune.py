@@ -20,6 +20,7 @@ def taken(owner: str, name: str, second: int) -> CheckpointView:
 
 
 BROKEN = CheckpointView(checkpoint="cut", incarnation=A, broken="a file is missing")
+FOREIGN = CheckpointView(checkpoint="old", incarnation=A, broken="format 1", other_format=1)
 ALL = [taken(A, "a1", 1), taken(A, "a2", 2), taken(A, "a3", 3), taken(B, "b1", 4)]
 
 
@@ -42,4 +43,10 @@ def test_before_a_moment() -> None:
 def test_what_is_broken_goes_and_keeps_nothing_else_from_staying() -> None:
     found = [BROKEN, *ALL]
     assert names(prunable(found, 3, from_timestamp(at(0)))) == ["cut"]
+    assert names(prunable(found, 2, None)) == ["cut", "a1"]
+
+
+def test_what_another_version_wrote_is_left_alone_and_counts_as_none_that_is_kept() -> None:
+    found = [FOREIGN, BROKEN, *ALL]
+    assert names(prunable(found, 0, None)) == ["cut", "a1", "a2", "a3", "b1"]
     assert names(prunable(found, 2, None)) == ["cut", "a1"]

@@ -261,6 +261,9 @@ def test_only_who_should_answer_is_asked_and_only_of_what_lives() -> None:
     nodes["n3"] = replace(nodes["n2"], info=down)
     assert to_ask(State(1, nodes, state.containers), rows) == ({"n2": ["b"]}, 0)
     assert to_ask(state, []) == ({"n1": [], "n2": []}, 0), "their own figures alone"
+    silent = State(1, nodes, state.containers)
+    asked = {"n1": ["a"], "n2": ["b"], "n7": []}
+    assert to_ask(silent, rows, ["n1", "n7"]) == (asked, 0), "who names one wants its answer"
 
 
 def test_a_round_asks_for_no_more_than_it_may_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,18 @@ async def test_another_versions_image_is_told_by_its_format(
     [listed] = await images.listed()
     assert isinstance(listed, BrokenImage)
     assert re.search(told, listed.why)
+    assert listed.other_format == written
+
+
+async def test_a_broken_image_is_not_another_versions(images: DiskImages) -> None:
+    """What says another format, and is not what was written, may be anything."""
+    folder = (await make(images)).folder
+    data = (folder / "manifest.json").read_bytes().replace(b'"format": 2', b'"format": 3')
+    (folder / "manifest.json").write_bytes(data)
+    [listed] = await images.listed()
+    assert isinstance(listed, BrokenImage)
+    assert listed.other_format is None
+    assert "digest differs" in listed.why
 
 
 async def test_another_ones_image_is_refused(images: DiskImages) -> None:

@@ -67,3 +67,17 @@ async def test_who_reads_an_old_run_has_the_rest_of_it(tmp_path: Path) -> None:
     assert piece.chunks[0].data == b"kept\n"
     assert list(logs.runs(INCARNATION, INIT)) == []
     reader.close()
+
+
+def test_where_a_log_lies_is_told_under_the_name_that_stays(tmp_path: Path) -> None:
+    places = Places(tmp_path / "run", tmp_path / "state")
+    logs = DiskLogs(places, FileGrowth(), LogLimits())
+    name, log = LogName(INCARNATION, 1, INIT), RunPlace(places, INCARNATION, 1).log(INIT)
+    assert logs.where(name) is None
+    log.parent.mkdir(parents=True)
+    log.write_text("x")
+    assert logs.where(name) == str(log)
+    log.rename(f"{log}.0")
+    assert logs.where(name) == str(log), "in the midst of a rotation"
+    Path(f"{log}.0").unlink()
+    assert logs.where(name) is None

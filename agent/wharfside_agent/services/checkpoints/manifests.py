@@ -72,7 +72,10 @@ def flags_of(args: CheckpointFlags) -> CheckpointFlags:
 def view_of(image: Image | BrokenImage) -> CheckpointView:
     if isinstance(image, BrokenImage):
         return CheckpointView(
-            checkpoint=image.name, incarnation=image.incarnation, broken=image.why
+            checkpoint=image.name,
+            incarnation=image.incarnation,
+            broken=image.why,
+            other_format=image.other_format,
         )
     told = image.manifest
     return CheckpointView(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wharfside_agent.core.images import FORMAT
 from wharfside_agent.ports.images import Layers
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.services.checkpoints.manifests import Here
@@ -30,6 +31,7 @@ class Facts:
             criu=self._runtime.criu,
             runtimes=dict(self._here.runtime_versions),
             lower=None if spec is None else await self._lower(spec),
+            image_format=FORMAT,
         )
 
     async def _lower(self, spec: ContainerSpec) -> str | None:

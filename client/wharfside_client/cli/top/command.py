@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import exitcodes, parse
+from wharfside_client.cli import asking, exitcodes, parse
 from wharfside_client.cli.command import command
 from wharfside_client.cli.flags import FleetFlags
 from wharfside_client.cli.session import Session
 
 if TYPE_CHECKING:
-    from wharfside_client.changes import Change
     from wharfside_client.cli.top.board import Look
 
 DEFAULT_INTERVAL_S = 2.0
@@ -47,7 +46,8 @@ async def top(
     """What the whole fleet uses now: nodes and containers, live.
 
     Figures are asked for, and only those that are shown or sorted by; all else is told by
-    the bus. In a pipe and with --json: one table, of two samples a second apart.
+    the bus. In a pipe and with --json: one table, of two samples a second apart. Exit status
+    125 then: a node that is named does not answer.
     """
     from wharfside_client.cli.top.board import Look, Sort
 
@@ -70,8 +70,8 @@ async def _show(
     from wharfside_client.cli.top.feed import Feed
 
     async with session.connect() as w, w.watch(nodes=of.named, labels=of.labels) as watch:
-        unknown = _unknown(session, of.named, await anext(watch))
-        feed = Feed(w, watch, interval_s)
+        await anext(watch)
+        feed = Feed(w, watch, interval_s, named=of.named or ())
         if live:
             from wharfside_client.cli.top.view import show
 
@@ -80,14 +80,5 @@ async def _show(
         for wait_s in (interval_s, 0.0):
             await feed.sample(feed.board(look).rows)
             await asyncio.sleep(wait_s)
-        plain.tell(session.output, feed.board(look), feed)
-    return exitcodes.REFUSED if unknown else exitcodes.OK
-
-
-def _unknown(session: Session, nodes: list[str] | None, first: Change) -> bool:
-    """Whether the fleet has not heard of a node that is named; each is told."""
-    known = getattr(first, "nodes", {})
-    unknown = [node for node in nodes or () if node not in known]
-    for node in unknown:
-        session.output.warn(f"{node} has never been up here: `wharfside nodes` lists all")
-    return bool(unknown)
+        plain.tell(session, feed.board(look), feed)
+    return asking.status(of.named, feed.missing)

@@ -32,12 +32,16 @@ class Feed:
         cut: how many containers were wanted beyond MOST in the last round.
     """
 
-    def __init__(self, fleet: Wharfside, watch: Watch, interval_s: float) -> None:
+    def __init__(
+        self, fleet: Wharfside, watch: Watch, interval_s: float, *, named: Iterable[str] = ()
+    ) -> None:
+        """`named`: nodes that are asked whatever the bus tells of them."""
         self.changed = asyncio.Event()
         self.missing: dict[str, WharfsideError] = {}
         self.cut = 0
         self._fleet = fleet
         self._watch = watch
+        self._named = tuple(named)
         self._patience_s = max(interval_s, ANSWER_S)
         self._samples = Samples(FRESH_ROUNDS * self._patience_s)
 
@@ -63,7 +67,7 @@ class Feed:
 
         The first of `rows` are the ones that may not be left out.
         """
-        asked, self.cut = to_ask(self.state, rows)
+        asked, self.cut = to_ask(self.state, rows, self._named)
         answers = await self._fleet.ask(
             lambda node: self._usage(node, asked[node.name]), asked, concurrency=NODES_AT_ONCE
         )
@@ -86,13 +90,16 @@ class Feed:
             self._samples.take(Place(node, each.container), life, each.usage, now_s)
 
 
-def to_ask(state: State, rows: Iterable[Row]) -> tuple[Mapping[str, Sequence[str]], int]:
-    """Of each node that should answer: which containers; and how many are too many. Pure."""
-    asked: dict[str, list[str]] = {
-        name: []
-        for name, node in state.nodes.items()
-        if not node.silent and node.info.state != "down"
-    }
+def to_ask(
+    state: State, rows: Iterable[Row], named: Iterable[str] = ()
+) -> tuple[Mapping[str, Sequence[str]], int]:
+    """Of each node that should answer, and of each that is `named`: which containers; and how
+    many are too many. Pure.
+    """
+    up = [
+        name for name, node in state.nodes.items() if not node.silent and node.info.state != "down"
+    ]
+    asked: dict[str, list[str]] = {name: [] for name in (*up, *named)}
     wanted = [row for row in rows if row.view.state.live and row.view.node in asked]
     for row in wanted[:MOST]:
         asked[row.view.node].append(row.view.container)

@@ -6,23 +6,25 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from wharfside_client.cli.output import Column, Output, error_body
+from wharfside_client.cli import asking
+from wharfside_client.cli.output import Column, Output
 from wharfside_client.cli.plain import to_json
+from wharfside_client.cli.session import Session
 from wharfside_client.cli.top.board import Board, NodeRow, Row
 from wharfside_client.cli.top.columns import CONTAINERS, NODES, Cell, R
 from wharfside_client.cli.top.feed import Feed
 from wharfside_client.cli.top.figures import Figures
 
 
-def tell(output: Output, board: Board, feed: Feed) -> None:
+def tell(session: Session, board: Board, feed: Feed) -> None:
+    output = session.output
     if output.json:
         output.document(as_document(board, feed))
         return
     _table(output, NODES, board.nodes)
     output.line("")
     _table(output, CONTAINERS, board.rows)
-    for node, error in sorted(feed.missing.items()):
-        output.warn(f"{node} told no figures: {error.message}")
+    asking.tell_missing(session, feed.missing, "told no figures")
     if feed.cut:
         output.warn(f"{feed.cut} containers were not asked for their figures: name nodes or labels")
 
@@ -32,10 +34,7 @@ def as_document(board: Board, feed: Feed) -> dict[str, Any]:
     return {
         "nodes": [_node(row) for row in board.nodes],
         "containers": [_container(row) for row in board.rows],
-        "unanswered": [
-            {"node": node, "error": error_body(error)}
-            for node, error in sorted(feed.missing.items())
-        ],
+        "unanswered": asking.unanswered(feed.missing),
     }
 
 
