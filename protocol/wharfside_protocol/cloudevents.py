@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
@@ -9,6 +10,7 @@ from wharfside_protocol.codec import CONTENT_TYPE
 from wharfside_protocol.events import Event
 
 TYPE_PREFIX = "io.wharfside"
+_PLAIN = re.compile(r"[A-Za-z0-9:/._-]*")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "").replace('"', "")
 
 
@@ -24,7 +26,12 @@ def to_headers(event: Event) -> dict[str, str]:
         "datacontenttype": CONTENT_TYPE,
         "sequence": str(event.seq),
     }
-    return {f"ce-{name}": quote(value, safe=_PRINTABLE) for name, value in attributes.items()}
+    return {f"ce-{name}": _quoted(value) for name, value in attributes.items()}
+
+
+def _quoted(value: str) -> str:
+    """Hardly any has something to quote, and `quote` looks at each letter."""
+    return value if _PLAIN.fullmatch(value) else quote(value, safe=_PRINTABLE)
 
 
 def ce_type(event: Event) -> str:
