@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tests.bench import contenders
 from tests.bench.contenders import CommandLine, ContenderFailed
 from tests.bench.ours import NotReady, Ours
-from tests.bench.places import Places
+from tests.bench.places import IDLE, Places
 from tests.bench.rounds import Measure
 
 PEERS = ("ctr", "podman", "docker")
@@ -52,6 +52,16 @@ class Bench:
             floor = [contenders.script(self.places), contenders.bare_crun(self.places)]
             self._found = {one.name: one for one in floor + self._peers() if self._answers(one)}
         return self._found
+
+    def against(self, ours: Ours | None) -> dict[str, CommandLine]:
+        """And the floor with what `ours` adds to the config.json of its bundle."""
+        found = dict(self.command_lines())
+        if ours:
+            given = ours.config_of(self.places.bundle("idle", IDLE))
+            self.places.lay_out_hardened(given)
+            one = contenders.hardened_script(self.places)
+            found |= {one.name: one} if self._answers(one) else {}
+        return found
 
     def forgiving(self, measure: Callable[[], float]) -> Measure:
         """`measure`; a life that failed is noted and left out, the run goes on."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from tests.bench.places import FLOOR, Places
+from tests.bench.places import FLOOR, HARDENED, Places
 
 IMAGE = "docker.io/wharfside/bench:1"
 LIFE_SECONDS = 60
@@ -116,6 +116,13 @@ def script(places: Places) -> CommandLine:
         life=(one, "{}", "--delete"),
         environment={"WHARFSIDE_BENCH_RUN": str(places.run)},
     )
+
+
+def hardened_script(places: Places) -> CommandLine:
+    """Beside the floor: the script with all that the agent adds to a config.json."""
+    plain = script(places)
+    environment = plain.environment | {"WHARFSIDE_BENCH_BUNDLE": HARDENED}
+    return replace(plain, name="script-hardened", environment=environment)
 
 
 def bare_crun(places: Places) -> CommandLine:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.bench.memory import processes
 from tests.bench.places import Places
@@ -93,6 +95,11 @@ class NodeProcess:
                 words[0].endswith("conmon") and any(str(self.run) in word for word in words[1:])
             )
         )
+
+    def config_of(self, container: str) -> dict[str, Any]:
+        """The config.json that its runtime was given."""
+        found = (json.loads(path.read_text()) for path in self.run.glob("runs/*/config.json"))
+        return next(c for c in found if c["annotations"]["io.wharfside.container"] == container)
 
     def last_words(self) -> str:
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""

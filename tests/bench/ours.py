@@ -129,6 +129,14 @@ class Ours:
         self._run(self._remote.start_all(names, bundle, PARALLEL))
         return names
 
+    def config_of(self, bundle: Path) -> dict[str, Any]:
+        """What the runtime is given for `bundle`, which is one that goes on running."""
+        name = fresh_name("c")
+        self._run(self._remote.start_all([name], bundle, 1))
+        config = self._process.config_of(name)
+        self._run(self._remote.delete(name))
+        return config
+
     def agent_pid(self) -> int:
         return self._process.pid
 

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FLOOR = HERE / "floor"
+
+HARDENED = "hardened"
+"""The floor's bundle with what an agent adds: seccomp, masked paths, closed devices."""
 
 TRUE = ("/bin/busybox", "true")
 NAP = ("/bin/busybox", "sleep", "0.15")
@@ -93,9 +97,15 @@ class Places:
             (self.rootfs / name).mkdir(parents=True, exist_ok=True)
         if not binary.exists():
             shutil.copy2(_static_busybox(), binary)
-        for name in ("containers", "exits", "crun", "bundle/persist"):
+        for name in ("containers", "exits", "crun", "bundle/persist", f"{HARDENED}/persist"):
             (self.floor / name).mkdir(parents=True, exist_ok=True)
         shutil.copy2(self.bundle("true") / "config.json", self.floor / "bundle")
+
+    def lay_out_hardened(self, config: dict[str, Any]) -> None:
+        """The floor's other bundle: `config` is what the agent made of the first one."""
+        config = config | {"process": config["process"] | {"args": list(TRUE)}}
+        config["linux"] = {k: v for k, v in config["linux"].items() if k != "cgroupsPath"}
+        (self.floor / HARDENED / "config.json").write_text(json.dumps(config))
 
 
 def from_environment() -> Places:
