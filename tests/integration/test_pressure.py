@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.integration.fifos import shell
+from tests.integration.thrashing import LIMIT, thrashing
 from tests.integration.world import Site, World, open_site
 from tests.support.agent import AgentProcess
 from tests.support.requirements import requires
@@ -20,20 +21,8 @@ from wharfside_protocol.times import NANOSECONDS, from_timestamp
 
 pytestmark = requires("psi")
 
-LIMIT = 16 << 20
 AGAIN_S = 10
 WITHIN_S = 90.0
-
-THRASHES = """
-dd if=/dev/zero of=/big bs=1M count=20
-(while :; do cat /big; done >/dev/null) &
-read code </cue/go
-kill $!
-read code </cue/go
-exit $code
-"""
-"""Reads again and again what has just been given up: more than its limit lets it keep. Calm from
-the first cue on, over at the second."""
 
 
 @pytest.fixture
@@ -61,9 +50,7 @@ def facts_of(event: Event) -> UnderPressure:
 async def test_one_that_thrashes_is_told_seldom_and_one_that_idles_never(quick: Site) -> None:
     site, cues = quick, quick.cues()
     idle = await site.run(limits=Limits(memory_bytes=LIMIT))
-    name = await site.run(
-        shell(THRASHES), mounts=[cues.mount], limits=Limits(memory_bytes=LIMIT, swap_bytes=0)
-    )
+    name = await thrashing(site, cues)
     begins = await told_of(site, name, PressurePhase.BEGINS)
     told = facts_of(begins)
     assert told.resource is PressureOn.MEMORY

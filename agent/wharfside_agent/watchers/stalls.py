@@ -59,6 +59,7 @@ class CgroupStalls:
             return
         try:
             self._bell.hang(self._texts())
+            self._refused = None
         except OSError as error:
             self._bell.close()
             if self._refused != str(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -163,6 +164,18 @@ async def test_a_thrashing_one_is_told_once_in_so_long_and_when_it_is_over(site:
     assert len({event.data["since"] for event in told}) == 1
 
 
+async def test_new_settings_hold_from_the_next_look_on(site: Site) -> None:
+    web = await site.container("web")
+    for _ in range(2):
+        await site.passes(2, (web, MEMORY, 0.5), (web, IO, 0.5))
+    site.teller.listen({MEMORY: 0.0, IO: 0.4, CPU: 0.0}, 10.0)
+    assert site.ground.rule == {IO: 0.4}
+    for _ in range(6):
+        await site.passes(2, (web, MEMORY, 0.5), (web, IO, 0.5))
+    told = [(event.data["resource"], event.data["phase"]) for event in await site.told()]
+    assert told == [("memory", BEGINS), ("io", BEGINS)]
+
+
 @pytest.mark.parametrize("state", [ContainerState.CREATED, ContainerState.STOPPED])
 async def test_what_does_not_run_is_not_looked_at(site: Site, state: ContainerState) -> None:
     web = await site.container("web", state)
@@ -182,6 +195,25 @@ async def test_nothing_is_told_of_one_that_has_ended_meanwhile(site: Site) -> No
         web.row = msgspec.structs.replace(web.row, state=ContainerState.STOPPED)
     await looking
     assert await site.told() == []
+
+
+async def test_what_a_full_disk_does_not_take_begins_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the look goes on: the other one's turn comes."""
+    web, other = await site.container("web"), await site.container("other", number=1)
+
+    async def refuse(change: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as full:
+        full.setattr(site.store, "transact", refuse)
+        for _ in range(2):
+            await site.passes(2, (web, MEMORY, 1.0), (other, MEMORY, 1.0))
+    assert await site.told() == []
+    for _ in range(2):
+        await site.passes(2, (web, MEMORY, 1.0), (other, MEMORY, 1.0))
+    assert await site.phases() == [("web", BEGINS), ("other", BEGINS)]
 
 
 async def test_the_next_run_begins_anew(site: Site) -> None:

@@ -43,8 +43,7 @@ class Found:
     """Something to tell of a container, and the figures that it was found by."""
 
     live: Live
-    run: int
-    resource: PressureOn
+    key: Seen
     figures: Pressure
     tidings: Tidings
 
@@ -112,23 +111,28 @@ class PressureTeller:
             return
         for resource, rule in self._rules.items():
             figures = self._stalls.read(live.handle.cgroup, resource)
-            if figures is None:
-                continue
-            clock = self._clock
-            look = Look(clock.boottime() // 1000, clock.now(), figures.some.total_us)
-            key = row.incarnation, row.run, resource
-            seen.add(key)
-            if key not in self._judges:
-                self._judges[key] = Judge(look)
-            elif (tidings := self._judges[key].look(look, rule)) is not None:
-                yield Found(live, row.run, resource, figures, tidings)
+            if figures is not None:
+                key = row.incarnation, row.run, resource
+                seen.add(key)
+                if (tidings := self._judged(key, figures.some.total_us, rule)) is not None:
+                    yield Found(live, key, figures, tidings)
+
+    def _judged(self, key: Seen, stalled_us: int, rule: Rule) -> Tidings | None:
+        look = Look(self._clock.boottime() // 1000, self._clock.now(), stalled_us)
+        judge = self._judges.get(key)
+        if judge is not None:
+            return judge.look(look, rule)
+        self._judges[key] = Judge(look)
+        return None
 
     async def _tell(self, found: Found) -> None:
-        """Unless it has ended meanwhile: its exit says more."""
+        """Unless it has ended meanwhile: its exit says more. What a full disk does not take is
+        not waited for, and begins anew."""
         live = found.live
+        _incarnation, run, _resource = found.key
 
         def guard() -> None:
-            if live.row.run != found.run or live.row.state not in RUNS:
+            if live.row.run != run or live.row.state not in RUNS:
                 raise WrongState(f"{live.row.name} is over", state=str(live.row.state))
 
         draft = self._containers.draft(live.row, EventType.PRESSURE, _facts(found))
@@ -136,18 +140,20 @@ class PressureTeller:
             await self._containers.commit(live, [draft], guard=guard)
         except WrongState:
             return
-        except Exception as error:  # a full disk waits for more than this
+        except Exception as error:
             if not is_shortage(error):
                 raise
+            self._judges.pop(found.key, None)
             log.warning("pressure-not-told", container=live.row.name, error=str(error))
 
 
 def _facts(found: Found) -> UnderPressure:
     tidings, handle = found.tidings, found.live.handle
-    of_memory = found.resource is PressureOn.MEMORY
+    _incarnation, _run, resource = found.key
+    of_memory = resource is PressureOn.MEMORY
     usage = handle.usage() if of_memory and handle is not None else None
     return UnderPressure(
-        resource=found.resource,
+        resource=resource,
         phase=tidings.phase,
         since=to_timestamp(tidings.since_ns),
         stalled_us=tidings.stalled_us,
