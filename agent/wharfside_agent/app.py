@@ -150,6 +150,7 @@ def _work_for_ever(parts: Parts, clock: host.SystemClock) -> list[asyncio.Task[A
         parts.tasks.start(keep_tidy(parts.store, clock), "janitor"),
         parts.tasks.start(Sweeper().run(), "sweeper"),
         parts.tasks.start(parts.relist.run(), "relist"),
+        parts.tasks.start(parts.pressure.run(), "pressure"),
         parts.tasks.start(parts.snapshots.run(), "snapshots"),
         parts.tasks.start(parts.audit.run(), "audit"),
         parts.tasks.start(parts.credentials.run(), "credentials"),

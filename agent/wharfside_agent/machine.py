@@ -13,6 +13,7 @@ from wharfside_agent.core.placement import Places
 from wharfside_agent.errors import NoRuntime
 from wharfside_agent.ports.ground import Ground
 from wharfside_agent.ports.logs import Logs
+from wharfside_agent.ports.pressure import Stalls
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.delegation import delegated_path, settle_in
@@ -32,6 +33,7 @@ from wharfside_agent.watchers.growth import OPENINGS, FileGrowth
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_agent.watchers.ooms import CgroupOoms
 from wharfside_agent.watchers.pressure import read_pressure
+from wharfside_agent.watchers.stalls import CgroupStalls
 from wharfside_agent.watchers.stats import CgroupStats, read_machine
 from wharfside_agent.watchers.subreaper import become_subreaper
 from wharfside_protocol.errors import WharfsideError
@@ -45,8 +47,8 @@ class Machine:
     """`delegated` is the cgroup path below which everything of this node lies.
 
     `rules` is the policy in force. `usage` reads the figures of the machine as a whole,
-    `pressure` the stalls of the host and of all containers together. `adjust` takes over what
-    settings may change while it is in use.
+    `pressure` the stalls of the host and of all containers together, `stalls` those of each.
+    `adjust` takes over what settings may change while it is in use.
     """
 
     runtime: Runtime
@@ -56,6 +58,7 @@ class Machine:
     rules: Rulebook
     usage: Callable[[], Usage]
     pressure: Callable[[], Mapping[tuple[str, str], Pressure]]
+    stalls: Stalls
     adjust: Callable[[Settings], None]
 
 
@@ -94,6 +97,7 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         rules,
         read_machine,
         lambda: read_pressure(together),
+        CgroupStalls(mounts, together.path),
         adjust,
     )
 

@@ -12,6 +12,7 @@ from wharfside_agent.core.capacity import Capacity
 from wharfside_agent.core.policy.rules import Policy
 from wharfside_agent.core.trust import Require, Trust, TrustedKey
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.event_facts import PressureOn
 from wharfside_protocol.io_frames import BULK_WINDOW, Window
 from wharfside_protocol.records import Labels
 from wharfside_protocol.subjects import DEFAULT_PREFIX
@@ -147,6 +148,29 @@ class RelistSettings(Group, frozen=True, kw_only=True):
     patience_s: Annotated[float, msgspec.Meta(ge=0)] = 25.0
 
 
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+
+
+class PressureSettings(Group, frozen=True, kw_only=True):
+    """`pressure` events of containers in which some task was stalled for so much of the time, for
+    2 s and more; 0: none. `again_s`: seconds between two of one container and resource.
+
+    Only memory by default: one process that reads a disk is stalled on io nearly always, and two
+    on one CPU each half of the time, without anything being wrong.
+    """
+
+    memory_percent: Percent = 15.0
+    io_percent: Percent = 0.0
+    cpu_percent: Percent = 0.0
+    again_s: Annotated[float, msgspec.Meta(ge=10, le=86_400)] = 30.0
+
+    @property
+    def shares(self) -> dict[PressureOn, float]:
+        """Of the time, from 0 to 1."""
+        percents = (self.memory_percent, self.io_percent, self.cpu_percent)
+        return {on: each / 100 for on, each in zip(PressureOn, percents, strict=True)}
+
+
 class OutboxSettings(Group, frozen=True, kw_only=True):
     """`max_events` may wait for the bus. The last tenth is kept for terminal ones.
 
@@ -229,6 +253,7 @@ class Settings(Group, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     sessions: SessionSettings = SessionSettings()
     relist: RelistSettings = RelistSettings()
+    pressure: PressureSettings = PressureSettings()
     outbox: OutboxSettings = OutboxSettings()
     disk: DiskSettings = DiskSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()

@@ -16,14 +16,11 @@ from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitStatus
 from wharfside_protocol.records import Counter, Name, Record, Timestamp
 from wharfside_protocol.specs import Limits
+from wharfside_protocol.stats import Pressure
 
 
 class NoFacts(Record, frozen=True, kw_only=True):
     """A type whose envelope says it all."""
-
-
-class Reserved(Record, frozen=True, kw_only=True):
-    """No node tells it yet: the figures are in `stats`, `usage` and the node's metrics."""
 
 
 class Failed(Record, frozen=True, kw_only=True):
@@ -167,6 +164,39 @@ class LogLost(Record, frozen=True, kw_only=True):
     count: Counter
 
 
+class PressureOn(StrEnum):
+    MEMORY = "memory"
+    IO = "io"
+    CPU = "cpu"
+
+
+class PressurePhase(StrEnum):
+    BEGINS = "begins"
+    LASTS = "lasts"
+    OVER = "over"
+
+
+class UnderPressure(Record, frozen=True, kw_only=True):
+    """Some task of the container stalled on `resource`: for `stalled_us` of the last `window_us`,
+    which reach back to the event before of this pressure.
+
+    It `begins`, `lasts` as long as the node tells so now and then, and is `over`; an `exited` or
+    the agent's end may take the place of that. `since` is when it began. A stall on memory is
+    waiting for the kernel to make room, or for what it gave up for that to be read again. `figures`
+    are the kernel's own (PSI) as they are now. Of memory alone are what the container uses,
+    `memory_bytes`, and its `memory_limit_bytes`: far below it the host is short, not the container.
+    """
+
+    resource: PressureOn = PressureOn.MEMORY
+    phase: PressurePhase = PressurePhase.BEGINS
+    since: Timestamp | None = None
+    stalled_us: Counter = 0
+    window_us: Counter = 0
+    figures: Pressure | None = None
+    memory_bytes: Counter | None = None
+    memory_limit_bytes: Counter | None = None
+
+
 class EventMissed(Record, frozen=True, kw_only=True):
     """A change that no event had told; it is counted, and is a bug."""
 
@@ -265,7 +295,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         EventType.DETACHED: Detached,
         EventType.REATTACHED: Reattached,
         EventType.REATTACH_FAILED: ReattachFailed,
-        EventType.PRESSURE: Reserved,
+        EventType.PRESSURE: UnderPressure,
         EventType.EVENT_MISSED: EventMissed,
         EventType.EVENTS_DROPPED: EventsDropped,
         EventType.AUDIT: Audit,

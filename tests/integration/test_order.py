@@ -17,6 +17,7 @@ from tests.integration.attach_kit import execed, rest
 from tests.integration.bounds import bounded
 from tests.integration.fifos import OBEYS_TERM, shell
 from tests.integration.test_oom import EATS, LIMIT
+from tests.integration.thrashing import thrashing
 from tests.integration.world import Site, World
 from tests.support.agent import AgentProcess
 from tests.support.bundle import write_bundle
@@ -115,6 +116,21 @@ async def test_oom_before_exited(site: Site) -> None:
     for name in names:
         assert (await site.told.exit(name)).oom_killed
         assert site.told.types(name) == ["created", "started", "oom", "exited"]
+
+
+@requires("psi")
+async def test_pressure_within_its_run(site: Site) -> None:
+    """It is killed while it stalls, and the next run is told anew."""
+    name = await thrashing(site, site.cues())
+    for run in (1, 2):
+        begins = await site.told.event(name, "pressure", nth=run)
+        assert (begins.run, begins.data["phase"]) == (run, "begins")
+        await site.node.signal(name, "KILL")
+        await site.told.exit(name, nth=run)
+        if run == 1:
+            await site.node.start(name)
+    types = ["started", "pressure", "signaled", "exited"]
+    assert site.told.types(name) == ["created", *types, *types]
 
 
 async def test_paused_before_resumed(site: Site) -> None:

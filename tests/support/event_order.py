@@ -212,6 +212,7 @@ def _of_run(who: str, run: Sequence[Event], *, over: bool) -> Iterator[str]:
             yield from _of_exec(f"{who}/{process}", events, over=over)
     yield from _of_init(who, run, over=over)
     yield from _of_pauses(who, run)
+    yield from _of_pressures(who, run)
 
 
 def _of_exec(who: str, events: Sequence[Event], *, over: bool) -> Iterator[str]:
@@ -306,6 +307,22 @@ def _of_pauses(who: str, run: Sequence[Event]) -> Iterator[str]:
             if paused == (event.type is T.PAUSED):
                 yield f"{who}: {event.type} while it is{'' if paused else ' not'} paused"
             paused = event.type is T.PAUSED
+
+
+def _of_pressures(who: str, run: Sequence[Event]) -> Iterator[str]:
+    """Within the run; an agent that came back knows of none, and says again that it begins."""
+    begun: set[str] = set()
+    started = False
+    for event in run:
+        started = started or event.type in _BEGINS
+        if event.type is not T.PRESSURE:
+            continue
+        resource, phase = event.data["resource"], event.data["phase"]
+        if not started:
+            yield f"{who}: {event.type} before it started"
+        if phase != "begins" and resource not in begun:
+            yield f"{who}: pressure on {resource} {phase}, and was not told to begin"
+        begun = begun - {resource} if phase == "over" else begun | {resource}
 
 
 def _name(event: Event) -> str:

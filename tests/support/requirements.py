@@ -94,6 +94,15 @@ def _cgroup_v1() -> str | None:
     return None if v1.exists() else "needs cgroup v1's memory controller"
 
 
+def _psi() -> str | None:
+    """The kernel's figures of stalls in cgroups (psi.rst): the hybrid has them in version 2's."""
+    trees = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+    mounted = any((tree / "cgroup.controllers").exists() for tree in trees)
+    if mounted and Path("/proc/pressure/memory").exists():
+        return None
+    return "needs a kernel with PSI (psi=1) and cgroup2 mounted"
+
+
 def _static_busybox() -> str | None:
     busybox = find_command("busybox")
     if busybox is None:
@@ -170,6 +179,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "cgroup-v2": _cgroup_v2,
     "cgroup-v1": _cgroup_v1,
+    "psi": _psi,
     "busybox-static": _static_busybox,
     "nats-server": _nats_server,
     "systemd": _systemd,

@@ -14,6 +14,7 @@ from wharfside_agent.services.life.disconnects import Disconnects
 from wharfside_agent.services.life.drain import Drain
 from wharfside_agent.services.life.endings import Endings
 from wharfside_agent.services.life.exits import ExitTeller
+from wharfside_agent.services.life.pressure import PressureTeller
 from wharfside_agent.services.life.restarts import Restarts
 from wharfside_agent.services.life.starts import Starts
 from wharfside_agent.services.recovery.relist import Relist
@@ -90,6 +91,13 @@ class Lives(Foundation):
             self.lanes,
             self.clock,
             self.tasks,
+        )
+
+    @cached_property
+    def pressure(self) -> PressureTeller:
+        wanted = self.settings.pressure
+        return PressureTeller(
+            self.containers, self.machine.stalls, self.clock, wanted.shares, wanted.again_s
         )
 
     @cached_property

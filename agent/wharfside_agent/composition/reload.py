@@ -59,6 +59,10 @@ def _relist(parts: Parts, settings: Settings) -> None:
     parts.relist.pace(settings.relist.every_s, settings.relist.patience_s)
 
 
+def _pressure(parts: Parts, settings: Settings) -> None:
+    parts.pressure.listen(settings.pressure.shares, settings.pressure.again_s)
+
+
 def _checkpoints(parts: Parts, settings: Settings) -> None:
     parts.images.max_bytes = settings.checkpoints.max_mib * MIB
 
@@ -78,6 +82,7 @@ TAKE_OVER: Mapping[str, Callable[[Parts, Settings], None]] = {
     "limits": _limits,
     "sessions": _sessions,
     "relist": _relist,
+    "pressure": _pressure,
     "disk": _archives,
     "checkpoints": _checkpoints,
     "snapshot": lambda parts, settings: parts.snapshots.pace(settings.snapshot.every_s),

@@ -45,6 +45,12 @@ ORDER = (
         "services/life/exits.py: the counter is read once more, and told in the exit's transaction",
     ),
     OrderRule(
+        "pressure-within-its-run",
+        "`pressure` comes between the `started` of its run and its `exited`; of a resource it "
+        "`begins` before it `lasts` or is `over`",
+        "services/life/pressure.py: the state is looked at once more in the commit",
+    ),
+    OrderRule(
         "paused-before-resumed",
         "`paused` comes before `resumed`; an exit may end a pause",
         "core/lifecycle.py",

@@ -1,1 +1,1 @@
-"""Eyes on the kernel: ends of processes, OOM kills, cgroup figures."""
+"""Eyes on the kernel: ends of processes, OOM kills, stalls, cgroup figures."""

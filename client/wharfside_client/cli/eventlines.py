@@ -25,6 +25,7 @@ _TINTS: Mapping[str, str] = {
     EventType.UP: _GREEN,
     EventType.PAUSED: _YELLOW,
     EventType.STOPPING: _YELLOW,
+    EventType.PRESSURE: _YELLOW,
     EventType.RESTARTING: _YELLOW,
     EventType.DRAINING: _YELLOW,
     EventType.DOWN: _YELLOW,
@@ -91,6 +92,17 @@ def _oom(data: Mapping[str, Any]) -> str:
     limit = data.get("limit_bytes")
     killed = f"{data.get('oom_kills_added', '?')} killed"
     return killed if limit is None else f"{killed}, limit {words.size(limit)}"
+
+
+def _pressure(data: Mapping[str, Any]) -> str:
+    begins = {"begins": "stalls on {}", "over": "stalls on {} no more"}
+    words_ = begins.get(data.get("phase", ""), "still stalls on {}")
+    stalled, window = (words.span(data.get(key, 0) / 1e6) for key in ("stalled_us", "window_us"))
+    told = f"{words_.format(data.get('resource', '?'))}, {stalled} of {window}"
+    used, limit = data.get("memory_bytes"), data.get("memory_limit_bytes")
+    if used is None:
+        return told
+    return f"{told}, uses {words.size(used)}" + (f" of {words.size(limit)}" if limit else "")
 
 
 def _stopping(data: Mapping[str, Any]) -> str:
@@ -181,6 +193,7 @@ _FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.REATTACHED: _started,
     EventType.EXITED: _exited,
     EventType.OOM: _oom,
+    EventType.PRESSURE: _pressure,
     EventType.ATTACHED: _attached,
     EventType.DETACHED: _attached,
     EventType.SIGNALED: _signaled,

@@ -18,13 +18,17 @@ from wharfside_protocol.event_facts import (
     Detached,
     EventsDropped,
     Exited,
+    PressureOn,
+    PressurePhase,
     Signaled,
     Snapshot,
+    UnderPressure,
     facts,
 )
 from wharfside_protocol.events import Event, EventType
 from wharfside_protocol.exits import ExitReason, ExitStatus, StatusSource
 from wharfside_protocol.records import Record
+from wharfside_protocol.stats import Pressure, PressureLine
 
 TIME = "2026-01-31T09:00:00.123456789Z"
 
@@ -156,6 +160,18 @@ def test_an_event_in_words() -> None:
     )
 
 
+def stalled(phase: PressurePhase, **memory: int) -> UnderPressure:
+    return UnderPressure(
+        resource=PressureOn.MEMORY,
+        phase=phase,
+        since=TIME,
+        stalled_us=600_000,
+        window_us=2_000_000,
+        figures=Pressure(some=PressureLine()),
+        **memory,
+    )
+
+
 @pytest.mark.parametrize(
     ("type_", "data", "words"),
     [
@@ -164,6 +180,17 @@ def test_an_event_in_words() -> None:
         (EventType.SNAPSHOT, Snapshot(published_through=9, containers=0), "0 containers"),
         (EventType.ATTACHED, Attached(peer="c1", session="s1", actor="me@a"), "me@a, peer c1"),
         (EventType.DETACHED, Detached(peer="c1", session="s1"), "peer c1"),
+        (
+            EventType.PRESSURE,
+            stalled(PressurePhase.BEGINS, memory_bytes=63 << 20, memory_limit_bytes=64 << 20),
+            "stalls on memory, 600ms of 2s, uses 63M of 64M",
+        ),
+        (
+            EventType.PRESSURE,
+            stalled(PressurePhase.LASTS, memory_bytes=63 << 20),
+            "still stalls on memory, 600ms of 2s, uses 63M",
+        ),
+        (EventType.PRESSURE, stalled(PressurePhase.OVER), "stalls on memory no more, 600ms of 2s"),
     ],
 )
 def test_facts_of_an_event_in_words(type_: EventType, data: Record, words: str) -> None:

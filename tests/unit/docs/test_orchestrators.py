@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wharfside_client.fleet import SILENT_S
 from wharfside_protocol.errors import ErrorCode
-from wharfside_protocol.event_facts import WhyStopping
+from wharfside_protocol.event_facts import PressurePhase, WhyStopping
 from wharfside_protocol.events import EventType
 from wharfside_protocol.exits import ExitReason
 
@@ -37,7 +37,8 @@ def test_the_events_are_there() -> None:
     named = {word for row in rows for word in words(row)}
     assert {"started", "exited", "deleted", "oom", "stopping"} <= named
     others = {"result", "process", "init", "why", "seq"}
-    assert named - others <= {str(kind) for kind in EventType} | {str(why) for why in WhyStopping}
+    known = {str(each) for each in (*EventType, *WhyStopping, *PressurePhase)}
+    assert named - others <= known
 
 
 def test_the_reasons_of_an_exit_are_all() -> None:

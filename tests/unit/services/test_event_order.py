@@ -31,6 +31,10 @@ def session(type_: str, process: str = "init", session: str = "s1") -> Step:
     return type_, {"process": process, "data": {"peer": "p1", "session": session}}
 
 
+def pressure(phase: str, resource: str = "memory") -> Step:
+    return "pressure", {"data": {"resource": resource, "phase": phase}}
+
+
 def of_next_boot(type_: str, **data: Any) -> Step:
     """The first event of an epoch."""
     return type_, {"epoch": 2, "event_id": "event-of-2", "revision": 99, "data": data}
@@ -78,6 +82,17 @@ GOOD = [
     story("created", "started", "paused", init_exit(), "deleted"),
     story("created", init_exit(), "deleted"),
     story("created", "started", "stopping", init_exit(reason="stop"), "deleted"),
+    story(
+        "created",
+        "started",
+        pressure("begins"),
+        pressure("begins", "io"),
+        pressure("lasts"),
+        pressure("over"),
+        pressure("begins"),
+        init_exit(),
+    ),
+    story("created", "started", pressure("begins"), pressure("begins"), pressure("over")),
     story("created", "started", "oom", init_exit(oom_killed=True, reason="oom"), "deleted"),
     story(
         "created",
@@ -146,6 +161,16 @@ BAD: dict[str, list[Event]] = {
         "created", "started", of_exec("exec-added"), of_exec("exec-started"), init_exit()
     ),
     "oom of None after it exited": story("created", "started", init_exit(), "oom"),
+    "pressure of None after it exited": story(
+        "created", "started", init_exit(), pressure("begins")
+    ),
+    "pressure before it started": story("created", pressure("begins")),
+    "pressure on io lasts, and was not told": story(
+        "created", "started", pressure("begins"), pressure("lasts", "io")
+    ),
+    "pressure on memory over, and was not told": story(
+        "created", "started", pressure("begins"), pressure("over"), pressure("over")
+    ),
     "exec-started": story("created", "started", of_exec("exec-started"), init_exit()),
     "but only": story(
         "created",
