@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -25,3 +27,13 @@ async def test_containers_monitors_and_execs_run_as_nice_as_the_agent_was_starte
     assert psutil.Process(site.agent.pid).nice() == min(ours, -10)
     started = [init, visitor, *(monitor for monitor in monitors if monitor is not None)]
     assert [process.nice() for process in started] == [ours] * 4
+    if (sessions := session_nice(site.agent.pid)) is not None:
+        assert sessions == -10
+        assert [session_nice(process.pid) for process in started] == [0] * 4
+
+
+def session_nice(pid: int) -> int | None:
+    """Among other sessions, on a kernel that groups by them (autogroup, sched(7))."""
+    with suppress(FileNotFoundError):
+        return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
+    return None

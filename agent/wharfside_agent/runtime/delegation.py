@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from wharfside_agent.core.cgroup_paths import CgroupMounts
+from wharfside_agent.runtime.priority import cgroup_first
 from wharfside_protocol.errors import RuntimeFailed
 
 OWN_CGROUP = Path("/proc/self/cgroup")
@@ -53,6 +54,7 @@ def settle_in(mounts: CgroupMounts, delegated: str) -> None:
         if "agent" in leaves:
             (top / "agent" / "cgroup.procs").write_text(str(os.getpid()))
         _enable_controllers(mounts.unified, top / "ctr")
+        cgroup_first(top / "agent")
     except OSError as error:
         raise RuntimeFailed(
             f"cgroup {top} cannot be used ({error.strerror}): run as root, "

@@ -5,14 +5,23 @@ The niceness is not reset by the kernel on fork (SCHED_RESET_ON_FORK, sched(7)):
 holds the whole loop until the child has called exec, so the child must come to run at
 once, too. It is put back right after, and conmon, from which containers come, waits on
 its start pipe until then: nothing in a container ever runs before others.
+
+Niceness alone counts among processes of one group only. The kernel's groups are sessions
+(autogroup, sched(7)) or, with version 2's cpu controller, cgroups: so the agent's own goes
+first, too. Each conmon begins a session of its own, and lies in another cgroup; the runtime's
+own commands (start, delete, a dump) stay in the agent's, and go before containers with it.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 NICENESS = -10
+
+AUTOGROUP = Path("/proc/self/autogroup")
+"""`/autogroup-25 nice 0` (proc(5)); what is written is the niceness of the whole session."""
 
 
 class _Process:
@@ -29,6 +38,22 @@ def go_first() -> None:
     except PermissionError:
         return
     _Process.started_with = before
+    _session_first()
+
+
+def _session_first() -> None:
+    """Where the whole session is ours: the shell that an agent was typed into has others in it."""
+    if os.getsid(0) != os.getpid():
+        return
+    with suppress(OSError):  # a kernel without, or others have just been raised
+        nice = int(AUTOGROUP.read_text().split()[-1])
+        AUTOGROUP.write_text(str(min(nice, NICENESS)))
+
+
+def cgroup_first(leaf: Path) -> None:
+    """Raises what is in `leaf`, a cgroup of version 2, among its siblings (cgroup-v2.rst)."""
+    with suppress(OSError):  # the cpu controller was not delegated: then it groups nothing
+        (leaf / "cpu.weight.nice").write_text(str(NICENESS))
 
 
 def put_back(pid: int) -> None:
