@@ -74,7 +74,9 @@ async def echo(request: Request) -> bytes:
 
 
 def make_service() -> RpcService:
-    return RpcService("1.0.0", "n1", "id-1", ("echo",), ("instant",), 64, lambda _request: b"busy")
+    return RpcService(
+        "1.0.0", "n1", "id-1", ("echo",), ("instant",), (), 64, lambda _request: b"busy"
+    )
 
 
 @asynccontextmanager

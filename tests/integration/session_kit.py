@@ -200,7 +200,7 @@ async def played_node(
     url: str, *, most: int = 256, window: int = 256 * 1024, idle_s: float = 60.0
 ) -> AsyncIterator[PlayedNode]:
     """A life of node n1's agent, as far as sessions need one; its end tells nobody."""
-    service = RpcService("1.0.0", "n1", "id-1", ("exec",), (), 64, lambda _request: b"")
+    service = RpcService("1.0.0", "n1", "id-1", ("exec",), (), (), 64, lambda _request: b"")
     bus = NatsBus(BusOptions((url,), "test", "_INBOX_n1", **SHORT), service)
     tasks, subjects = Tasks(), Subjects()
     sessions = Sessions("n1", bus, subjects, tasks, most=most, window=window, idle_s=idle_s)

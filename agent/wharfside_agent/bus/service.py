@@ -30,6 +30,8 @@ class RpcService:
     """`overloaded` makes the answer for a request that no task can be had for.
 
     `instant` ops wait for nothing: they get no task, and are answered even then.
+    `looking` ops, which somebody who may only look can ask, have three quarters of the tasks at
+    most: a viewer whose every `wait` lasts a minute keeps nobody out who has something to do.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class RpcService:
         node_id: str,
         ops: tuple[str, ...],
         instant: tuple[str, ...],
+        looking: tuple[str, ...],
         max_tasks: int,
         overloaded: Callable[[Request], bytes],
     ) -> None:
@@ -50,9 +53,11 @@ class RpcService:
         )
         self._ops = ops
         self._instant = tuple(f".{op}" for op in instant)
-        self._max_tasks = max_tasks
+        self._looking = tuple(f".{op}" for op in looking)
+        self.limit(max_tasks)
         self._overloaded = overloaded
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looks: set[asyncio.Task[None]] = set()
         self._service: Service | None = None
         self._group = str(ULID())
 
@@ -63,6 +68,7 @@ class RpcService:
     def limit(self, max_tasks: int) -> None:
         """From the next request on."""
         self._max_tasks = max_tasks
+        self._max_looks = max_tasks - max_tasks // 4
 
     async def settled(self, timeout_s: float) -> None:
         """Until what is asked now is answered, at most so long."""
@@ -91,12 +97,14 @@ class RpcService:
         if request.subject.endswith(self._instant):
             await _answer(request, message, handler)
             return
-        if len(self._tasks) >= self._max_tasks:
+        looks = request.subject.endswith(self._looking)
+        if len(self._tasks) >= self._max_tasks or (looks and len(self._looks) >= self._max_looks):
             await _send(request, self._overloaded(message))
             return
         task = asyncio.create_task(_answer(request, message, handler))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for kept in (self._tasks, self._looks) if looks else (self._tasks,):
+            kept.add(task)
+            task.add_done_callback(kept.discard)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Takes no more requests, and lets those under way end, at most `grace_s`."""

@@ -29,6 +29,7 @@ def make_bus(settings: Settings, node_id: str) -> NatsBus:
         node_id,
         tuple(HANDLERS),
         tuple(op.name for op in OPS.values() if op.instant),
+        tuple(op.name for op in OPS.values() if op.viewers),
         settings.limits.requests,
         _overloaded(name),
     )

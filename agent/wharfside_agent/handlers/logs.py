@@ -39,7 +39,7 @@ async def logs(node: Node, call: Call, args: LogsArgs) -> SessionValue:
             places = await _last(process, places, args.tail, wish)
         return Carried(RunsSource(process, places, wish, args.run, _left_s(node, args)))
 
-    session = await node.sessions.open(args.open, call.id, make)
+    session = await node.sessions.open(args.open, call.id, make, looks=True)
     return SessionValue(**standing(live.row), process=args.process, session=session.view)
 
 

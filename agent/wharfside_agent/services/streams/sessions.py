@@ -43,9 +43,10 @@ Make = Callable[[], Awaitable[Carried]]
 
 @dataclass
 class _Place:
-    """`session` is done once what it carries is made."""
+    """`session` is done once what it carries is made; `looks`: see `Sessions`."""
 
     command: str
+    looks: bool
     session: asyncio.Future[Session] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -60,7 +61,8 @@ class Sessions:
     """`most` at once, of `window` bytes each way at most (see WIDE_PART); idle ones end after
     `idle_s`.
 
-    One peer has no more than three quarters of them, so that no other is shut out by it.
+    One peer has no more than three quarters of them, so that no other is shut out by it; nor have
+    those that only look, which a viewer may open in any peer's name.
     """
 
     def __init__(
@@ -111,14 +113,17 @@ class Sessions:
         self._tasks.start(self._tell_resets(), "session-resets")
         await self._bus.listen(self._subjects.io_up_of(self._node), self._heard)
 
-    async def open(self, opening: Opening, command: str, make: Make) -> Session:
+    async def open(
+        self, opening: Opening, command: str, make: Make, *, looks: bool = False
+    ) -> Session:
         """The session that `opening` asks for, carrying what `make` makes, once there is room.
 
         A repeat of the same command gets the session that is open. Where what the op does
         next fails, `end` the session with the error.
 
         Raises:
-            Busy: there are as many as may be, or the agent goes down.
+            Busy: there are as many as may be (of those that only look, if it `looks`), or the
+                agent goes down.
             Conflict: the peer has such a session already, opened by another command.
             WharfsideError: what `make` raises; nothing is open then.
         """
@@ -128,8 +133,8 @@ class Sessions:
             if place.command != command:
                 raise Conflict(f"session {opening.session} is open: give each a name of its own")
             return await asyncio.shield(place.session)
-        self._check_room(opening.peer)
-        place = self._places[key] = _Place(command)
+        self._check_room(opening.peer, looks)
+        place = self._places[key] = _Place(command, looks)
         try:
             carried = await make()
         except BaseException as error:
@@ -152,11 +157,11 @@ class Sessions:
     def limit(self, *, most: int, window: int, idle_s: float) -> None:
         """For those that begin from now on."""
         self.most = most
-        self._most_of_one = most - most // 4
+        self._most_of_one = self._most_looks = most - most // 4
         self._window = window
         self._idle_s = idle_s
 
-    def _check_room(self, peer: str) -> None:
+    def _check_room(self, peer: str, looks: bool) -> None:
         if self._going_down:
             raise Busy("the agent goes down: ask its next life")
         own = sum(1 for each, _ in self._places if each == peer)
@@ -164,6 +169,11 @@ class Sessions:
             raise Busy(
                 f"{own} sessions of {peer} are open here, and the rest of {self.most} "
                 "(limits.sessions) are for other peers: close one, or try again later"
+            )
+        if looks and sum(place.looks for place in self._places.values()) >= self._most_looks:
+            raise Busy(
+                f"{self._most_looks} sessions that only look are open here, and the rest of "
+                f"{self.most} (limits.sessions) are for others: close one, or try again later"
             )
         if len(self._places) >= self.most:
             raise Busy(
