@@ -41,7 +41,7 @@ from wharfside_protocol.envelope import (
     Expect,
     Result,
 )
-from wharfside_protocol.errors import Busy, Internal, from_body
+from wharfside_protocol.errors import Busy, ErrorCode, Internal, from_body
 from wharfside_protocol.records import Record
 from wharfside_protocol.subjects import Subjects
 from wharfside_protocol.times import NANOSECONDS, to_timestamp
@@ -213,8 +213,14 @@ async def _once(
         ) from error
     result = decode(answer.data, Result)
     asked = (command.id, command.op, command.node)
-    if result.ok and (result.id, result.op, result.node) != asked:
+    if (result.id, result.op, result.node) != asked and not _before_reading(result):
         raise Internal(f"node {result.node} answered {result.op} {result.id} to {command.id}")
     if result.error is not None and result.error.code == Busy.code:
         raise from_body(result.error)
     return result
+
+
+def _before_reading(result: Result) -> bool:
+    """A refusal of a command that was not, or could not be, read: only there is no id."""
+    codes = (ErrorCode.BUSY, ErrorCode.INVALID, ErrorCode.INTERNAL)
+    return result.error is not None and not result.id and result.error.code in codes

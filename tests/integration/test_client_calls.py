@@ -32,8 +32,8 @@ from wharfside_client.bus import Bus
 from wharfside_client.errors import Refused
 from wharfside_protocol.assets import node_key
 from wharfside_protocol.codec import encode
-from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS
-from wharfside_protocol.errors import Busy, Denied, Unsupported
+from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS, Result
+from wharfside_protocol.errors import Busy, Denied, Internal, NotFound, Unsupported
 
 pytestmark = requires("nats-server")
 
@@ -69,6 +69,20 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(
     assert len(node.commands) >= 3  # the answers that are given may be late themselves
     assert {command.id for command in node.commands} == {"mine-0001"}
     assert len({command.deadline for command in node.commands}) == 1
+
+
+async def test_an_answer_to_another_command_is_none(
+    nats_server: NatsServer, fleet: Wharfside
+) -> None:
+    """Reply subjects can be guessed, if with much luck; ids of commands can not: a node that
+    answers in another's place must not be believed that a container is gone."""
+    gone = NotFound("no container web on this node").to_body()
+    mine = "mine-0001"
+    for op, node, id_ in (("ping", "n1", "other-01"), ("ping", "n1", ""), ("ping", "n2", mine)):
+        forged = Result(id=id_, op=op, node=node, ok=False, error=gone)
+        async with responding(nats_server, lambda *_, forged=forged: forged):
+            with pytest.raises(Internal, match="answered"):
+                await fleet.node("n1").ping(command_id=mine)
 
 
 async def unreachable(fleet: Wharfside) -> bool:

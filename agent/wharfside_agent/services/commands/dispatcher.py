@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgspec
 import structlog
 
 from wharfside_agent import spans
@@ -126,7 +127,8 @@ class Dispatcher:
         try:
             return encode(result)
         except Invalid as error:
-            return encode(self._refusal(result.op, error.to_body()))
+            refused = self._refusal(result.op, error.to_body())
+            return encode(msgspec.structs.replace(refused, id=result.id))
 
 
 def _in_time(remaining: float) -> None:
