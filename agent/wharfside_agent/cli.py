@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from wharfside_agent.errors import StartError
-from wharfside_agent.settings import Settings
+from wharfside_agent.settings import NatsSettings, Settings
 from wharfside_agent.settings_file import load_settings
 from wharfside_protocol import __version__
 
@@ -94,22 +94,30 @@ def reload(
         typer.echo(f"needs a restart of the agent: {', '.join(done.restart)}")
 
 
+def _without_passwords(nats: NatsSettings) -> dict[str, object]:
+    """What of it may hold one, as it may be shown."""
+    from wharfside_agent.bus.options import location
+
+    servers = [f"{url.rpartition('://')[0] or 'nats'}://{location(url)}" for url in nats.servers]
+    return {"servers": servers, "password": None if nats.password is None else "(hidden)"}
+
+
 @app.command("check-config")
 def check_config(config: Config = DEFAULT_CONFIG) -> None:
     """Reads the configuration and says what it means, or what is wrong with it."""
-    from wharfside_agent.core.policy.words import capacity_in_words, policy_in_words
+    from wharfside_agent.core.policy.words import capacity_in_words, of_nobody, policy_in_words
 
     settings = _load(config)
-    if settings.nats.password is not None:
-        hidden = msgspec.structs.replace(settings.nats, password="(hidden)")
-        settings = msgspec.structs.replace(settings, nats=hidden)
     typer.echo(f"{config}: good")
     plain = msgspec.to_builtins(settings)
+    plain["nats"] |= _without_passwords(settings.nats)
     del plain["policy"]
     typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
     typer.echo("\npolicy, in words:")
-    for line in [*policy_in_words(settings.policy), *capacity_in_words(settings.capacity)]:
-        typer.echo(line)
+    keys = settings.trust.keys
+    idle = of_nobody(settings.policy, [k.actor for k in keys], [k.role for k in keys])
+    told = [*policy_in_words(settings.policy), *idle, *capacity_in_words(settings.capacity)]
+    typer.echo("\n".join(told))
 
 
 @app.command()

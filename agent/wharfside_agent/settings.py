@@ -109,11 +109,13 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
 
 
 class LimitSettings(Group, frozen=True, kw_only=True):
-    """`lanes`: containers worked on at once. `requests`: commands under way at once.
+    """`lanes`: containers worked on at once. `requests`: commands under way at once, three quarters
+    of them at most by ops that viewers may ask for.
 
     `mailbox`: durable commands accepted and not done; the others wait in the stream.
     `sessions`: I/O sessions open at once, each with up to two windows of memory (`sessions.window`
-    for the first eighth of them, 512 KiB for the others); one peer has at most three quarters.
+    for the first eighth of them, 512 KiB for the others); one peer has at most three quarters, and
+    so have all `logs` together.
     `archives`: those of them that copy files, each with a thread that does as fast as it can.
     """
 
@@ -204,7 +206,7 @@ class MetricsSettings(Group, frozen=True, kw_only=True):
     whoever reaches it reads it, so it is for loopback or a network of one's own.
     """
 
-    listen: str | None = None
+    listen: Annotated[str, msgspec.Meta(pattern=r"^.+:[0-9]{1,5}$")] | None = None
 
 
 class TraceSettings(Group, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ def load_settings(path: Path) -> Settings:
         Subjects(settings.nats.prefix)
         _check_tls(settings.nats)
         settings.make_trust()
+        _check_roles(settings)
     except (msgspec.ValidationError, Invalid) as error:
         raise SettingsError(f"{path}: {error}") from error
     _check_paths(settings, path)
@@ -48,6 +49,22 @@ def _check_tls(nats: NatsSettings) -> None:
         )
     if nats.key is not None and nats.certificate is None:
         raise Invalid("nats.key is the key of nats.certificate: name both, or neither")
+
+
+def _check_roles(settings: Settings) -> None:
+    """A role that is mistyped must not fall back to what everybody may.
+
+    Raises:
+        Invalid: a trusted key has a role that the policy, which has some, does not know.
+    """
+    known = settings.policy.roles
+    for each in settings.trust.keys:
+        if known and each.role is not None and each.role not in known:
+            raise Invalid(
+                f"trust.keys: {each.actor} has role {each.role!r}, and there is no "
+                f"[policy.roles.{each.role}], so it would have everybody's rules: the roles are "
+                f"{', '.join(sorted(known))}; leave `role` out for everybody's"
+            )
 
 
 def _policy_table(table: Any, path: Path) -> dict[str, Any]:
@@ -70,7 +87,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 

@@ -190,7 +190,7 @@ class Bus:
         """Also where a server does not let us in any more: who waits for it goes on waiting."""
         if self._why is None:
             return self._connection.unreachable()
-        return ServerUnreachable(self._why.message, servers=list(self.settings.servers))
+        return ServerUnreachable(self._why.message, servers=self.settings.shown_servers)
 
     async def _connect(self) -> None:
         """A new connection, with all that is subscribed."""

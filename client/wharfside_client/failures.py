@@ -29,13 +29,13 @@ class Failures:
         """The error that says what to check, with the last cause that is known."""
         cause = error or (self.seen[-1] if self.seen else None)
         if isinstance(cause, Exception) and (known := self.refusal(cause)) is not None:
-            return ServerUnreachable(known.message, servers=list(self._settings.servers))
-        servers = ", ".join(self._settings.servers)
+            return ServerUnreachable(known.message, servers=self._settings.shown_servers)
+        servers = ", ".join(self._settings.shown_servers)
         because = f" ({words_of(cause)})" if cause is not None else ""
         return ServerUnreachable(
             f"no NATS server at {servers}{because}; check that it runs and is reachable from "
             "here, and --server, NATS_URL or the NATS context",
-            servers=list(self._settings.servers),
+            servers=self._settings.shown_servers,
         )
 
     def refusal(self, failure: Exception) -> ClientError | None:
@@ -61,7 +61,7 @@ class Failures:
             f"the NATS server hung up ({words}): it does not let us in, or goes down; "
             "try again, and check --creds, --nkey, --tlscert, user and password, or the NATS "
             "context",
-            servers=list(self._settings.servers),
+            servers=self._settings.shown_servers,
         )
 
 

@@ -31,6 +31,11 @@ def split_urls(text: str) -> tuple[str, ...]:
     return tuple(url.strip() for url in text.split(",") if url.strip())
 
 
+def _without_login(url: str) -> str:
+    scheme, mark, rest = url.rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
+
 def _random_peer() -> str:
     return f"c-{secrets.token_hex(6)}"
 
@@ -74,6 +79,11 @@ class ServerSettings:
     actor: str | None = None
     name: str = "wharfside-client"
     connect_timeout_s: float = 5.0
+
+    @property
+    def shown_servers(self) -> list[str]:
+        """`servers` as they may be told: a URL may hold a password or a token."""
+        return [_without_login(url) for url in self.servers]
 
     @property
     def subjects(self) -> Subjects:

@@ -11,6 +11,7 @@ from wharfside_agent.settings_file import load_settings
 
 KEY = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
 CI = f'{{ key = "{KEY}", actor = "ci" }}'
+ROLED = f'{{ key = "{KEY}", actor = "ci", role = "deploier" }}'
 
 
 def written(folder: Path, text: str) -> Path:
@@ -48,6 +49,9 @@ def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
         (f'[trust]\nkeys = [{{ key = "{KEY[:-1]}A", actor = "ci" }}]\n', "public nkey"),
         (f'[trust]\nkeys = [{{ key = "{KEY}" }}]\n', "actor"),
         (f"[trust]\nkeys = [{CI}, {CI}]\n", "stands there twice"),
+        (f"[trust]\nkeys = [{ROLED}]\n[policy.roles.deployer]\n", "no \\[policy.roles.deploier\\]"),
+        ('[metrics]\nlisten = "127.0.0.1"\n', "metrics.listen"),
+        ('[metrics]\nlisten = ":9464"\n', "metrics.listen"),
         ('[audit]\nevents = "some"\n', "some"),
         ("[pressure]\nmemory_percent = 101\n", "memory_percent"),
         ("[pressure]\nio_percent = -1\n", "io_percent"),
@@ -55,6 +59,7 @@ def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
         ("[pressure]\nagain_s = 1\n", "again_s"),
         ("[node\n", "not TOML"),
         ("\xff", "not TOML"),
+        ("a = " + "[" * 10_000, "not TOML"),
     ],
 )
 def test_each_mistake_names_its_place(text: str, told: str, tmp_path: Path) -> None:
@@ -82,3 +87,8 @@ def test_trusted_keys_may_be_tables_of_their_own(tmp_path: Path) -> None:
     text = f'[trust]\nrequire = "always"\n[[trust.keys]]\nkey = "{KEY}"\nactor = "ci"\n'
     (key,) = load_settings(written(tmp_path, text)).trust.keys
     assert (key.key, key.actor, key.role) == (KEY, "ci", None)
+
+
+def test_a_role_is_only_a_name_where_the_policy_has_none(tmp_path: Path) -> None:
+    (key,) = load_settings(written(tmp_path, f"[trust]\nkeys = [{ROLED}]\n")).trust.keys
+    assert key.role == "deploier"

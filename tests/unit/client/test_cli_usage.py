@@ -113,6 +113,14 @@ def test_a_server_that_is_no_url_is_told() -> None:
     assert "no NATS server at foo::bar" in ran.stderr
 
 
+def test_a_server_is_told_without_the_password_in_its_url() -> None:
+    url = "nats://me:s3cret@127.0.0.1:1,s3cret@127.0.0.1:1"
+    for form in ([], ["--json"]):
+        ran = CliRunner().invoke(make_app(), ["ps", *form], env=ELSEWHERE | {"NATS_URL": url})
+        assert (ran.exit_code, "s3cret" in ran.output) == (125, False)
+        assert "nats://127.0.0.1:1" in ran.output
+
+
 @pytest.mark.parametrize(("closed", "told"), [(0, b"wharfside "), (1, b""), (2, b"wharfside ")])
 def test_a_stream_that_is_closed_breaks_nothing(closed: int, told: bytes) -> None:
     line = f"import os; os.closerange({closed}, {closed + 1}); os.execv(os.sys.executable, {ENTRY})"

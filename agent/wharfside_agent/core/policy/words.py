@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from wharfside_agent.core.capacity import Capacity
 from wharfside_agent.core.policy.rules import DEFAULTS, Policy, Rules
@@ -50,6 +50,13 @@ def policy_in_words(policy: Policy) -> list[str]:
             differs = list(_lines(found.rules, policy.everybody))
             lines += [f"{name}, as everybody but for:", *(differs or ["  nothing"])]
     return lines
+
+
+def of_nobody(policy: Policy, actors: Collection[str], roles: Collection[str | None]) -> list[str]:
+    """Lines: tables for those whom no trusted key proves, often by a mistyped name."""
+    idle = [f"policy.roles.{name}" for name in policy.roles if name not in roles]
+    idle += [f"policy.actors.{name}" for name in policy.actors if name not in actors]
+    return [f"{table} holds for nobody: no key of trust.keys proves it" for table in idle]
 
 
 def capacity_in_words(capacity: Capacity) -> list[str]:

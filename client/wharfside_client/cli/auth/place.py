@@ -64,7 +64,15 @@ def can_certify() -> None:
 
 
 def end_of(now: int, expires: float | None) -> int | None:
-    """Seconds since 1970."""
+    """Seconds since 1970.
+
+    Raises:
+        BadSettings: a key that nobody could ever use.
+    """
+    from wharfside_client.errors import BadSettings
+
+    if expires is not None and expires < 1:
+        raise BadSettings("--expires: at least a second, or leave it out for a key without an end")
     return None if expires is None else now + int(expires)
 
 
