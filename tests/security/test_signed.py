@@ -101,6 +101,16 @@ async def test_a_signed_command_is_its_keys_actors(site: Site, node: Node, ci: K
     assert record.outcome == "ok"
 
 
+async def test_policy_check_knows_what_must_be_signed(site: Site, node: Node) -> None:
+    """By how the question itself was given: signed or not."""
+    wanted = site.spec(site.name())
+    told = await site.node.policy_check("run", wanted)
+    assert told.error is not None
+    assert (told.allowed, told.error.details["rule"]) == (False, "trust.require")
+    assert (await site.node.policy_check("list", {})).allowed
+    assert (await node.policy_check("run", wanted)).allowed
+
+
 async def test_reads_need_no_signature_here_and_changes_do(site: Site, node: Node) -> None:
     name = site.name()
     await node.run(site.spec(name))

@@ -100,6 +100,7 @@ class Parts(Moves):
             restarts=self.restarts,
             heard=self.heard,
             commands=self.commands,
+            intake=self.intake,
             journal=self.journal,
             drain=self.drain,
             sessions=self.sessions,

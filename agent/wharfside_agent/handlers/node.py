@@ -16,6 +16,7 @@ from wharfside_agent.services.checkpoints.files import CheckpointFiles
 from wharfside_agent.services.checkpoints.restores import Restores
 from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.commands.book import Commands
+from wharfside_agent.services.commands.intake import Intake
 from wharfside_agent.services.journal import Journal
 from wharfside_agent.services.last_heard import LastHeard
 from wharfside_agent.services.life.births import Births
@@ -53,6 +54,7 @@ class Node:
     restarts: Restarts
     heard: LastHeard
     commands: Commands
+    intake: Intake
     journal: Journal
     drain: Drain
     sessions: Sessions

@@ -26,7 +26,7 @@ async def _check(node: Node, call: Call, args: PolicyCheckArgs) -> None:
     op = OPS.get(args.op)
     if op is None:
         raise Unsupported(f"no op {args.op!r} here: {', '.join(sorted(OPS))}")
-    node.rules.admit(call.actor, op.name)
+    node.intake.would_take(call.actor, op)
     wanted = convert(args.args, op.args)
     _not_draining(node, op)
     check = CHECKS.get(op.name)

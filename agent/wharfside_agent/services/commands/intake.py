@@ -93,6 +93,14 @@ class Intake:
             self._tell_denied(call.command, call.actor, denied)
             raise
 
+    def would_take(self, actor: Actor, op: Op) -> None:
+        """For a command that is not given: by who asks, signed or not as the question was.
+
+        Raises:
+            Denied: `check` would not let it in.
+        """
+        self._rules.admit(self._trust.still(actor, op), op.name)
+
     def again(self, call: Call, default_s: float) -> Checked:
         """A command of the store, in a later life; `default_s` is counted from its arrival.
 
