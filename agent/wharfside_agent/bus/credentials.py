@@ -7,6 +7,8 @@ loop for ever, and other faults end its reconnecting in silence (nats.md, row 10
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nkeys
@@ -21,6 +23,20 @@ _SEED = re.compile(r"-+BEGIN USER NKEY SEED-+\s+(\w+)\s+-+END USER NKEY SEED-+")
 
 class BadCredentials(NatsError):
     """A file of credentials cannot be used as it is now; it is read again at the next try."""
+
+
+@contextmanager
+def usable(*paths: Path) -> Iterator[None]:
+    """
+    Raises:
+        BadCredentials: what is read of `paths` meanwhile cannot be; OpenSSL, and an OSError as it
+            is logged, name no file.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = ", ".join(map(str, paths))
+        raise BadCredentials(f"{named} cannot be used: {error.strerror or error}") from error
 
 
 def read_creds(path: Path) -> RawCredentials:

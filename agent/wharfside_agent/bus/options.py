@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wharfside_agent.bus.credentials import read_creds, read_password, read_seed
+from wharfside_agent.bus.credentials import read_creds, read_password, read_seed, usable
 
 PENDING_BYTES = 8 * 1024 * 1024
 CONNECT_S = 5
@@ -49,7 +49,7 @@ class BusOptions:
         and certificates are as the files say now.
 
         Raises:
-            OSError, ssl.SSLError, BadCredentials: a file named in the settings cannot be used.
+            BadCredentials: a file named in the settings cannot be used; it says which.
         """
         arguments: dict[str, Any] = {
             "servers": [server],
@@ -66,20 +66,22 @@ class BusOptions:
             "user": self.user,
             "password": self.password,
         }
-        if self.password_file is not None:
-            arguments["password"] = read_password(self.password_file)
-        if self.creds is not None:
-            arguments["user_credentials"] = read_creds(self.creds)
-        if self.nkey_seed is not None:
-            arguments["nkeys_seed_str"] = read_seed(self.nkey_seed)
-        if self.ca is not None:
-            arguments["tls"] = self._tls(self.ca)
+        for name, read, path in (
+            ("password", read_password, self.password_file),
+            ("user_credentials", read_creds, self.creds),
+            ("nkeys_seed_str", read_seed, self.nkey_seed),
+            ("tls", self._tls, self.ca),
+        ):
+            if path is not None:
+                with usable(path):
+                    arguments[name] = read(path)
         return arguments
 
     def _tls(self, ca: Path) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(ca))
         if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key)
+            with usable(self.certificate, *filter(None, [self.key])):
+                context.load_cert_chain(self.certificate, self.key)
         return context
 
 

@@ -13,7 +13,7 @@ from wharfside_agent.bus.credentials import (
     read_password,
     read_seed,
 )
-from wharfside_agent.bus.options import location
+from wharfside_agent.bus.options import BusOptions, location
 from wharfside_agent.bus.servers import Servers
 
 OURS = ["nats://u:p@one:4222", "nats://two:4222", "nats://three:4222"]
@@ -70,3 +70,13 @@ def test_a_password_is_the_first_line(tmp_path: Path) -> None:
     file.write_text("\n")
     with pytest.raises(BadCredentials):
         read_password(file)
+
+
+@pytest.mark.parametrize("kind", ["creds", "nkey_seed", "password_file", "ca"])
+def test_a_file_that_cannot_be_used_is_named(kind: str, tmp_path: Path) -> None:
+    """An agent that goes on trying says nothing else of why it is not let in."""
+    for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "directory")):
+        options = BusOptions(("nats://here",), "n1", "_INBOX_n1", **{kind: path})  # type: ignore[arg-type]
+        with pytest.raises(BadCredentials, match=why) as caught:
+            options.connect_arguments("nats://here")
+        assert str(path) in str(caught.value)
