@@ -32,6 +32,7 @@ class Trial:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PIP_NO_COMPILE": "1"},
+            umask=0o077,  # as a hardened root's
             text=True,
             timeout=INSTALL_S,
         )
@@ -69,6 +70,9 @@ def test_a_first_installation_and_its_end(trial: Trial, tmp_path: Path) -> None:
     assert (trial.root / "etc/systemd/system" / AGENT).read_text() == (DEPLOY / AGENT).read_text()
     assert "-rw------- etc/wharfside/config.toml" in trial.files()
     assert {"drwx------ etc/wharfside", "drwx------ var/lib/wharfside"} <= set(trial.files())
+    assert {"drwxr-xr-x opt/wharfside", "drwxr-xr-x opt/wharfside/versions"} <= set(trial.files())
+    program = trial.root / "opt/wharfside/current/bin/wharfside"
+    assert stat.filemode(program.stat().st_mode) == "-rwxr-xr-x"
     assert trial.version() == f"wharfside-agent {__version__}"
     laid = trial.files()
 

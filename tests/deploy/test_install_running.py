@@ -63,3 +63,23 @@ async def test_upgrades_and_ways_back_under_a_container(
     await install(bare_node, "--uninstall", "--purge")
     left = bare_node.systemd.run("sh", "-c", "ls -d /opt/wharfside /etc/wharfside; true")
     assert left == ""
+
+
+async def test_by_force_what_runs_ends_and_nothing_is_left(
+    bare_node: UnitNode, tmp_path: Path
+) -> None:
+    """Also of its writable layer, which is mounted on the machine, not in the agent alone."""
+    wheels = ("--wheels", wheelhouse())
+    first = own_wheel(tmp_path)
+    await install(bare_node, *wheels, "--wheel", first, "--server", bare_node.server)
+    bare_node.systemd.run("sh", "-c", RUNC)
+    async with connect(bare_node.server) as fleet:
+        await fleet.setup.bootstrap()
+        await asyncio.to_thread(bare_node.start)
+        ran = await fleet.node(bare_node.name).run(
+            bare_node.spec("c1", "sleep 10000"), unreachable_s=60
+        )
+    await install(bare_node, "--uninstall", "--force", "--purge")
+    seen = f"ls -d /opt/wharfside /run/wharfside /etc/wharfside /proc/{ran.pid}"
+    left = bare_node.systemd.run("sh", "-c", f"{seen}; grep /run/wharfside /proc/mounts; true")
+    assert left == ""
