@@ -187,3 +187,14 @@ async def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "auth.json").write_text("{")
     ran = await auth(tmp_path, "show")
     assert "auth.json cannot be used" in ran.err
+
+
+async def test_servers_that_others_reach_are_to_have_tls(tmp_path: Path) -> None:
+    """Said as the first thing to do, until it is done; a server on loopback may go without."""
+    for host, first in (("127.0.0.1", "nats-server"), ("hub.example.org", "wharfside auth tls")):
+        folder = tmp_path / host
+        out = await done(folder, "init", "--nats", f"hub={host}")
+        assert out.partition("next:\n")[2].strip().startswith(first)
+    words = step(out, "wharfside auth tls")
+    await typed("", *words[: words.index("#")])
+    assert "auth tls" not in await done(folder, "init")

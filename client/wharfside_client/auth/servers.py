@@ -51,6 +51,11 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     route_port: int = ROUTE_PORT
     leaf_port: int = LEAF_PORT
 
+    @property
+    def exposed(self) -> bool:
+        """Other machines reach it."""
+        return _bound(self.host) in _EVERYWHERE
+
 
 class Servers(msgspec.Struct, frozen=True, kw_only=True):
     """The servers of a fleet: one alone, or a cluster. `store` is JetStream's folder there."""
@@ -180,6 +185,9 @@ def site_server_text(
             "",
         ]
     )
+
+
+_EVERYWHERE = ("0.0.0.0", "::")
 
 
 def _bound(host: str) -> str:

@@ -120,7 +120,9 @@ def _tell(session: Session, path: Path, change: Change) -> None:
     if len(start) > 1:
         start = [f"# on each server, with its own file and accounts.conf of {path}/conf", *start]
     replicas = " --replicas 3" if len(start) > 3 else ""
+    clear = state.servers.tls is None and any(each.exposed for each in state.servers.servers)
     steps = [
+        *([f"wharfside auth tls{where(path)}  # else all is said in the clear"] if clear else []),
         *start,
         f"wharfside bootstrap{replicas} {spelled(as_user(path, state, PROVISIONER))}",
         f"wharfside auth add-node{where(path)} NODE...",
