@@ -8,10 +8,14 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from wharfside_agent.log_floods import Floods
 from wharfside_agent.settings import LogSettings
 
 _processors: list[Processor] = []
 """One list for ever: loggers that are made keep it, so what it holds can change under them."""
+
+_floods = Floods()
+"""The same over a reload."""
 
 
 def configure_logs(settings: LogSettings) -> None:
@@ -23,6 +27,7 @@ def configure_logs(settings: LogSettings) -> None:
     tail = [renderer] if for_people else [structlog.processors.dict_tracebacks, renderer]
     _processors[:] = [
         _from(settings.level),
+        _floods,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         *tail,

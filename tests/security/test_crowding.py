@@ -15,6 +15,7 @@ from tests.integration.world import Site, open_site
 from tests.security.secured import NODES, SecuredWorld
 from tests.support.eventually import eventually
 
+from wharfside_agent.log_floods import MOST
 from wharfside_client.auth.state import Form
 from wharfside_protocol.codec import decode, encode
 from wharfside_protocol.envelope import Command, Result
@@ -60,6 +61,12 @@ class Crowd:
 
 
 @pytest.fixture
+async def viewer(ground: SecuredWorld) -> AsyncIterator[Client]:
+    async with ground.secured.raw("eyes") as client:
+        yield client
+
+
+@pytest.fixture
 async def site(ground: SecuredWorld) -> AsyncIterator[Site]:
     settings = ground.secured.settings("ops")
     async with open_site(ground.world, ground.agents[NODE], settings) as site:
@@ -70,9 +77,8 @@ async def site(ground: SecuredWorld) -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-async def crowd(ground: SecuredWorld) -> AsyncIterator[Crowd]:
-    async with ground.secured.raw("eyes") as client:
-        yield Crowd(client)
+async def crowd(viewer: Client) -> Crowd:
+    return Crowd(viewer)
 
 
 async def test_waits_of_a_viewer_leave_room_for_commands(site: Site, crowd: Crowd) -> None:
@@ -98,3 +104,16 @@ async def test_sessions_of_a_viewer_leave_room_for_sessions(site: Site, crowd: C
     async with attached(site, name, stdin=True) as session:
         await session.write(b"mine\n")
         assert await seen(session, b"got mine\n") == b"got mine\n"
+
+
+async def test_a_flood_of_what_nobody_can_answer_fills_no_log(site: Site, viewer: Client) -> None:
+    """Each costs a viewer some bytes, and every node would write a line."""
+    for _ in range(20 * MOST):
+        await viewer.publish("$SRV.PING", b"")
+        await viewer.publish(S.rpc(NODE, "ping"), b"")
+    await viewer.flush()
+    await site.node.ping()
+    await eventually(lambda: "are only counted" in site.agent.log_text(), "it is told")
+    lines = site.agent.log.read_text().splitlines()
+    for event in ("bus-error", "answer-not-sent"):
+        assert sum(f'"{event}"' in line for line in lines) <= MOST
