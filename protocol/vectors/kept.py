@@ -65,7 +65,7 @@ def read() -> Schema:
 
 
 def text(kept: Schema) -> str:
-    """One record, op or vector a line: a diff shows which were added."""
+    """One record, op or family of vectors a line: a diff shows what was added."""
     parts = [f"{json.dumps(part)}: {{\n{_lines(those)}\n}}" for part, those in kept.items()]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
