@@ -144,7 +144,7 @@ def fields(kind: type[Record]) -> str:
 
 def default(told: dict[str, Any]) -> str:
     value = told.get("default")
-    return "" if value in (None, {}, []) else f"`{value}`"
+    return "" if value is None else f"`{json.dumps(value)}`"
 
 
 def shape(told: dict[str, Any]) -> str:
@@ -156,17 +156,31 @@ def shape(told: dict[str, Any]) -> str:
         options = [shape(each) for each in told["anyOf"] if each != {"type": "null"}]
         return " or ".join(options)
     if told.get("type") == "array":
-        return "list of " + shape(told.get("items", {}))
+        return count(told, "Items", "list") + shape(told.get("items", {}))
+    if "additionalProperties" in told:
+        return count(told, "Properties", "map") + shape(told["additionalProperties"])
     if "enum" in told:
         return ", ".join(f"`{value}`" for value in told["enum"])
     if told.get("contentEncoding") == "base64":
         return "bytes"
     words = [str(told.get("type", "any"))]
-    bounds = {"minimum": ">= {}", "maximum": "<= {}", "maxLength": "at most {} long"}
+    bounds = {"minimum": ">= {}", "maximum": "<= {}"}
+    bounds |= {"minLength": "at least {} long", "maxLength": "at most {} long"}
     words += [text.format(told[key]) for key, text in bounds.items() if key in told]
     if "pattern" in told:
         words.append(f"`{str(told['pattern']).removesuffix('(?!' + chr(92) + 'n)')}`")
     return ", ".join(words)
+
+
+def count(told: dict[str, Any], of: str, what: str) -> str:
+    """`what`, and how many it takes: list (1 to 64) of."""
+    least, most = told.get(f"min{of}"), told.get(f"max{of}")
+    if most is None:
+        return f"{what} of "
+    bounds = [f"{least} to {most}" if least else f"at most {most}"]
+    if longest := told.get("propertyNames", {}).get("maxLength"):
+        bounds.append(f"keys at most {longest} long")
+    return f"{what} ({', '.join(bounds)}) of "
 
 
 def referenced(kinds: Iterable[type[Record]]) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from session import session
 
 from wharfside_agent.core.trust import AHEAD_S
 from wharfside_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES
+from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS
 from wharfside_protocol.io_flow import MAX_FRAMES
 from wharfside_protocol.io_frames import COST, MAX_CHUNKS, MAX_FRAME_BYTES, MAX_WIRE_BYTES
 from wharfside_protocol.io_link import ACK_DELAY_S, PROBE_S
@@ -23,6 +24,7 @@ TEXT = Path(__file__).with_name("protocol.in.md")
 VECTORS = Path(__file__).parents[1] / "protocol" / "vectors"
 
 FIGURES = {
+    "rpc": DEFAULT_RPC_SECONDS,
     "kib": MAX_MESSAGE_BYTES // 1024,
     "depth": MAX_DEPTH,
     "frame": MAX_WIRE_BYTES // 1024,

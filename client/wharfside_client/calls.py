@@ -103,8 +103,9 @@ class Patience(NamedTuple):
 
 
 def new_command_id() -> str:
-    """Unguessable, and good for 48 h of repeats."""
-    return secrets.token_urlsafe(16)
+    """Unguessable, and good for 48 h of repeats; never with a dash, which a shell's command line
+    would take for an option: `wharfside result n1 ID`."""
+    return secrets.token_hex(16)
 
 
 def make_command(

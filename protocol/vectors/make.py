@@ -2,7 +2,8 @@
 """Writes the vectors beside this file: each record as JSON and as msgpack bytes.
 
 `python protocol/vectors/make.py` adds what is missing and changes nothing that is there: a vector
-is a promise that its bytes stay readable. `--check` only says what is missing (exit 1).
+is a promise that its bytes stay readable. So it does with `../kept.json`, the shapes of the
+records. `--check` only says what is missing (exit 1).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import kept
 import malformed
 import samples
 import signatures
@@ -132,18 +134,48 @@ def wanted() -> dict[str, list[Vector]]:
 
 
 def main() -> int:
+    lacking = add_vectors()
+    lacking += keep(kept.today(written()))
+    return 1 if lacking and "--check" in sys.argv else 0
+
+
+def keep(now: dict[str, Any]) -> int:
+    """How much was lacking of it.
+
+    Raises:
+        SystemExit: it breaks what is kept.
+    """
+    if kept.FILE.exists():
+        if found := kept.breaches(kept.read(), now):
+            raise SystemExit("\n".join(["version 1 would be broken:", *found]))
+        if kept.FILE.read_text() == kept.text(now):
+            return 0
+    if "--check" in sys.argv:
+        print(f"{kept.FILE.name} lacks what is new")
+    else:
+        kept.FILE.write_text(kept.text(now))
+    return 1
+
+
+def written() -> dict[str, list[Vector]]:
+    """The vectors as they stand in their files."""
+    return {family: json.loads((HERE / f"{family}.json").read_text()) for family in wanted()}
+
+
+def add_vectors() -> int:
+    """How many were lacking."""
     lacking = 0
     for family, vectors in wanted().items():
         path = HERE / f"{family}.json"
-        kept = json.loads(path.read_text()) if path.exists() else []
-        known = {each["name"] for each in kept}
+        there = json.loads(path.read_text()) if path.exists() else []
+        known = {each["name"] for each in there}
         new = [each for each in vectors if each["name"] not in known]
         lacking += len(new)
         if new and "--check" in sys.argv:
             print(f"{path.name} lacks: {', '.join(each['name'] for each in new)}")
         elif new:
-            path.write_text(lines([*kept, *new]))
-    return 1 if lacking and "--check" in sys.argv else 0
+            path.write_text(lines([*there, *new]))
+    return lacking
 
 
 def lines(vectors: list[Vector]) -> str:

@@ -98,10 +98,11 @@ class Network(Record, frozen=True, kw_only=True):
 class Io(Record, frozen=True, kw_only=True):
     """How the process's streams are kept.
 
-    `stdin`: it has one; it ends with the first session that writes to it (docker's StdinOnce),
-    or with `stdin_once` off never. `tty`: a terminal, whose input never ends. `log` off: what
-    no session reads is dropped. `fifo`: FIFOs on the node, beside all else. `ship`: the log
-    also goes into the stream WHARFSIDE_LOGS.
+    `stdin`: it has one. It ends with the first session that has it, written to or not, unless
+    another one takes it (docker's StdinOnce), and with the agent that dies meanwhile; with
+    `stdin_once` off never. `tty`: a terminal, whose input never ends. `log` off: what no session
+    reads is dropped. `fifo`: FIFOs on the node, beside all else. `ship`: the log also goes into
+    the stream WHARFSIDE_LOGS.
     """
 
     stdin: bool = False

@@ -56,6 +56,22 @@ def test_an_object_without_its_fields_is_refused() -> None:
     assert not Draft202012Validator(document_schema("stop")).is_valid([{"node": "n1"}])
 
 
+def test_what_is_added_to_a_record_is_none_of_its_own_fields() -> None:
+    """In one JSON object only one of the two would be left."""
+    whole = catalogue()
+    for record, more in added([whole["documents"], whole["lines"]]):
+        own = whole["$defs"][record["$ref"].rpartition("/")[2]]["properties"]
+        assert not own.keys() & more["properties"].keys(), record
+
+
+def added(schema: Any) -> Iterator[Any]:
+    for each in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(each, dict) and "allOf" in each:
+            yield each["allOf"]
+        if isinstance(each, dict | list):
+            yield from added(each)
+
+
 def check(command: str, ran: Ran) -> None:
     validator = Draft202012Validator(document_schema(command))
     texts = ran.out.splitlines() if command in LINES else [ran.out]
@@ -141,7 +157,7 @@ async def test_a_script_can_ask_for_them() -> None:
     ran = await typed("nats://127.0.0.1:1", "schema", "--cli", "nodes add")
     assert ran.json == document_schema("nodes add")
     unknown = await typed("nats://127.0.0.1:1", "schema", "--cli", "nodes eat")
-    assert (unknown.code, "'nodes eat'" in unknown.err) == (1, True)
+    assert (unknown.code, "'nodes eat'" in unknown.err) == (2, True)
 
 
 async def test_an_error_of_the_whole(tmp_path: Path) -> None:

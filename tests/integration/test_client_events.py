@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 
@@ -10,6 +11,7 @@ import nats
 import pytest
 from nats.aio.client import Client as Nats
 from tests.integration.bounds import BOUND_S, bounded
+from tests.integration.cli_kit import typed
 from tests.integration.client_kit import event, opened_bus, publish_many, tell
 from tests.support.eventually import eventually
 from tests.support.nats_server import NatsServer
@@ -86,6 +88,22 @@ async def test_a_reader_resumes_where_it_stopped(bus: Bus, fleet: Wharfside) -> 
     await tell(bus, 5)
     async with fleet.events(since=token) as stream:
         assert await next_numbers(stream, 3) == [3, 4, 5]
+
+
+async def test_a_script_goes_on_behind_the_sequence_that_it_was_told(
+    bus: Bus, nats_server: NatsServer
+) -> None:
+    """The stream's own: an event's `seq` counts its node, and is another one."""
+    await tell(bus, 7, 8)
+    await tell(bus, 3, node="n2")
+
+    async def since(seq: int) -> list[tuple[int, int]]:
+        ran = await typed(nats_server.url, "events", "--json", "--since", str(seq))
+        lines = [json.loads(line) for line in ran.out.splitlines()]
+        return [(line["stream_seq"], line["seq"]) for line in lines]
+
+    assert await since(0) == [(1, 7), (2, 8), (3, 3)]
+    assert await since(2) == [(3, 3)]
 
 
 async def test_what_did_not_ring_is_read_before_what_did(bus: Bus, fleet: Wharfside) -> None:

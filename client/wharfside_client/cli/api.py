@@ -49,7 +49,7 @@ async def api(
     """
     from wharfside_protocol.envelope import Expect
 
-    known = _known(op)
+    known = _known(op, "op")
     _check_answered(known)
     given = _read(sys.stdin.buffer.read() if args == "-" else args, known.args, op)
     options = lane.options(session)
@@ -87,7 +87,7 @@ async def schema(
     elif name in EVENT_DATA:
         _print(session, schemas.event_schema(name))
     else:
-        op = _known(name)
+        op = _known(name, "op or event")
         envelope = schemas.result_schema if value else schemas.command_schema
         record = op.value if value else op.args
         _print(session, envelope(op) if whole else schemas.record_schema(record))
@@ -96,62 +96,59 @@ async def schema(
 def _printed(command: str) -> dict[str, Any]:
     """
     Raises:
-        Unsupported: no command prints a document under this name.
+        typer.BadParameter: no command prints a document under this name.
     """
     from wharfside_client.cli.documents import DOCUMENTS, LINES, document_schema
-    from wharfside_protocol.errors import Unsupported
 
     if command not in {**DOCUMENTS, **LINES}:
         known = ", ".join(sorted({**DOCUMENTS, **LINES}))
-        raise Unsupported(f"no command {command!r} prints JSON; there are: {known}")
+        raise typer.BadParameter(f"no command {command!r} prints JSON; there are: {known}")
     return document_schema(command)
 
 
-def _known(name: str) -> Op:
-    from wharfside_protocol.errors import Unsupported
+def _known(name: str, what: str) -> Op:
+    """
+    Raises:
+        typer.BadParameter: no node could know what is not in our own table.
+    """
     from wharfside_protocol.ops import OPS
 
     if name not in OPS:
-        raise Unsupported(f"no op {name!r}; there are: {', '.join(OPS)}", op=name)
+        raise typer.BadParameter(f"no {what} {name!r}; there are: {', '.join(OPS)}")
     return OPS[name]
 
 
 def _check_answered(op: Op) -> None:
     """
     Raises:
-        Unsupported: frames would follow the answer, and nobody here would take them.
+        typer.BadParameter: frames would follow the answer, and nobody here would take them.
     """
     import msgspec
 
-    from wharfside_protocol.errors import Unsupported
-
     if any(field.name == "open" and field.required for field in msgspec.structs.fields(op.args)):
-        raise Unsupported(
-            f"{op.name} opens an I/O session, which is more than one answer", op=op.name
-        )
+        raise typer.BadParameter(f"{op.name} opens an I/O session, which is more than one answer")
 
 
 def _read(text: str | bytes, kind: type[Record], what: str) -> Any:
     """`what`: the op whose arguments it is, or the flag.
 
     Raises:
-        Invalid: it is no JSON, not what `kind` is, or has a field that is none of its.
+        typer.BadParameter: it is no JSON, not what `kind` is, or has a field that is none of its.
     """
     import msgspec
-
-    from wharfside_protocol.errors import Invalid
 
     known = [field.encode_name for field in msgspec.structs.fields(kind)]
     try:
         plain = msgspec.json.decode(text, type=dict[str, Any])
         unknown = ", ".join(sorted(plain.keys() - set(known)))
         if unknown:
-            raise Invalid(f"{what} has no {unknown}; it takes: {', '.join(known) or 'nothing'}")
+            takes = ", ".join(known) or "nothing"
+            raise typer.BadParameter(f"{what} has no {unknown}; it takes: {takes}")
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"{what}: {error}; it takes: {', '.join(known)}") from error
+        raise typer.BadParameter(f"{what}: {error}; it takes: {', '.join(known)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(
+        raise typer.BadParameter(
             f'{what} takes a JSON object such as {{"container": "web"}}: {error}'
         ) from error
 

@@ -193,7 +193,7 @@ DOCUMENTS: Mapping[str, Schema] = {
 """The one document of a command."""
 
 LINES: Mapping[str, Schema] = {
-    "events": _with(_ref(Event), seq=WHOLE),
+    "events": _with(_ref(Event), stream_seq=_or_null(WHOLE)),
     "logs": _any(
         _object(time=_NAMED, stream=TEXT, text=TEXT, position=_or_null(_ref(Position))),
         _object(lost=WHOLE, position=_or_null(_ref(Position))),

@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
 async def events(session: Session, of: Where = None, *, which: EventsFlags) -> None:
     """Tell the events of the fleet, stored ones and with -f those that come.
 
-    With --json, one object a line; its `seq` is what --since takes to go on from there.
+    With --json, one object a line; its `stream_seq` is what --since takes to go on from there.
     """
     from wharfside_client.cli.eventlines import EventLines
     from wharfside_client.cli.plain import to_json
@@ -88,7 +88,7 @@ async def events(session: Session, of: Where = None, *, which: EventsFlags) -> N
             if which.type and event.type not in which.type:
                 continue
             if session.output.json:
-                session.output.json_line({"seq": seq, **to_json(event)})
+                session.output.json_line({"stream_seq": seq or None, **to_json(event)})
             else:
                 lines.tell(event)
 

@@ -68,6 +68,7 @@ def test_a_deadline_stays_within_what_nodes_allow_and_the_callers_own_is_kept() 
 def test_ids_are_made_up_and_never_twice() -> None:
     ids = {check_command_id(new_command_id()) for _ in range(1000)}
     assert len(ids) == 1000
+    assert not [each for each in ids if each.startswith("-")], "`result n1 -x` is an option"
 
 
 def result(**fields: object) -> Result:

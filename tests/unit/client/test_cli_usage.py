@@ -93,6 +93,10 @@ ROOTFS = ("--rootfs", "/x")
         (("commands", "n1/web"), "name its node alone, n1"),
         (("commands",), "NODE"),
         (("dead-letters", "--resend", "0"), "--resend"),
+        (("api", "pong", "n1"), "no op 'pong'; there are: ping"),
+        (("api", "ping", "n1", "{"), "takes a JSON object"),
+        (("schema", "pong"), "no op or event 'pong'"),
+        (("schema", "--cli", "pong"), "no command 'pong' prints JSON"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what_to_write(arguments: tuple[str, ...], told: str) -> None:

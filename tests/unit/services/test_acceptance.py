@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nkeys import PREFIX_BYTE_USER, encode_seed
@@ -75,6 +76,16 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     intake = Intake("n1", commands, OPS, Rulebook())
     yield Desk(store, commands, Acceptance("n1", S, store, commands, intake))
     await store.close()
+
+
+async def test_a_wait_has_its_time_before_the_deadline_that_nobody_gave(desk: Desk) -> None:
+    intake = Intake("n1", desk.commands, OPS, Rulebook())
+
+    def left(**more: Any) -> float:
+        command = Command(id="command-1", op="wait", node="n1", args={"container": "web"} | more)
+        return intake.check(command, "wait", 30.0, {}).remaining
+
+    assert (left(), left(timeout_s=60.0), left(timeout_s=0.0)) == (60.0, 90.0, 30.0)
 
 
 def letter(id_: str = "command-1", op: str = "pause", container: str = "web") -> Post:

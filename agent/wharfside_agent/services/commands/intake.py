@@ -12,6 +12,7 @@ from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_protocol import PROTOCOL_VERSION
 from wharfside_protocol.codec import convert
+from wharfside_protocol.commands import WaitArgs
 from wharfside_protocol.digest import command_digest
 from wharfside_protocol.envelope import MAX_DEADLINE_SECONDS, Command
 from wharfside_protocol.errors import Denied, Invalid, Unsupported
@@ -75,6 +76,7 @@ class Intake:
             raise
         call.rules = self._rules_of(call)
         args = convert(command.args, known.args)
+        default_s += waiting_s(args)
         return Checked(known, args, call, remaining(command, call.received_at, default_s))
 
     def _actor_of(self, call: Call, op: Op, headers: Mapping[str, str]) -> Actor:
@@ -132,6 +134,11 @@ class Intake:
         if known is None or op not in self._ops:
             raise Unsupported(f"no op {op!r} here: {', '.join(sorted(self._ops))}")
         return known
+
+
+def waiting_s(args: Record) -> float:
+    """What a read is asked to wait: left out, the deadline must not come before that is over."""
+    return args.timeout_s if isinstance(args, WaitArgs) else 0.0
 
 
 def remaining(command: Command, now: int, default_s: float) -> float:
