@@ -64,7 +64,7 @@ def test_nothing_that_would_break_containers_is_asked_for(directive: str) -> Non
 def test_a_restart_leaves_containers_alone_and_is_tried_for_ever() -> None:
     lines = (DEPLOY / AGENT).read_text().splitlines()
     assert {
-        *("KillMode=process", "Delegate=yes", "CPUWeight=1000", "RuntimeDirectoryPreserve=yes"),
+        *("KillMode=process", "Delegate=yes", "CPUWeight=200", "RuntimeDirectoryPreserve=yes"),
         *("Restart=always", "StartLimitIntervalSec=0"),
     } <= set(lines)
 

@@ -28,7 +28,7 @@ async def test_containers_monitors_and_execs_run_as_nice_as_the_agent_was_starte
     started = [init, visitor, *(monitor for monitor in monitors if monitor is not None)]
     assert [process.nice() for process in started] == [ours] * 4
     if (sessions := session_nice(site.agent.pid)) is not None:
-        assert sessions == -10
+        assert sessions == -3
         assert [session_nice(process.pid) for process in started] == [0] * 4
 
 

@@ -20,6 +20,10 @@ from pathlib import Path
 
 NICENESS = -10
 
+GROUP_NICENESS = -3
+"""Twice the CPU of another group, where all want it. With more it would come to run for each piece
+of a container's output, and who is to carry that on would wait (docs/figures.md)."""
+
 AUTOGROUP = Path("/proc/self/autogroup")
 """`/autogroup-25 nice 0` (proc(5)); what is written is the niceness of the whole session."""
 
@@ -47,13 +51,13 @@ def _session_first() -> None:
         return
     with suppress(OSError):  # a kernel without, or others have just been raised
         nice = int(AUTOGROUP.read_text().split()[-1])
-        AUTOGROUP.write_text(str(min(nice, NICENESS)))
+        AUTOGROUP.write_text(str(min(nice, GROUP_NICENESS)))
 
 
 def cgroup_first(leaf: Path) -> None:
     """Raises what is in `leaf`, a cgroup of version 2, among its siblings (cgroup-v2.rst)."""
     with suppress(OSError):  # the cpu controller was not delegated: then it groups nothing
-        (leaf / "cpu.weight.nice").write_text(str(NICENESS))
+        (leaf / "cpu.weight.nice").write_text(str(GROUP_NICENESS))
 
 
 def put_back(pid: int) -> None:
