@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import structlog
 
@@ -16,17 +17,34 @@ from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 
-async def to_its_end(work: Awaitable[None]) -> None:
-    """Not cut short by whoever cancels: it is canceled after it. What it raises comes first."""
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Not cut short by whoever cancels, however often: it is canceled after it. What it raises
+    comes first."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        await _over(task)
         if not task.cancelled() and task.exception() is not None:
             log.info("failed-while-canceled", error=str(task.exception()))
         raise
+
+
+async def past_recall(work: Awaitable[T]) -> T:
+    """What is committed by it is not undone: a cancel that comes meanwhile has come too late,
+    and changes nothing."""
+    task = asyncio.ensure_future(work)
+    await _over(task)
+    return task.result()
+
+
+async def _over(task: asyncio.Future[T]) -> None:
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from wharfside_agent.ports.images import Image, ImageDraft, Images, Layers, Prog
 from wharfside_agent.ports.rows import Intent
 from wharfside_agent.ports.runtime import Dump, Runtime
 from wharfside_agent.ports.store import Store
-from wharfside_agent.services.checkpoints.bounds import in_time, to_its_end
+from wharfside_agent.services.checkpoints.bounds import in_time, past_recall, to_its_end
 from wharfside_agent.services.checkpoints.fitness import check_fit, check_state
 from wharfside_agent.services.checkpoints.manifests import Here, flags_of, layered, manifest_of
 from wharfside_agent.services.checkpoints.outcomes import Outcomes
@@ -117,7 +117,7 @@ class Checkpoints:
             raise told(error) from error  # type: ignore[arg-type]
         self._journal.reached(Step.CHECKPOINT_COMMITTED)
         if args.exit:
-            await self.end(live)
+            await to_its_end(self.end(live))
         return value
 
     async def end(self, live: Live) -> None:
@@ -160,11 +160,11 @@ class Checkpoints:
             image = await self._written(taking)
             taking.call.interruptible = False
             frozen_us = taking.stood_still_us or self._stood_still(taking)
-            return await asyncio.shield(
+            return await past_recall(
                 self._outcomes.taken(live, image, frozen_us, taking.call.id, taking.call)
             )
         except BaseException as error:
-            await asyncio.shield(self._undo(taking, error))
+            await to_its_end(self._undo(taking, error))
             raise
 
     async def _written(self, taking: _Taking) -> Image:
@@ -230,6 +230,10 @@ class Checkpoints:
 
 
 def _memory_bytes(live: Live) -> int:
-    """What its images will take, about."""
-    usage = live.runtime.usage()
-    return 0 if usage is None else usage.memory_bytes or 0
+    """What its images will take, about. Not what the kernel keeps of files for it: that may be
+    any number of times as much, and is in no image."""
+    try:
+        memory = live.runtime.stats().memory
+    except WharfsideError:
+        return 0
+    return 0 if memory is None else memory.anon_bytes or 0

@@ -26,7 +26,7 @@ from wharfside_agent.services.migration.milestones import Milestone
 from wharfside_agent.services.migration.sending import Sending
 from wharfside_protocol.carriage import GiveUp, Go, Offer, Piece, Revoke, Settle, Word
 from wharfside_protocol.checkpoints import Phase
-from wharfside_protocol.errors import Canceled
+from wharfside_protocol.errors import Canceled, ErrorBody, from_body
 from wharfside_protocol.times import NANOSECONDS
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,12 @@ _TOLD_ONCE: dict[Effect, type[GiveUp | Settle | Revoke]] = {
     Effect.SAY_SETTLE: Settle,
     Effect.SAY_REVOKE: Revoke,
 }
+
+
+def given_up(row: Departure, why: ErrorBody) -> Departure:
+    """One in `DUMPING` that is to go no further; also over a death."""
+    wanted = row.state is Source.DUMPING and row.failure is None
+    return msgspec.structs.replace(row, failure=why) if wanted else row
 
 
 class Departing:
@@ -125,23 +131,32 @@ class Departing:
     async def _dump(self, row: Departure) -> None:
         try:
             frozen_at, size = await self._leaving.dump(row)
-        except (Exception, asyncio.CancelledError) as error:
+        except asyncio.CancelledError:
+            await asyncio.shield(self._dump_again(row))
+        except Exception as error:
             await asyncio.shield(self._not_dumped(row, error))
-            return
-        await self.ledger.feed(row.id, Heard.DUMPED, frozen_at=frozen_at, bytes=size)
+        else:
+            await self._dumped(row.id, frozen_at, size)
 
     async def _dump_again(self, row: Departure) -> None:
+        """Whoever died or gave up meanwhile: what it has come to all the same is told."""
         found = await self._leaving.dumped(row)
         if found is None:
+            given = self.ledger[row.id].failure
             why = Canceled("the agent died during the dump; the container stays", stage="running")
-            await self._not_dumped(row, why)
+            await self._not_dumped(row, why if given is None else from_body(given))
         else:
-            await self.ledger.feed(row.id, Heard.DUMPED, frozen_at=found[0], bytes=found[1])
+            await self._dumped(row.id, *found)
 
-    async def _not_dumped(self, row: Departure, error: BaseException) -> None:
-        why = told(error) if isinstance(error, Exception) else Canceled("canceled")
+    async def _dumped(self, migration: str, frozen_at: int, size: int) -> None:
+        """One that was given up meanwhile, too late for the dump, is so now."""
+        await self.ledger.feed(migration, Heard.DUMPED, frozen_at=frozen_at, bytes=size)
+        if self.ledger[migration].failure is not None:
+            await self.ledger.feed(migration, Heard.CANCEL)
+
+    async def _not_dumped(self, row: Departure, error: Exception) -> None:
         await self._leaving.stays(row)
-        await self.ledger.feed(row.id, Heard.NOT_DUMPED, failure=why.to_body())
+        await self.ledger.feed(row.id, Heard.NOT_DUMPED, failure=told(error).to_body())
 
     async def _carry(self, row: Departure) -> None:
         """Whatever keeps the image from being sent brings the container back."""

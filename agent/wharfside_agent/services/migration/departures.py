@@ -11,9 +11,9 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from wharfside_agent.core.migration import Effect, Heard, Source
+from wharfside_agent.core.migration import OVER, Effect, Heard, Source
 from wharfside_agent.ports.rows import Departure
-from wharfside_agent.services.migration.departing import Departing, Tell
+from wharfside_agent.services.migration.departing import Departing, Tell, given_up
 from wharfside_agent.services.migration.ends import Leaving
 from wharfside_agent.services.migration.means import Means
 from wharfside_protocol.carriage import Carried, FromB, Have, NeverHere, RunsHere
@@ -61,6 +61,15 @@ class Departures:
         sending = self._departing.sending(migration)
         return (0, 0) if sending is None else (sending.acked, sending.total)
 
+    def needing(self, incarnation: str, checkpoint: str) -> str | None:
+        """The id of one that is under way with this image: nothing else is left of its container,
+        which goes on from it here, too, where the target fails."""
+        for row in self._ledger.rows:
+            image = (row.incarnation, row.checkpoint)
+            if row.state not in OVER and image == (incarnation, checkpoint):
+                return row.id
+        return None
+
     def left_home(self, migration: str) -> asyncio.Future[Departure]:
         """Done once the dump is over, whatever came of it; not to be canceled: shield it."""
         return self._departing.left_home.of(self._ledger[migration])
@@ -76,13 +85,14 @@ class Departures:
         self._ledger.act_on_entering(row)
 
     async def cancel(self, migration: str) -> None:
-        """Gives up where that is safe; `DUMPING` ends by the dump's own cancel."""
-        row = self.get(migration)
-        if row.state is Source.DUMPING:
+        """Gives up where that is safe; `DUMPING` ends by the dump's own cancel, and one whose dump
+        is past that gives up as soon as it is over."""
+        reason = Canceled("the migration was given up", stage="running").to_body()
+        if self.get(migration).state is Source.DUMPING:
+            await self._ledger.change(migration, lambda row: given_up(row, reason))
             self._ledger.effects.cancel(migration, Effect.DUMP)
-        reason = Canceled("the migration was given up", stage="running")
-        failure = row.failure or reason.to_body()
-        changes = {"failure": failure} if row.state is Source.CARRYING else {}
+        row = self.get(migration)
+        changes = {"failure": row.failure or reason} if row.state is Source.CARRYING else {}
         await self._ledger.feed(migration, Heard.CANCEL, **changes)
 
     async def target_is_dead(self, migration: str) -> None:
