@@ -85,6 +85,7 @@ async def test_another_container_than_was_announced(move: Move) -> None:
     row = await move.over()
     assert row.state is Source.BACK
     assert row.failure is not None and "another container" in row.failure.message
+    assert await move.b.images.listed() == []
 
 
 async def test_neither_runs_where_both_restores_fail(move: Move) -> None:

@@ -23,6 +23,7 @@ from wharfside_protocol.checkpoints import (
     RestoreArgs,
 )
 from wharfside_protocol.commands import StateValue
+from wharfside_protocol.errors import WrongState
 from wharfside_protocol.io_commands import (
     CheckpointFileValue,
     LoadCheckpointArgs,
@@ -45,8 +46,21 @@ async def delete_checkpoint(
 ) -> DeleteCheckpointValue:
     incarnation = await incarnation_of(node, args.container, args.incarnation)
     assert incarnation is not None  # a container is given
+    _check_unneeded(node, incarnation, args.checkpoint)
     deleted = await node.shelf.delete(incarnation, args.checkpoint)
     return DeleteCheckpointValue(checkpoint=args.checkpoint, deleted=deleted)
+
+
+def _check_unneeded(node: Node, incarnation: str, checkpoint: str) -> None:
+    """Raises WrongState: a container on its way between two nodes goes on from it."""
+    for moves in (node.departures, node.arrivals):
+        if (migration := moves.needing(incarnation, checkpoint)) is not None:
+            raise WrongState(
+                f"checkpoint {checkpoint} is what migration {migration} moves: it goes when that "
+                "is over (`wharfside migrations` tells how it stands)",
+                state="migrating",
+                migration=migration,
+            )
 
 
 async def save_checkpoint(node: Node, call: Call, args: SaveCheckpointArgs) -> CheckpointFileValue:

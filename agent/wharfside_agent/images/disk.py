@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -45,6 +46,8 @@ class DiskImages:
         self._max_bytes = max_bytes
         self._kept_free = kept_free
         self._pool = ThreadPoolExecutor(2, "images")
+        # an incarnation's folder goes with its last image, while another one may be begun
+        self._naming = threading.Lock()
 
     @property
     def max_bytes(self) -> int:
@@ -105,7 +108,8 @@ class DiskImages:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def check_room(self, size: int, inside: Path | None = None) -> None:
-        """Raises Busy: `size` bytes more are too much; `inside` is not counted twice."""
+        """Raises Busy: `size` bytes more are too much; what of them is `inside` already is not
+        counted twice."""
         used = sum(size_on_disk(image) for image in self._all_folders() if image != inside)
         if used + size > self._max_bytes:
             raise Busy(
@@ -115,16 +119,17 @@ class DiskImages:
                 quota=self._max_bytes,
                 used=used,
             )
-        free = shutil.disk_usage(self._top).free
-        if free - (0 if inside else size) < self._kept_free:
+        to_come = size - (0 if inside is None else size_on_disk(inside))
+        if shutil.disk_usage(self._top).free - max(0, to_come) < self._kept_free:
             raise DiskFull()
 
     def place(self, folder: Path, manifest: CheckpointManifest, told: bytes) -> Image:
         """The name, last of all: from here on the image is there, also after a power cut."""
         goal = self._folder(manifest.incarnation, manifest.name)
-        goal.parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            os.rename(folder, goal)  # noqa: PTH104 - never replaces a folder with anything in it
+            with self._naming:
+                goal.parent.mkdir(mode=0o700, exist_ok=True)
+                os.rename(folder, goal)  # noqa: PTH104 - never replaces a folder with anything in it
         except OSError as error:
             if not goal.exists():
                 raise
@@ -136,10 +141,12 @@ class DiskImages:
         goal = self._folder(incarnation, name)
         if goal.exists():
             raise _taken(incarnation, name)
-        goal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.check_room(expected)
         folder = self._aside(goal)
-        folder.mkdir(mode=0o700)
+        with self._naming:
+            goal.parent.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700)
         sync(self._top)
         return Draft(self, incarnation, name, folder)
 
@@ -176,7 +183,7 @@ class DiskImages:
     def _delete(self, incarnation: str, name: str) -> bool:
         folder = self._folder(incarnation, name)
         gone = remove(folder, lambda: self._aside(folder))
-        with suppress(OSError):
+        with self._naming, suppress(OSError):
             folder.parent.rmdir()  # where it was the last one
         return gone
 

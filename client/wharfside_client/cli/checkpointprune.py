@@ -51,35 +51,52 @@ async def prune(
         gone = prunable(found, keep, before)
         if gone and not yes and not _agreed(len(gone), node_name):
             return 1
-        for each in gone:
-            await _remove(node, each, session)
-            if not session.output.json:
-                session.output.line(f"{node_name}/{each.container or '?'} {each.checkpoint}")
-    _tell(session, gone, [each for each in found if each.other_format is not None])
+        kept = [each for each in gone if not await _removed(node, each, session)]
+    _tell(session, [each for each in gone if each not in kept], kept, _foreign(found))
     return exitcodes.OK
 
 
 def _tell(
-    session: Session, gone: Sequence[CheckpointView], other_format: Sequence[CheckpointView]
+    session: Session,
+    gone: Sequence[CheckpointView],
+    in_use: Sequence[CheckpointView],
+    other_format: Sequence[CheckpointView],
 ) -> None:
     freed = sum(each.bytes for each in gone)
     if session.output.json:
-        session.output.document({"removed": gone, "bytes": freed, "other_format": other_format})
+        document = {"removed": gone, "bytes": freed, "in_use": in_use, "other_format": other_format}
+        session.output.document(document)
         return
     session.output.line(f"{words.size(freed)} freed")
     for each in other_format:
-        where = f"{each.checkpoint} of {each.incarnation}"
-        session.output.warn(f"{where} is left alone: {each.broken}")
+        _tell_left(session, each, each.broken or "")
 
 
-async def _remove(node: Node, view: CheckpointView, session: Session) -> None:
+def _tell_left(session: Session, view: CheckpointView, why: str) -> None:
+    session.output.warn(f"{view.checkpoint} of {view.incarnation} is left alone: {why}")
+
+
+def _foreign(found: Sequence[CheckpointView]) -> list[CheckpointView]:
+    return [each for each in found if each.other_format is not None]
+
+
+async def _removed(node: Node, view: CheckpointView, session: Session) -> bool:
+    """False: somebody goes on from it now, and it is left alone."""
+    from wharfside_protocol.errors import Busy, WrongState
+
     # One that is broken tells no container; any name does, since the incarnation decides.
-    await node.delete_checkpoint(
-        view.container or "unknown",
-        view.checkpoint,
-        incarnation=view.incarnation,
-        **session.options,
-    )
+    container = view.container or "unknown"
+    try:
+        await node.delete_checkpoint(
+            container, view.checkpoint, incarnation=view.incarnation, **session.options
+        )
+    except (Busy, WrongState) as error:
+        if not session.output.json:
+            _tell_left(session, view, error.message)
+        return False
+    if not session.output.json:
+        session.output.line(f"{node.name}/{view.container or '?'} {view.checkpoint}")
+    return True
 
 
 def prunable(

@@ -158,6 +158,7 @@ DOCUMENTS: Mapping[str, Schema] = {
     "checkpoint prune": _object(
         removed=_list(_ref(CheckpointView)),
         bytes=WHOLE,
+        in_use=_list(_ref(CheckpointView)),
         other_format=_list(_ref(CheckpointView)),
     ),
     "checkpoint save": _FILE,

@@ -182,6 +182,21 @@ async def test_a_full_disk_is_left_alone(tmp_path: Path) -> None:
     images.close()
 
 
+async def test_the_last_one_of_a_container_goes_while_the_next_is_begun(tmp_path: Path) -> None:
+    """Its folder goes with it, and is there for the next one all the same."""
+
+    class Meanwhile(DiskImages):
+        def check_room(self, size: int, inside: Path | None = None) -> None:
+            self._delete(INCARNATION, "one")
+            super().check_room(size, inside)
+
+    images = Meanwhile(tmp_path / "checkpoints", kept_free=0)
+    fill(images._folder(INCARNATION, "one"))
+    assert (await make(images, "two")).manifest.name == "two"
+    assert [path.name for path in (tmp_path / "checkpoints").glob("*/*")] == ["two"]
+    images.close()
+
+
 async def test_a_canceled_finish_leaves_nothing(images: DiskImages) -> None:
     draft = await images.draft(INCARNATION, "one")
     fill(draft.folder, FILES | {"checkpoint/pages-2.img": bytes(64 * 1024 * 1024)})

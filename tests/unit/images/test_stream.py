@@ -145,6 +145,15 @@ async def test_no_room_is_told_before_a_byte_is_written(images: DiskImages, tmp_
     small.close()
 
 
+async def test_a_disk_without_room_for_it_is_told_before_a_byte_is_written(tmp_path: Path) -> None:
+    """As free as it may be now: what counts is what it will be."""
+    disk = DiskImages(tmp_path / "disk", max_bytes=1 << 62, kept_free=0)
+    with pytest.raises(Busy, match="full"):
+        await disk.incoming("migration-1", "0" * 64, 1000, 1 << 60)
+    assert not list((tmp_path / "disk").rglob("*"))
+    disk.close()
+
+
 async def test_what_is_not_there_is_not_sent(images: DiskImages) -> None:
     with pytest.raises(NotFound):
         await images.outgoing(INCARNATION, "one")

@@ -101,6 +101,13 @@ class Arrivals:
     def under_way(self) -> list[Arrival]:
         return [row for row in self._ledger.rows if row.state not in OVER]
 
+    def needing(self, incarnation: str, checkpoint: str) -> str | None:
+        """The id of one under way that is to go on from this image."""
+        for row in self.under_way:
+            if row.image == (incarnation, checkpoint):
+                return row.id
+        return None
+
     async def expect(self, row: Arrival, also: Callable[[Tx], None] = lambda _tx: None) -> None:
         """`also` belongs into the same transaction.
 
@@ -210,8 +217,12 @@ class Arrivals:
         image = await self._receiving.finish(row.id)
         if image is None:
             return
-        await self._coming.fits(row, image)
         name = (image.manifest.incarnation, image.manifest.name)
+        try:
+            await self._coming.fits(row, image)
+        except BaseException:
+            await asyncio.shield(self._means.images.delete(*name))
+            raise
         whole = msgspec.structs.replace(self._ledger[row.id], image=name, digest=image.digest)
         await self._where(await self._ledger.save(whole))
 
