@@ -152,7 +152,8 @@ async def send(
         NodeUnreachable: no such agent is connected; nothing was done.
         Unanswered: no answer in time; it may have been done.
         ServerUnreachable, Denied: see `Bus.request`.
-        Busy: the node still has too much to do.
+        Busy: the node still has too much to do. (One that it found out once the command had
+            begun, as of a quota, is a result like any other.)
         Invalid: the command is too large.
     """
     subject, data = subjects.rpc(command.node, command.op), encode(command)
@@ -215,6 +216,7 @@ async def _once(
     asked = (command.id, command.op, command.node)
     if result.ok and (result.id, result.op, result.node) != asked:
         raise Internal(f"node {result.node} answered {result.op} {result.id} to {command.id}")
-    if result.error is not None and result.error.code == Busy.code:
+    # one that is replayed was kept, and stays what it is however often the command comes
+    if result.error is not None and result.error.code == Busy.code and not result.replayed:
         raise from_body(result.error)
     return result

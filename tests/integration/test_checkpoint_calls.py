@@ -15,7 +15,7 @@ import pytest
 from tests.integration.bounds import bounded
 from tests.integration.cli_kit import Ran, typed
 from tests.integration.counting import COUNTS, Counting, broken_criu
-from tests.integration.fifos import Cues
+from tests.integration.fifos import TARGET, Cues
 from tests.integration.test_durable import has_mailbox
 from tests.integration.world import Site, World, start, stop, visit
 from tests.support.agent import AgentProcess
@@ -245,6 +245,34 @@ async def test_prune_leaves_alone_what_another_version_wrote(site: Site, cli: Cl
     refused = await cli("restore", f"n1/{site.name()}", "old", "--from", name)
     assert (refused.code, "this agent reads format 2" in refused.err) == (1, True)
     assert (await cli("checkpoint", "rm", f"n1/{name}", "old")).code == 0
+
+
+async def test_a_full_quota_is_told_at_once(own: Site) -> None:
+    """Not tried again and again until the patience of whoever asked ends. What counts is what is
+    in an image: not the files that the kernel keeps in memory for a container."""
+    own.agent.write_config("\n[checkpoints]\nmax_mib = 4\n")
+    await start(own.agent)
+    await own.listed()
+    cues, large = own.cues(), "head -c 12000000 /dev/zero >"
+
+    async def asked(file: str) -> tuple[str, Ran]:
+        script = f"{large}{file}; {COUNTS[-1]}"
+        name = await own.run((*COUNTS[:-1], script), checkpointable=True, mounts=[cues.mount])
+        await (await Counting.of(own, name)).further(1)
+        words = ("checkpoint", "create", f"{own.agent.name}/{name}", "one")
+        return name, await bounded(typed(own.world.url, *words), "the answer")
+
+    _, ran = await asked(f"{TARGET}/large")
+    assert ran.code == 0, ran.err
+    name, ran = await asked("/large")
+    assert (ran.code, "its quota is 4194304" in ran.err) == (1, True), ran.err
+    failed = await own.told.event(name, "checkpoint-failed")
+    assert failed.data["error"]["code"] == "busy"
+    assert not (await own.node.checkpoints(name)).checkpoints
+    counting = await Counting.of(own, name)
+    await counting.further(1, len(counting.logged()) + 3)
+    await own.clear()
+    await stop(own.agent)
 
 
 async def test_without_a_criu_that_works_nothing_else_suffers(own: Site, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.answering import busy, pong, responding
 from tests.integration.bounds import BOUND_S, bounded
 from tests.integration.client_kit import presence, publish_many
@@ -32,7 +33,7 @@ from wharfside_client.bus import Bus
 from wharfside_client.errors import Refused
 from wharfside_protocol.assets import node_key
 from wharfside_protocol.codec import encode
-from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS
+from wharfside_protocol.envelope import DEFAULT_RPC_SECONDS, Command, Result
 from wharfside_protocol.errors import Busy, Denied, Unsupported
 
 pytestmark = requires("nats-server")
@@ -113,6 +114,18 @@ async def test_a_busy_node_is_asked_again(nats_server: NatsServer, fleet: Wharfs
     async with responding(nats_server, lambda c, n: pong(c) if n == 3 else busy(c)) as node:
         await fleet.node("n1").ping()
     assert len(node.commands) == 3
+
+
+async def test_a_busy_that_is_kept_is_the_answer(nats_server: NatsServer, fleet: Wharfside) -> None:
+    """Found out once the command had begun, as of a quota: the same id gets no other."""
+
+    def answer(command: Command, number: int) -> Result:
+        return replace(busy(command), replayed=number > 1)
+
+    async with responding(nats_server, answer) as node:
+        with pytest.raises(Busy, match="too much"):
+            await bounded(fleet.node("n1").pause("web", timeout_s=600), "the answer")
+    assert len(node.commands) == 2
 
 
 async def test_a_node_that_stays_busy_is_told_as_that(
