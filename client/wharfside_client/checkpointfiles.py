@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Unpack
 
 from wharfside_client.calls import Options
 from wharfside_client.checkpoints import CHECKPOINT_S
+from wharfside_client.errors import LocalFiles
 from wharfside_client.files import Progress, archive_of, silent
 from wharfside_client.ops import Ops
 from wharfside_client.session import Session
@@ -37,19 +40,17 @@ class CheckpointFileOps(Ops):
     ) -> int:
         """Writes a checkpoint to the file `to`, which is there whole or as it was; its bytes.
 
+        None but its owner may read the file: the memory of a program is in it.
+
         Raises:
-            OSError: the file cannot be written.
+            LocalFiles: the file cannot be written.
         """
         args = {"container": container, "checkpoint": checkpoint, "incarnation": incarnation}
         options.setdefault("timeout_s", CHECKPOINT_S)
         new = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
-        try:
+        with _told(to), _new_file(new, to) as file:
             async with self.session("save-checkpoint", args, **options) as session:
-                with new.open("xb") as file:
-                    passed = await _written(session, file, progress)
-            new.rename(to)
-        finally:
-            new.unlink(missing_ok=True)
+                passed = await _written(session, file, progress)
         return passed
 
     async def load_checkpoint(
@@ -60,8 +61,12 @@ class CheckpointFileOps(Ops):
         Raises:
             Invalid: it is broken, or none of ours.
             AlreadyExists: the node has it.
-            OSError: the file cannot be read.
+            LocalFiles: the file cannot be read.
         """
+        with _told(file):
+            return await self._loaded(file, progress, options)
+
+    async def _loaded(self, file: Path, progress: Progress, options: Options) -> CheckpointView:
         size = (await asyncio.to_thread(file.stat)).st_size
         options.setdefault("timeout_s", CHECKPOINT_S)
         async with self.session("load-checkpoint", {"bytes": size}, **options) as session:
@@ -78,6 +83,33 @@ class CheckpointFileOps(Ops):
         if not told:
             raise Internal("the node does not say what it has loaded")
         return decode(told, CheckpointView)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Raises LocalFiles: something is wrong with the file `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalFiles(f"{path}: {error.strerror}", path=str(path)) from error
+
+
+@contextmanager
+def _new_file(new: Path, to: Path) -> Iterator[IO[bytes]]:
+    """Written as `new`, and `to` once all of it is there. What would keep it from being written
+    is found before anything is sent for it."""
+    if to.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(to))
+    try:
+        with open(new, "xb", opener=_private) as file:
+            yield file
+        new.rename(to)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 async def _written(session: Session, file: IO[bytes], progress: Progress) -> int:

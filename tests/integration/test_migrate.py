@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -29,7 +27,6 @@ from wharfside_protocol.errors import (
     AlreadyExists,
     Canceled,
     Denied,
-    Invalid,
     Unsupported,
     WharfsideError,
     WrongState,
@@ -206,7 +203,8 @@ async def test_a_policy_there_refuses_it_before_it_is_dumped(pair: Pair, own: Si
 
 
 async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
-    """B is away: A holds it in `migrating`, until somebody gives up."""
+    """B is away: A holds it in `migrating`, until somebody gives up. Its image, too: it is all
+    that is left of it."""
     name = await pair.a.run(LARGE_COUNTS, checkpointable=True)
     args = await announced(pair, name)
     await asyncio.to_thread(pair.b.agent.kill)
@@ -219,6 +217,14 @@ async def test_nothing_else_touches_it_on_its_way(pair: Pair) -> None:
     for op in (pair.a.node.start, pair.a.node.stop, pair.a.node.delete):
         with pytest.raises(WrongState, match="migrat"):
             await op(name)
+    [image] = (await pair.a.node.checkpoints(name)).checkpoints
+    with pytest.raises(WrongState, match=args.migration):
+        await pair.a.node.delete_checkpoint(name, image.checkpoint)
+    ran = await typed(pair.a.world.url, "checkpoint", "prune", "-f", f"node-a/{name}")
+    assert (ran.code, ran.out) == (0, "0B freed\n")
+    assert f"{image.checkpoint} of {image.incarnation} is left alone" in ran.err
+    ran = await typed(pair.a.world.url, "checkpoint", "prune", "-f", "node-a", "--json")
+    assert [each["checkpoint"] for each in ran.json["in_use"]] == [image.checkpoint]
     await pair.a.node.abort_migration(args.migration)
     with pytest.raises(WharfsideError) as failed:
         await moving
@@ -320,44 +326,3 @@ async def test_at_a_terminal(pair: Pair) -> None:
     assert ran.code == 1 and "migrations" in ran.err
     ran = await typed(url, "migrate", f"node-a/{name}")
     assert ran.code == 2
-
-
-async def test_a_checkpoint_as_a_file(pair: Pair, tmp_path: Path) -> None:
-    """Out of one node, read by tar, into another, and gone on with there."""
-    name, url = await pair.a.run(COUNTS, checkpointable=True), pair.a.world.server.url
-    taken = await pair.a.node.checkpoint(name, "kept")
-    saved = tmp_path / "kept.tar"
-    ran = await typed(url, "checkpoint", "save", f"node-a/{name}", "kept", "-o", str(saved))
-    assert ran.code == 0, ran.err
-    with tarfile.open(saved) as tar:
-        names = {member.name.removeprefix("./") for member in tar.getmembers()}
-    assert {"config.dump", "spec.dump", "rootfs-diff.tar", "checkpoint/inventory.img"} <= names
-    ran = await typed(url, "checkpoint", "load", "node-b", str(saved))
-    assert ran.code == 0, ran.err
-    [view] = (await pair.b.node.checkpoints()).checkpoints
-    assert view.digest == taken.checkpoint.digest
-    ran = await typed(url, "checkpoint", "load", "node-b", str(saved))
-    assert ran.code == 1 and "already" in ran.err
-    other = pair.b.name("heir")
-    await pair.b.node.restore(other, "kept", incarnation=view.incarnation)
-    heir = await Counting.of(pair.b, other)
-    await heir.further(1)
-    await pair.b.node.stop(other, grace_s=0)
-    assert heir.written() == list(range(len(heir.written())))
-    await pair.b.node.delete_checkpoint(name, "kept", incarnation=view.incarnation)
-    await pair.a.node.delete_checkpoint(name, "kept")
-
-
-async def test_a_broken_file_is_refused(pair: Pair, tmp_path: Path) -> None:
-    name, saved = await pair.a.run(COUNTS, checkpointable=True), tmp_path / "x.tar"
-    await pair.a.node.checkpoint(name, "kept")
-    await pair.a.node.save_checkpoint(name, "kept", saved)
-    whole = saved.read_bytes()
-    at = whole.index(b"checkpoint/inventory.img") + 512 + 8
-    flipped = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-    for broken in (whole[: len(whole) // 2], flipped, b"no tar" * 200):
-        saved.write_bytes(broken)
-        with pytest.raises(Invalid):
-            await pair.b.node.load_checkpoint(saved)
-    assert (await pair.b.node.checkpoints()).checkpoints == []
-    await pair.a.node.delete_checkpoint(name, "kept")

@@ -107,7 +107,7 @@ class Parts(Moves):
             restores=self.restores,
             shelf=self.shelf,
             checkpoint_files=CheckpointFiles(
-                self.images, self.archives, self.machine.runtime, self.tasks
+                self.images, self.shelf, self.archives, self.machine.runtime, self.tasks
             ),
             facts=self.facts,
             departures=self.departures,

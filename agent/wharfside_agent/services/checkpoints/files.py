@@ -11,6 +11,7 @@ from wharfside_agent.ports.images import Image, ImageDraft, Images
 from wharfside_agent.ports.io import Missing, Over, Piece, Source
 from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.services.checkpoints.manifests import view_of
+from wharfside_agent.services.checkpoints.shelf import Shelf
 from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
 from wharfside_protocol.io_frames import Chunk, StreamName
@@ -47,9 +48,28 @@ class Accepting:
             self._tasks.start(self._draft.discard(), "discard of a checkpoint")
 
 
+class Leaving:
+    """ports.io.Source of an archive that leaves: what it is made of stays there meanwhile, since
+    nothing in a tar tells that a file is missing."""
+
+    def __init__(self, inner: Source, release: Callable[[], None]) -> None:
+        self._inner = inner
+        self._release = release
+
+    async def read(self, most: int) -> Piece | Missing | Over | None:
+        return await self._inner.read(most)
+
+    def close(self) -> None:
+        self._inner.close()
+        self._release()
+
+
 class CheckpointFiles:
-    def __init__(self, images: Images, archives: Archives, runtime: Runtime, tasks: Tasks) -> None:
+    def __init__(
+        self, images: Images, shelf: Shelf, archives: Archives, runtime: Runtime, tasks: Tasks
+    ) -> None:
         self._images = images
+        self._shelf = shelf
         self._runtime = runtime
         self._archives = archives
         self._tasks = tasks
@@ -60,9 +80,15 @@ class CheckpointFiles:
         Raises:
             NotFound, Invalid: there is none, or it is broken.
         """
-        image = await self._images.open(incarnation, name)
-        root = self._images.root_of(image.folder)
-        return image, await self._archives.leave(root, "/.")
+        release = self._shelf.hold(incarnation, name)
+        try:
+            image = await self._images.open(incarnation, name)
+            root = self._images.root_of(image.folder)
+            archive = await self._archives.leave(root, "/.")
+        except BaseException:
+            release()
+            raise
+        return image, dataclasses.replace(archive, source=Leaving(archive.source, release))
 
     async def load(self, expected_bytes: int, rules: str) -> Archive:
         """What the named rules would not let go on here is not kept.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from wharfside_agent.ports.images import Image, Images, Progress
@@ -28,11 +28,25 @@ class Shelf:
         Raises:
             NotFound, Invalid: there is none, or it is broken.
         """
-        self._held[incarnation, name] += 1
+        release = self.hold(incarnation, name)
         try:
             yield await self._images.open(incarnation, name, progress)
         finally:
-            self._held[incarnation, name] -= 1
+            release()
+
+    def hold(self, incarnation: str, name: str) -> Callable[[], None]:
+        """Nobody deletes it until what is returned is called; to call it twice is once."""
+        key = incarnation, name
+        held = [key]
+        self._held[key] += 1
+
+        def release() -> None:
+            while held:
+                self._held[held.pop()] -= 1
+                if not self._held[key]:
+                    del self._held[key]
+
+        return release
 
     async def listed(self, incarnation: str | None, after: int) -> CheckpointsValue:
         """A page, oldest first; the figures are of all."""
@@ -55,8 +69,8 @@ class Shelf:
         """False: there was none.
 
         Raises:
-            Busy: it is being restored, or carried.
+            Busy: it is being restored, or saved.
         """
-        if self._held[incarnation, name]:
+        if (incarnation, name) in self._held:
             raise Busy(f"checkpoint {name} is in use: try again when that is done")
         return await self._images.delete(incarnation, name)
