@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.chaos.boot import boot_anew, sweep_away
 from tests.chaos.processes import names_below
+from tests.integration.counting import COUNTS
 from tests.integration.fifos import shell
 from tests.integration.raw import new_id
 from tests.integration.world import Site, command, kill, restart, start, stop
 from tests.support.agent import AgentProcess
+from tests.support.requirements import requires
 
 from wharfside_agent.core.journal import Step
 from wharfside_agent.services.journal import KILL_AT_VARIABLE
+from wharfside_protocol.checkpoints import CheckpointValue
 from wharfside_protocol.commands import SignalArgs
+from wharfside_protocol.errors import Canceled
 from wharfside_protocol.specs import Restart
 from wharfside_protocol.states import ContainerState
 
@@ -140,3 +145,31 @@ async def test_what_is_swept_away_in_the_same_boot_is_told_as_lost(
     await own.node.start(name)
     assert (await own.told.event(name, "started", nth=2)).run == 2
     await own.node.delete(name, force=True)
+
+
+@requires("criu")
+@pytest.mark.parametrize("step", [Step.CHECKPOINT_INTENDED, Step.CHECKPOINT_WRITTEN])
+async def test_a_checkpoint_that_was_under_way(
+    own: Site, own_agent: AgentProcess, step: Step
+) -> None:
+    """Whole, and told before the end; or none, and what there was of it takes no room."""
+    await start(own_agent, **{KILL_AT_VARIABLE: str(step)})
+    name = await own.run(COUNTS, checkpointable=True)
+    taking = asyncio.create_task(own.node.checkpoint(name, "one", timeout_s=BOOTED_S))
+    assert await asyncio.to_thread(own_agent.wait) == -9
+    await kill(own_agent)
+    folder = own_agent.folder
+    await asyncio.to_thread(boot_anew, folder / "state", folder / "run")
+    await start(own_agent)
+    whole = step is Step.CHECKPOINT_WRITTEN
+    came = "checkpointed" if whole else "checkpoint-failed"
+    assert (await own.told.event(name, "exited")).data["reason"] == "node-reboot"
+    assert own.told.types(name) == ["created", "started", came, "exited"]
+    [answer] = await asyncio.gather(taking, return_exceptions=True)
+    assert isinstance(answer, CheckpointValue if whole else Canceled)
+    images = [path.name for path in (folder / "state" / "checkpoints").glob("*/*")]
+    assert images == (["one"] if whole else [])
+    if whole:
+        await own.node.restore(name, "one")
+    await own.clear()
+    assert await stop(own_agent) == 0

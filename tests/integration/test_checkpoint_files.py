@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.bounds import bounded
 from tests.integration.cli_kit import typed
 from tests.integration.counting import COUNTS, Counting
+from tests.integration.fifos import shell
 from tests.integration.test_migrate import LARGE_COUNTS
 from tests.integration.two_nodes import Pair
-from tests.support.requirements import requires
+from tests.support.requirements import CRIT, requires
 
 from wharfside_protocol.errors import Busy, Invalid
 
@@ -43,6 +47,39 @@ async def test_a_checkpoint_as_a_file(pair: Pair, tmp_path: Path) -> None:
     assert heir.written() == list(range(len(heir.written())))
     await pair.b.node.delete_checkpoint(name, "kept", incarnation=view.incarnation)
     await pair.a.node.delete_checkpoint(name, "kept")
+
+
+async def test_crius_own_reader_opens_it(pair: Pair, tmp_path: Path) -> None:
+    """Every image of it but pages and archives, which are raw; and what runs, by its names."""
+    if not CRIT.exists():
+        pytest.skip("crit is not here: tests/support/crit prepare")
+    script = shell("echo new >/root/new; while :; do sleep 1000; done")
+    name, saved = await pair.a.run(script, checkpointable=True), tmp_path / "x.tar"
+    await pair.a.node.checkpoint(name, "kept")
+    await pair.a.node.save_checkpoint(name, "kept", saved)
+    await pair.a.node.delete_checkpoint(name, "kept")
+    with tarfile.open(saved) as tar:
+        tar.extractall(tmp_path, filter="data")
+    images = tmp_path / "checkpoint"
+    read = [path for path in images.glob("*.img") if not path.name.startswith(("pages-", "tmpfs"))]
+    assert len(read) > 10
+    for path in read:
+        assert (await crit("show", path))["entries"] is not None, path.name
+    [first, *_] = (await crit("show", images / "pstree.img"))["entries"]
+    assert (first["pid"], first["ppid"]) == (1, 0)
+    core = (await crit("show", images / "core-1.img"))["entries"][0]
+    assert core["tc"]["comm"] == "sh"
+
+
+async def crit(*words: object) -> dict[str, Any]:
+    """What it prints of an image."""
+    process = await asyncio.create_subprocess_exec(
+        CRIT, *map(str, words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await bounded(process.communicate(), "crit")
+    assert process.returncode == 0, err.decode()
+    shown: dict[str, Any] = json.loads(out)
+    return shown
 
 
 async def test_what_is_being_saved_stays_there(pair: Pair, tmp_path: Path) -> None:

@@ -321,7 +321,14 @@ async def test_at_a_terminal(pair: Pair) -> None:
     assert ran.code == 0, ran.err
     assert ran.out.startswith(f"node-b/{name} goes on: ")
     ran = await typed(url, "migrations", "node-a", "node-b")
-    assert sum(name in line and "gone" in line for line in ran.out.splitlines()) == 1
+    [gone] = [line for line in ran.out.splitlines() if name in line and "gone" in line]
+    carried = re.search(r"(\S+) of (\S+)", gone)
+    assert carried is not None and carried[1] == carried[2]
+    ran = await typed(url, "migrations", "node-a", "nowhere")
+    assert ran.code == 125 and gone.split()[0] in ran.out
+    assert "nowhere is not in this list: no agent of node nowhere" in ran.err
+    ran = await typed(url, "migrations", "nowhere", "--json")
+    assert (ran.code, ran.out) == (125, "")
     ran = await typed(url, "migrate", "--abort", "no-such-migration", "node-a")
     assert ran.code == 1 and "migrations" in ran.err
     ran = await typed(url, "migrate", f"node-a/{name}")

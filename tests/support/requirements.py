@@ -24,6 +24,9 @@ CRIU_FOLDER = Path(__file__).parents[2] / ".test-env" / "criu" / "bin"
 PROMETHEUS_FOLDER = CRIU_FOLDER.parents[1] / "prometheus" / "bin"
 """Where tests/support/prometheus unpacks it."""
 
+CRIT = CRIU_FOLDER.parents[1] / "crit" / "bin" / "crit"
+"""Where tests/support/crit unpacks it; not every machine's Debian has it."""
+
 NODE_PACKAGES = Path(__file__).parents[1] / "foreign" / "js" / "node_modules"
 """Where tests/support/node links to what it has fetched."""
 

@@ -39,6 +39,9 @@ from wharfside_protocol.migration import (
 )
 from wharfside_protocol.times import to_timestamp
 
+_CARRIED = frozenset({Source.ASKED, Source.LEAVING, Source.GONE})
+"""The target has said that it has all of the image."""
+
 
 async def facts(node: Node, _call: Call, args: FactsArgs) -> NodeFacts:
     spec = None if args.container is None else node.containers.find(args.container).row.spec
@@ -165,6 +168,8 @@ def _departure(node: Node, call: Call, args: MigrateArgs, row: ContainerRow) -> 
 
 def _of_departure(node: Node, row: Departure) -> MigrationView:
     carried, total = node.departures.progress(row.id)
+    if row.state in _CARRIED:
+        carried = row.bytes
     return _view(row, "source", row.target, carried, total or row.bytes)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wharfside_client.cli import complete, exitcodes, parse, words
+from wharfside_client.cli import asking, complete, exitcodes, parse, words
 from wharfside_client.cli.bars import byte_bar
 from wharfside_client.cli.command import command
 from wharfside_client.cli.output import Column
@@ -18,6 +18,7 @@ from wharfside_client.cli.session import Session
 if TYPE_CHECKING:
     from wharfside_client.cli.parse import Place
     from wharfside_client.client import Wharfside
+    from wharfside_protocol.errors import WharfsideError
     from wharfside_protocol.migration import MigrateValue, MigrationView
     from wharfside_protocol.node_commands import Progress
 
@@ -180,16 +181,33 @@ async def _abort(session: Session, node: str, migration: str, *, dead: bool) -> 
 async def migrations(session: Session, nodes: Nodes) -> int:
     """What leaves nodes and comes to them, the unfinished first."""
     async with session.connect() as w:
-        found = [
-            (node, view)
-            for node in nodes
-            for view in (await w.node(node).migrations(**session.options)).migrations
-        ]
+        found, missing = await _asked(session, w, nodes)
+    if nodes and len(missing) == len(set(nodes)):
+        raise missing[nodes[0]]
     if session.output.json:
         session.output.document([view for _, view in found])
     else:
         session.output.table(COLUMNS, [_row(node, view) for node, view in found])
-    return exitcodes.OK
+    asking.tell_missing(session, missing)
+    return asking.status(nodes, missing)
+
+
+async def _asked(
+    session: Session, w: Wharfside, nodes: list[str]
+) -> tuple[list[tuple[str, MigrationView]], dict[str, WharfsideError]]:
+    """A node that is away is what makes somebody look: the others are told all the same."""
+    from wharfside_client.errors import NodeUnreachable, Unanswered
+
+    found: list[tuple[str, MigrationView]] = []
+    missing: dict[str, WharfsideError] = {}
+    for node in dict.fromkeys(nodes):
+        try:
+            value = await w.node(node).migrations(**session.options)
+        except (NodeUnreachable, Unanswered) as error:
+            missing[node] = error
+        else:
+            found += [(node, view) for view in value.migrations]
+    return found, missing
 
 
 def _row(node: str, view: MigrationView) -> list[str]:

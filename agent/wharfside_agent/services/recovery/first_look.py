@@ -124,7 +124,7 @@ class Recovery:
             elif live.row.state is ContainerState.CREATING:
                 await self._undo_create(live)
             elif self._store.identity.new_boot:
-                await self._after_boot(live)
+                await self._after_boot(live, begun)
             else:
                 await self._find_again(live, begun)
             if DELETE in begun:
@@ -157,8 +157,9 @@ class Recovery:
         await self._endings.after_exit(live)
         await self._restarts.resume(live)
 
-    async def _after_boot(self, live: Live) -> None:
+    async def _after_boot(self, live: Live, begun: Begun) -> None:
         """Everything of the old boot is over; its layer and logs stay until the delete."""
+        await self._settle_gone(live, begun)
         if live.row.state not in OVER:
             await self._tell_lost(live, Input.REBOOT, ExitReason.NODE_REBOOT)
         _resolve_known(live)
@@ -168,6 +169,7 @@ class Recovery:
         try:
             await self._reattach(live, begun)
         except NotFound as error:
+            await self._settle_gone(live, begun)
             if live.row.state in OVER or DELETE in begun:
                 await self._unfinished.leave_stopped(live, begun)
                 _resolve_known(live)
@@ -176,6 +178,10 @@ class Recovery:
             await self._containers.commit(live, [draft])
             await self._tell_lost(live, Input.INIT_ENDED, ExitReason.MONITOR_LOST)
             _resolve_known(live)
+
+    async def _settle_gone(self, live: Live, begun: Begun) -> None:
+        if CHECKPOINT in begun and live.handle is None:
+            await self._checkpoints.settle_gone(live, begun[CHECKPOINT])
 
     def _failed_draft(self, live: Live, error: Exception) -> EventDraft:
         data = ReattachFailed(message=str(error) or type(error).__name__)

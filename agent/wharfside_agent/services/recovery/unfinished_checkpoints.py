@@ -76,6 +76,18 @@ class UnfinishedCheckpoints:
         await live.settling.acquire()
         self._tasks.start(self._settle(live, intent, call), f"checkpoint of {live.row.name}")
 
+    async def settle_gone(self, live: Live, intent: Intent) -> None:
+        """Its processes are gone, with their boot or behind our back: an image that is whole is
+        told before their end; else nothing is left of it, and its room is free."""
+        call = await self._commands.adopt(intent.command)
+        try:
+            image = await self._images.open(live.row.incarnation, intent.checkpoint or "")
+            await self._outcomes.taken(live, image, 0, intent.command, call)
+        except Exception as error:
+            await self._undo(live, intent, call, str(error))
+        else:
+            await self._answer(call)
+
     def end(self, live: Live) -> None:
         """One whose last checkpoint is committed, and that was not killed yet."""
         ended = live.row.end_asked == ExitReason.CHECKPOINT
@@ -112,7 +124,6 @@ class UnfinishedCheckpoints:
 
     async def _finish(self, live: Live, intent: Intent, call: Call | None) -> bool:
         """False: undone."""
-        name = intent.checkpoint or ""
         try:
             image = await self._found(live, intent)
             frozen_us = max(0, self._clock.now() - (intent.begun_at or 0)) // 1000
@@ -121,21 +132,27 @@ class UnfinishedCheckpoints:
             await self._outcomes.taken(live, image, frozen_us, intent.command, call)
         except Exception as error:
             live.runtime.thaw()
-            await self._discard(live, intent)
-            log.warning("checkpoint-undone", container=live.row.name, error=str(error))
-            reason = Canceled(
-                "the agent died while this checkpoint was taken; there is none of it, and the "
-                "container goes on",
-                stage="running",
-            )
             asked = str(ExitReason.CHECKPOINT) if await _ended_by(live, intent) else None
-            await self._outcomes.failed(live, name, intent.command, reason, asked)
-            if call is not None:
-                failure = self._commands.answers.failure(call, reason.to_body())
-                await self._commands.finish(call, failure)
+            await self._undo(live, intent, call, str(error), asked)
             return False
         await self._answer(call)
         return True
+
+    async def _undo(
+        self, live: Live, intent: Intent, call: Call | None, why: str, end_asked: str | None = None
+    ) -> None:
+        await self._discard(live, intent)
+        log.warning("checkpoint-undone", container=live.row.name, error=why)
+        rest = "its container ended, too" if live.handle is None else "the container goes on"
+        reason = Canceled(
+            f"the agent died while this checkpoint was taken; there is none of it, and {rest}",
+            stage="running",
+        )
+        name = intent.checkpoint or ""
+        await self._outcomes.failed(live, name, intent.command, reason, end_asked)
+        if call is not None:
+            failure = self._commands.answers.failure(call, reason.to_body())
+            await self._commands.finish(call, failure)
 
     async def _answer(self, call: Call | None) -> None:
         if call is not None and call.result is not None:
