@@ -27,7 +27,7 @@ async def save(
         str | None, typer.Option("--incarnation", help="Of a container that is deleted")
     ] = None,
 ) -> int:
-    """Save a checkpoint to a file, which `load`, checkpointctl and CRIU's tools read."""
+    """Save a checkpoint to a file, which `load` and CRIU's own tools read."""
     async with session.connect() as w:
         written = await w.node(target.node).save_checkpoint(
             target.container, checkpoint, to, incarnation=incarnation, **session.options

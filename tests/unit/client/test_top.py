@@ -201,6 +201,12 @@ def test_nodes_count_what_runs_and_stand_as_they_are() -> None:
     assert quiet.rows[0].silent
 
 
+def test_what_a_removed_node_told_last_is_not_shown() -> None:
+    state = fleet(view("a"), view("b", node="n2"))
+    gone = replace(state, nodes={"n1": state.nodes["n1"]})
+    assert names(board(gone)) == ["a"] and board(gone).count == 1
+
+
 @pytest.mark.parametrize("total", [80, NARROW - 1, NARROW, 200])
 def test_lines_are_as_wide_as_the_terminal_however_long_a_name(total: int) -> None:
     made = board(

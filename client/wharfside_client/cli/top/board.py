@@ -107,14 +107,18 @@ class Board:
 def make_board(
     state: State, samples: Samples, look: Look, mute: Mapping[str, object], now_s: float
 ) -> Board:
-    """`mute`: nodes that did not answer when they were asked last."""
+    """`mute`: nodes that did not answer when they were asked last.
+
+    What a node that was removed has told last stays in the bucket, and is nobody's any more.
+    """
     silent = {name for name, node in state.nodes.items() if node.silent}
+    known = {place: each for place, each in state.containers.items() if place.node in state.nodes}
     rows = [
         Row(view, state.last.get(place), samples.of(place, now_s), place.node in silent)
-        for place, view in state.containers.items()
+        for place, view in known.items()
         if look.wants(view)
     ]
-    return Board(_nodes(state, samples, mute, now_s), ordered(rows, look), len(state.containers))
+    return Board(_nodes(state, samples, mute, now_s), ordered(rows, look), len(known))
 
 
 def ordered(rows: list[Row], look: Look) -> list[Row]:
