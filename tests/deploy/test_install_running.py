@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.deploy.units import DEPLOY, UnitNode
 from tests.deploy.wheels import as_version, own_wheel, wheelhouse
 
-from wharfside_client import Node, connect
+from wharfside_client import Node, Wharfside, connect
 
 pytestmark = pytest.mark.soak
 RUNC = 'sed -i \'s/^default = "crun"/default = "runc"/\' /etc/wharfside/config.toml'
@@ -26,17 +28,23 @@ async def its_version(node: Node) -> str:
     return (await node.info(unreachable_s=60)).version
 
 
+@asynccontextmanager
+async def installed(node: UnitNode, wheel: Path) -> AsyncIterator[Wharfside]:
+    """The agent of `wheel`, as the script installs it, up and in a fleet."""
+    await install(node, "--wheels", wheelhouse(), "--wheel", wheel, "--server", node.server)
+    node.systemd.run("sh", "-c", RUNC)
+    async with connect(node.server) as fleet:
+        await fleet.setup.bootstrap()
+        await asyncio.to_thread(node.start)
+        yield fleet
+
+
 async def test_upgrades_and_ways_back_under_a_container(
     bare_node: UnitNode, tmp_path: Path
 ) -> None:
     """One story, because a version takes seconds to make."""
-    wheels = ("--wheels", wheelhouse())
-    first = own_wheel(tmp_path)
-    await install(bare_node, *wheels, "--wheel", first, "--server", bare_node.server)
-    bare_node.systemd.run("sh", "-c", RUNC)
-    async with connect(bare_node.server) as fleet:
-        await fleet.setup.bootstrap()
-        await asyncio.to_thread(bare_node.start)
+    wheels, first = ("--wheels", wheelhouse()), own_wheel(tmp_path)
+    async with installed(bare_node, first) as fleet:
         node = fleet.node(bare_node.name)
         pid = (await node.run(bare_node.spec("c1", "sleep 10000"), unreachable_s=60)).pid
         assert pid is not None
@@ -69,13 +77,7 @@ async def test_by_force_what_runs_ends_and_nothing_is_left(
     bare_node: UnitNode, tmp_path: Path
 ) -> None:
     """Also of its writable layer, which is mounted on the machine, not in the agent alone."""
-    wheels = ("--wheels", wheelhouse())
-    first = own_wheel(tmp_path)
-    await install(bare_node, *wheels, "--wheel", first, "--server", bare_node.server)
-    bare_node.systemd.run("sh", "-c", RUNC)
-    async with connect(bare_node.server) as fleet:
-        await fleet.setup.bootstrap()
-        await asyncio.to_thread(bare_node.start)
+    async with installed(bare_node, own_wheel(tmp_path)) as fleet:
         ran = await fleet.node(bare_node.name).run(
             bare_node.spec("c1", "sleep 10000"), unreachable_s=60
         )
