@@ -21,6 +21,11 @@ class Places:
     def runtime_roots(self) -> Path:
         return self.run_dir / "oci"
 
+    @property
+    def programs(self) -> Path:
+        """Links to the sealed copies of the runtimes that this life of the agent made."""
+        return self.run_dir / "programs"
+
     @cached_property
     def runs(self) -> Path:
         return self.run_dir / "runs"

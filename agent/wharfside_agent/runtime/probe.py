@@ -11,14 +11,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import structlog
 
 from wharfside_agent.core.placement import Places
 from wharfside_agent.runtime import argv, spawn
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.criu import UNKNOWN, probe_criu
 from wharfside_agent.runtime.refusals import own_words
+from wharfside_agent.runtime.sealed import sealed
 from wharfside_protocol.errors import RuntimeFailed, Unsupported
 from wharfside_protocol.views import CriuInfo, RuntimeInfo
+
+log = structlog.get_logger(__name__)
 
 RUNTIMES = ("crun", "runc")
 """In the order of preference: crun creates in half of runc's time."""
@@ -116,18 +120,37 @@ async def _try(name: str, path: Path | None, places: Places, cgroup: str) -> Fou
     """The runtime, or why it cannot be used."""
     if path is None:
         return f"{name} is not installed"
-    oci = OciBinary(name, path, places.runtime_roots / name)
+    root = places.runtime_roots / name
     try:
         version = await _version(path)
-        words = await _trial(oci, cgroup)
+        oci, words = await _working(name, _programs(path, places), root, cgroup)
+        if words is not None:
+            return words
+        can = await _can_checkpoint(oci)
     except RuntimeFailed as error:
         return error.message
-    if words is not None:
-        return words
-    info = RuntimeInfo(
-        name=name, version=version, path=str(path), checkpoint=await _can_checkpoint(oci)
-    )
-    return Found(info, oci)
+    return Found(RuntimeInfo(name=name, version=version, path=str(path), checkpoint=can), oci)
+
+
+def _programs(path: Path, places: Places) -> list[Path]:
+    """The sealed copy, and the program itself where that cannot be made or run."""
+    try:
+        return [sealed(path, places.programs), path]
+    except OSError as error:
+        log.info("runtime-not-sealed", runtime=str(path), says=str(error))
+        return [path]
+
+
+async def _working(
+    name: str, programs: Sequence[Path], root: Path, cgroup: str
+) -> tuple[OciBinary, str | None]:
+    """The first that makes containers here; else the last, and its complaint."""
+    for program in programs:
+        oci = OciBinary(name, program, root)
+        words = await _trial(oci, cgroup)
+        if words is None:
+            break
+    return oci, words
 
 
 async def _version(path: Path) -> str:
@@ -167,8 +190,11 @@ async def _trial(oci: OciBinary, cgroup: str) -> str | None:
         config = _trial_config(f"{cgroup}/{trial}")
         (bundle / "config.json").write_bytes(msgspec.json.encode(config))
         words = oci.argv("run", f"--bundle={bundle}", trial)
-        done = await spawn.run(words, seconds=_TRIAL_SECONDS)
-        await spawn.run(argv.delete(oci, trial), seconds=_TRIAL_SECONDS)
+        try:
+            done = await spawn.run(words, seconds=_TRIAL_SECONDS)
+            await spawn.run(argv.delete(oci, trial), seconds=_TRIAL_SECONDS)
+        except RuntimeFailed as error:
+            return error.message
     if _PROGRAM in done.stderr:
         return None
     return own_words(done.stderr) or f"exit status {done.code}"

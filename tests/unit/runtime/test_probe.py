@@ -72,6 +72,33 @@ async def test_what_cannot_make_containers_here_gives_way(tmp_path: Path) -> Non
     assert probed.usable[0].info.version != "unknown" and probed.conmon_version != "unknown"
 
 
+@requires("root", "crun", "conmon")
+async def test_what_works_is_run_from_its_sealed_copy(tmp_path: Path) -> None:
+    places, crun = Places(tmp_path / "run", tmp_path / "state"), find_command("crun")
+    assert crun
+    [found] = (await probe(places, runtimes={"crun": crun})).usable
+    assert (found.info.path, found.binary.path) == (str(crun), places.programs / "crun")
+    assert str(found.binary.path.resolve()) == "/memfd:crun (deleted)"
+
+
+@requires("root", "crun", "conmon")
+@pytest.mark.parametrize("refusal", ["to be made", "to be run"])
+async def test_where_a_copy_is_refused_the_program_itself_is_run(
+    tmp_path: Path, refusal: str
+) -> None:
+    """As vm.memfd_noexec or a security module may do."""
+    places, crun = Places(tmp_path / "run", tmp_path / "state"), find_command("crun")
+    if refusal == "to be made":
+        places.run_dir.mkdir()
+        places.programs.touch()
+    assert crun
+    wrapper = tmp_path / "crun"
+    wrapper.write_text(f'#!/bin/sh\ncase $0 in *programs*) exit 126 ;; esac\nexec {crun} "$@"\n')
+    wrapper.chmod(0o755)
+    [found] = (await probe(places, runtimes={"crun": wrapper})).usable
+    assert found.binary.path == wrapper
+
+
 @requires("conmon")
 async def test_no_runtime_at_all_says_what_to_install(tmp_path: Path) -> None:
     places = Places(tmp_path / "run", tmp_path / "state")
