@@ -88,7 +88,8 @@ class Places:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BenchRunning(f"a bench runs in {self.kept} already") from None
-            yield
+            with _in_memory(self.run):
+                yield
 
     def lay_out(self) -> None:
         """The static root file system and the folders that floor/run-one expects."""
@@ -106,6 +107,30 @@ class Places:
         config = config | {"process": config["process"] | {"args": list(TRUE)}}
         config["linux"] = {k: v for k, v in config["linux"].items() if k != "cgroupsPath"}
         (self.floor / HARDENED / "config.json").write_text(json.dumps(config))
+
+
+@contextmanager
+def _in_memory(folder: Path) -> Iterator[None]:
+    """/run is a tmpfs on every host, and made one here where it is not (as setup-peers does).
+
+    An ext4 looks at each inode that was removed within the last minutes before it makes a new one
+    (`recently_deleted`): each round would be slower than the one before it, and no two alike.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if _file_system(folder) == "tmpfs":
+        yield
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _file_system(folder: Path) -> str:
+    """Its type by stat(1)."""
+    argv = ["stat", "--file-system", "--format=%T", folder]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def from_environment() -> Places:
