@@ -20,6 +20,7 @@ from wharfside_agent.runtime.delegation import delegated_path, settle_in
 from wharfside_agent.runtime.driver import Driver
 from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.ground import MachineGround
+from wharfside_agent.runtime.head_start import HeadStart
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.log_keeping import Keeping
 from wharfside_agent.runtime.log_rotation import LogLimits
@@ -139,6 +140,7 @@ def _kit(
         criu=probed.criu,
         logs=logs,
         openings=Openings(FileGrowth(OPENINGS)),
+        head_start=HeadStart(mounts),
     )
 
 

@@ -24,6 +24,7 @@ from wharfside_agent.runtime.fake import FakeRuntime
 from wharfside_agent.runtime.fake_container import FakeContainer
 from wharfside_agent.runtime.fake_handle import FakeHandle
 from wharfside_agent.runtime.fifos import Openings
+from wharfside_agent.runtime.head_start import HeadStart
 from wharfside_agent.runtime.kit import Kit
 from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
@@ -219,5 +220,6 @@ def real_world(
         criu=probed.criu,
         logs=DiskLogs(places, FileGrowth(), LogLimits()),
         openings=Openings(FileGrowth(OPENINGS)),
+        head_start=HeadStart(mounts),
     )
     return World(name, Driver(kit, probed), rootfs, Kernel(places, mounts), kit, probed)

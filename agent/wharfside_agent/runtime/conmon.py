@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ async def launch(
     argv: list[str],
     monitor: MonitorDir,
     what: str,
-    settle: Callable[[int], None],
+    settle: Callable[[int], Awaitable[None]],
     attach: Callable[[], None] | None = None,
     *,
     seconds: float = LAUNCH_SECONDS,
@@ -56,9 +57,9 @@ async def launch(
     with span(what), ExitStack() as owned, spawn.scratches("conmon") as (words,):
         pipes = _Pipes(owned, attach is not None)
         child = _start(argv, monitor.folder, words.fd, pipes, environment or {})
-        settle(child)
-        pipes.go()
         try:
+            await _settled(child, settle)
+            pipes.go()
             if attach is not None and await _read_line(pipes.listens, seconds):
                 attach()
                 pipes.go()
@@ -72,6 +73,15 @@ async def launch(
             await _reap(monitor)
             raise refusal(what, said.words)
         return Launched(said.pid, int(monitor.conmon_pid_file.read_bytes()))
+
+
+async def _settled(child: int, settle: Callable[[int], Awaitable[None]]) -> None:
+    """One that cannot be put there has made nothing yet, and is ended: it still waits."""
+    try:
+        await settle(child)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
 
 
 def _logged(monitor: MonitorDir) -> str:

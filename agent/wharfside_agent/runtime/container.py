@@ -175,6 +175,7 @@ class RunContainer:
     async def exec(
         self, exec_id: str, spec: ProcessSpec, io: Io = PLAIN_IO, size: TerminalSize | None = None
     ) -> RunProcess:
+        self._kit.head_start.give()
         monitor = MonitorDir(self._place.monitor_dir(exec_id))
         monitor.persist.mkdir(parents=True)
         process = exec_process(self.init.spec, spec, io, size)

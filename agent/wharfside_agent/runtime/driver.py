@@ -69,6 +69,7 @@ class Driver:
         seen_oom_kills: int = 0,
     ) -> RunContainer:
         oci = self._probed.binary(plan.runtime)
+        self._kit.head_start.give()
         await self._prepared(plan, place)
         try:
             launched = await launching(oci)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from wharfside_agent.ports.watcher import Exits, Ooms, StatsReader
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.criu import UNKNOWN
 from wharfside_agent.runtime.fifos import Openings
+from wharfside_agent.runtime.head_start import HeadStart
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_protocol.specs import ContainerSpec
 from wharfside_protocol.views import CriuInfo
@@ -52,6 +52,7 @@ class Kit:
     stats: StatsReader
     logs: DiskLogs
     openings: Openings
+    head_start: HeadStart
     criu: CriuInfo = UNKNOWN
     pace: DiskPace = field(default_factory=DiskPace)
     """Of the work on the folders of runs."""
@@ -63,19 +64,15 @@ class Kit:
         """The names of the programs that a run's launch may leave half done."""
         return frozenset({self.conmon.name, oci.path.name})
 
-    @property
-    def settle(self) -> Callable[[int], None]:
+    async def settle(self, pid: int) -> None:
         """Puts a new conmon into its cgroup, away from the agent's and the container's.
 
         In v2 only: the monitors then are not killed, nor charged, with the agent. In v1
         that would cost a write for each controller, and killing is per service there, too.
         """
         if self.mounts.version == "v1" or self.mounts.unified is None:
-            return lambda _pid: None
+            return
         procs = self.mounts.at(f"{self.delegated}/conmon").folder("unified")
         assert procs is not None
-        return lambda pid: _write(procs / "cgroup.procs", pid)
-
-
-def _write(path: Path, pid: int) -> None:
-    path.write_text(str(pid))
+        await self.head_start.over()  # the write would wait for it, and the loop with it
+        (procs / "cgroup.procs").write_text(str(pid))
