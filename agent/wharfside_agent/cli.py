@@ -50,11 +50,13 @@ def run(
     # What is imported stays: going through it for garbage again and again is a tenth of the start.
     gc.disable()
     from wharfside_agent.app import run_agent
+    from wharfside_agent.heap import keep_freed
     from wharfside_agent.logs import configure_logs
     from wharfside_agent.services.journal import journal_from_environment
 
     gc.freeze()
     gc.enable()
+    keep_freed()
 
     def load() -> Settings:
         settings = load_settings(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
+from typing import cast
 
 import nats
 from nats.aio.msg import Msg
@@ -13,6 +14,7 @@ from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
 from wharfside_agent.bus.client import LARGE_BYTES, StrictClient
+from wharfside_protocol.parts import Parts
 
 SENDERS = 8
 MESSAGES = 40
@@ -50,5 +52,8 @@ async def test_nothing_comes_between_the_parts_of_a_message(nats_server: NatsSer
 
 
 async def _send(client: StrictClient, subject: str, payloads: list[bytes]) -> None:
-    for payload in payloads:
-        await client.publish(subject, payload)
+    """Every second one in parts."""
+    for number, payload in enumerate(payloads):
+        cut = [payload[:1000], payload[1000:]]
+        whole = payload if number % 2 else cast("bytes", Parts(cut))  # len() is all that it asks
+        await client.publish(subject, whole)

@@ -5,7 +5,8 @@ server's greeting whether there is TLS, and whoever stands between can cut that 
 no further then; no credentials were sent yet.
 
 It copies what it publishes twice, to put a line before it and an end behind it: a third of a
-millisecond a MiB. Here what is large waits to be written as it is, between the two.
+millisecond a MiB. Here what is large waits to be written as it is, between the two; also where it
+comes in parts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error
 
+from wharfside_protocol.parts import Parts
 from wharfside_protocol.refusals import NO_TLS
 
 LARGE_BYTES = 16 * 1024
@@ -46,16 +48,17 @@ class StrictClient(Client):
         self,
         subject: str,
         reply: str,
-        payload: bytes,
+        payload: bytes | Parts,
         payload_size: int,
         headers: dict[str, Any] | None,
     ) -> None:
         if headers is not None or payload_size < LARGE_BYTES:
-            await super()._send_publish(subject, reply, payload, payload_size, headers)
+            await super()._send_publish(subject, reply, bytes(payload), payload_size, headers)
             return
+        parts = payload.parts if isinstance(payload, Parts) else (payload,)
         head = f"PUB {subject} {reply} {payload_size}\r\n".encode()
-        # all three before anything is awaited: nobody else's words come between them
-        self._pending += (head, payload)
+        # all of them before anything is awaited: nobody else's words come between them
+        self._pending += (head, *parts)
         self._pending_data_size += len(head) + payload_size
         self.stats["out_msgs"] += 1
         self.stats["out_bytes"] += payload_size

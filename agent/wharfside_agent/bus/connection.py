@@ -25,6 +25,7 @@ from wharfside_agent.bus.sending import conditions
 from wharfside_agent.bus.service import RpcService
 from wharfside_agent.ports.bus import Handler, Offline, Request
 from wharfside_agent.turns import Turn
+from wharfside_protocol.parts import Parts
 from wharfside_protocol.views import BusView
 
 log = structlog.get_logger(__name__)
@@ -203,7 +204,7 @@ class NatsBus:
         self.duplicates += bool(ack.duplicate)
         return ack.seq
 
-    async def tell(self, subject: str, payload: bytes) -> None:
+    async def tell(self, subject: str, payload: bytes | Parts) -> None:
         """Publishes without an ack to whoever listens now; lost where nobody can be reached.
 
         Raises:

@@ -15,6 +15,7 @@ from wharfside_agent.bus import inside
 from wharfside_agent.bus.link import Link
 from wharfside_agent.ports.bus import NoStream, Undecided, WrongSequence
 from wharfside_protocol.errors import Invalid
+from wharfside_protocol.parts import Parts
 
 log = structlog.get_logger(__name__)
 
@@ -58,13 +59,13 @@ async def publish(
     return ack
 
 
-async def tell(link: Link, subject: str, payload: bytes) -> None:
+async def tell(link: Link, subject: str, payload: bytes | Parts) -> None:
     """
     Raises:
         Invalid: the server takes no message so large.
     """
     try:
-        await link.client.publish(subject, payload)
+        await link.client.publish(subject, payload)  # type: ignore[arg-type]  # StrictClient
     except MaxPayloadError as error:
         most = "raise its max_payload to 1 MiB"
         raise Invalid(f"{len(payload)} bytes are too much for the server: {most}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from wharfside_protocol.parts import Parts
 from wharfside_protocol.views import BusView
 
 
@@ -92,7 +93,7 @@ class Bus(Protocol):
         """Hears what is published on `subject` from now on, over every reconnect."""
         ...
 
-    async def tell(self, subject: str, payload: bytes) -> None:
+    async def tell(self, subject: str, payload: bytes | Parts) -> None:
         """Tells whoever listens now; nothing of worth, since nobody knows whether it came.
 
         Raises:

@@ -15,7 +15,7 @@ import structlog
 
 from wharfside_agent.errors import told
 from wharfside_agent.ports.io import Carried, Missing, NoReader, Over, Piece, Sink
-from wharfside_protocol.codec import encode, encode_bulk
+from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import DeadlineExceeded, Invalid, WharfsideError
 from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_flow import MAX_FRAMES, Incoming, Outgoing
@@ -35,6 +35,7 @@ from wharfside_protocol.io_frames import (
     up_frame,
 )
 from wharfside_protocol.io_link import Link, Times
+from wharfside_protocol.parts import Parts, encode_parts
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ CLOSE_S = 5.0
 _OUT_OF_BAND = (Resize, SignalFrame)
 _INPUT = (StreamName.STDIN, StreamName.ARCHIVE)
 
-Tell = Callable[[bytes], Awaitable[None]]
+Tell = Callable[[bytes | Parts], Awaitable[None]]
 """Publishes to the peer; what is lost is asked for again."""
 
 
@@ -172,7 +173,7 @@ class Session:
 
     async def _flush(self) -> None:
         while (frame := self._link.next(self._loop.time())) is not None:
-            await self._tell(encode_bulk(frame))
+            await self._tell(encode_parts(frame))
 
     async def _give(self) -> None:
         """From the source to the peer, as far as it has room."""

@@ -21,6 +21,7 @@ from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Busy, Conflict, ErrorBody, Invalid, NotFound
 from wharfside_protocol.io_commands import Opening
 from wharfside_protocol.io_frames import DEFAULT_WINDOW, Ack, Again, Close, Reset, up_frame
+from wharfside_protocol.parts import Parts
 from wharfside_protocol.subjects import Subjects
 
 log = structlog.get_logger(__name__)
@@ -190,7 +191,7 @@ class Sessions:
     def _begin(self, key: Key, place: _Place, opening: Opening, carried: Carried) -> Session:
         subject = self._subjects.io_down(self._node, *key)
 
-        async def tell(data: bytes) -> None:
+        async def tell(data: bytes | Parts) -> None:
             await self._bus.tell(subject, data)
 
         session = Session(opening, carried, tell, self._idle_s, self._window_of_next)
