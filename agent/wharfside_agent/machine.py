@@ -27,6 +27,7 @@ from wharfside_agent.runtime.log_rotation import LogLimits
 from wharfside_agent.runtime.logs import DiskLogs
 from wharfside_agent.runtime.priority import go_first
 from wharfside_agent.runtime.probe import RUNTIMES, Probed, find_program, probe
+from wharfside_agent.runtime.sealed import SealedPrograms
 from wharfside_agent.services.rulebook import Rulebook
 from wharfside_agent.settings import Settings
 from wharfside_agent.watchers.exits import PidfdExits
@@ -111,7 +112,8 @@ async def _settled(
         settle_in(mounts, delegated)
         ordered = sorted(RUNTIMES, key=lambda name: name != settings.runtime.default)
         found = {name: path for name in ordered if (path := find_program(name)) is not None}
-        probed = await probe(places, runtimes=found or None, cgroup=f"{delegated}/ctr")
+        sealing = SealedPrograms(places.programs)  # as long as this process
+        probed = await probe(places, sealing, runtimes=found or None, cgroup=f"{delegated}/ctr")
     except WharfsideError as error:
         raise NoRuntime(f"{error.message}; `wharfside-agent doctor` tells more") from error
     for name, words in probed.refused.items():

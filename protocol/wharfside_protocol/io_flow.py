@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wharfside_protocol.errors import Invalid
 from wharfside_protocol.io_frames import CHUNK_BYTES, Ack, Data, Eof, Sequenced
 
 MAX_FRAMES = 1024
 """So many may be on their way: those without data need no room in the window."""
+
+
+class _Placed(NamedTuple):
+    """A frame, where the next one begins, and its bytes of data: counted once, as a frame of lines
+    has a thousand chunks."""
+
+    frame: Sequenced
+    end: int
+    size: int
+
+
+def _placed(frame: Sequenced) -> _Placed:
+    size = frame.size
+    return _Placed(frame, frame.at + size + frame.cost, size)
 
 
 @dataclass
@@ -39,7 +54,7 @@ class Outgoing:
     taken: int = 0
     over: bool = False
     wish: int | None = None
-    _kept: deque[Sequenced] = field(default_factory=deque)
+    _kept: deque[_Placed] = field(default_factory=deque)
     _next: int = 0
 
     @property
@@ -68,22 +83,24 @@ class Outgoing:
     def all_acked(self) -> bool:
         return self.acked == self.end
 
-    def add(self, frame: Sequenced) -> None:
-        """Keeps `frame`, whose place is `end`, until it is acked; `next` gives it out."""
+    def add(self, frame: Sequenced) -> int:
+        """Keeps `frame`, whose place is `end`, until it is acked; `next` gives it out. Its size."""
         assert frame.at == self.end and not self.full
         assert not (self.over and isinstance(frame, Data | Eof))
-        self._kept.append(frame)
-        self.end = frame.end
+        placed = _placed(frame)
+        self._kept.append(placed)
+        self.end = placed.end
         self.over = self.over or isinstance(frame, Eof)
+        return placed.size
 
     def next(self) -> Sequenced | None:
         """The next frame to be sent, or to be sent again."""
         if not self.waits:
             return None
-        frame = self._kept[self._next]
+        placed = self._kept[self._next]
         self._next += 1
-        self.sent = frame.end
-        return frame
+        self.sent = placed.end
+        return placed.frame
 
     def ack(self, ack: Ack) -> bool:
         """Whether it tells of anything new; one that is older than the last changes nothing.
@@ -98,8 +115,7 @@ class Outgoing:
         new = ack.at > self.acked
         self.acked, self.window = ack.at, min(ack.window, self.limit)
         while self._kept and self._kept[0].end <= ack.at:
-            frame = self._kept.popleft()
-            self.taken += frame.size if isinstance(frame, Data) else 0
+            self.taken += self._kept.popleft().size
             self._next = max(self._next - 1, 0)
         return new
 
@@ -120,7 +136,7 @@ class Outgoing:
             return
         while self._next and self._kept[self._next - 1].end > at:
             self._next -= 1
-            self.sent = self._kept[self._next].at
+            self.sent = self._kept[self._next].frame.at
 
 
 @dataclass
@@ -140,7 +156,7 @@ class Incoming:
     taken: int = 0
     over: bool = False
     _told: int = 0
-    _waiting: deque[Sequenced] = field(default_factory=deque)
+    _waiting: deque[_Placed] = field(default_factory=deque)
     _frames: int = 0
 
     def accept(self, frame: Sequenced) -> bool:
@@ -157,14 +173,15 @@ class Incoming:
             raise Invalid(f"more than {MAX_FRAMES} frames are not acked yet")
         if isinstance(frame, Data) and frame.at >= self.taken + self.window:
             raise Invalid(f"data at {frame.at}, but the window ends at {self.taken + self.window}")
-        self.expected = frame.end
+        placed = _placed(frame)
+        self.expected = placed.end
         self.over = self.over or isinstance(frame, Eof)
-        self._waiting.append(frame)
+        self._waiting.append(placed)
         return True
 
     def next(self) -> Sequenced | None:
         """The next frame for the reader; once it is done with it, `took`."""
-        return self._waiting[0] if self._waiting else None
+        return self._waiting[0].frame if self._waiting else None
 
     def took(self) -> bool:
         """The reader has had what `next` gave; whether it is time for an ack."""

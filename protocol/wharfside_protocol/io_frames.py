@@ -12,7 +12,7 @@ that are not sequenced (`Ack`, `Again`, `Ping`, `Reset`, `Close`) may be lost wi
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -76,7 +76,7 @@ class Position(Record, frozen=True, kw_only=True):
     offset: Counter
 
 
-class Chunk(Record, frozen=True, kw_only=True):
+class Chunk(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes of one stream. `time`: when they were read from the process, where that is known."""
 
     stream: StreamName
@@ -94,30 +94,29 @@ class Sequenced(Frame, frozen=True, kw_only=True):
     at: Counter
 
     @property
-    def length(self) -> int:
-        """How much of the sequence it takes."""
-        return COST
+    def size(self) -> int:
+        """Bytes of data in it: looks at each chunk."""
+        return 0
 
     @property
-    def end(self) -> int:
-        """Where the next frame begins."""
-        return self.at + self.length
+    def cost(self) -> int:
+        """What it takes of the sequence beside its data."""
+        return COST
 
 
-class Data(Sequenced, frozen=True, kw_only=True, tag="data"):
+class Data(Sequenced, frozen=True, kw_only=True, omit_defaults=True, tag="data"):
     """Output or input. `position`: where the log goes on behind it, for another session."""
 
     chunks: Annotated[list[Chunk], msgspec.Meta(min_length=1, max_length=MAX_CHUNKS)]
     position: Position | None = None
 
     @property
-    def length(self) -> int:
-        return self.size + COST * len(self.chunks)
+    def size(self) -> int:
+        return sum(len(chunk.data) for chunk in self.chunks)
 
     @property
-    def size(self) -> int:
-        """Bytes of data in it."""
-        return sum(len(chunk.data) for chunk in self.chunks)
+    def cost(self) -> int:
+        return COST * len(self.chunks)
 
 
 class Lost(Sequenced, frozen=True, kw_only=True, tag="lost"):
@@ -204,7 +203,7 @@ def up_frame(data: bytes) -> UpFrame:
     Raises:
         Invalid: it is no frame, or none that goes up.
     """
-    return convert({"frame": _unpacked(data)}, FrameUp).frame
+    return _data(data) or convert({"frame": unpack(data)}, FrameUp).frame
 
 
 def down_frame(data: bytes) -> DownFrame:
@@ -213,10 +212,25 @@ def down_frame(data: bytes) -> DownFrame:
     Raises:
         Invalid: it is no frame, or none that goes down.
     """
-    return convert({"frame": _unpacked(data)}, FrameDown).frame
+    return _data(data) or convert({"frame": unpack(data)}, FrameDown).frame
 
 
-def _unpacked(data: bytes) -> dict[str, Any]:
+_read_data = msgspec.msgpack.Decoder(Data).decode
+_write = msgspec.msgpack.Encoder().encode
+
+
+def _data(data: bytes) -> Data | None:
+    """A `Data` that is written as ours are, read at once; None: another frame, or one to be looked
+    at closely. What is written into the very same bytes again had no key twice; and each list and
+    string in one is bounded by its type before there is room made for it.
+
+    Raises:
+        Invalid: it is too large for any frame.
+    """
     if len(data) > MAX_WIRE_BYTES:
         raise Invalid(f"frame of {len(data)} bytes; at most {MAX_WIRE_BYTES} are one")
-    return unpack(data)
+    try:
+        frame = _read_data(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return frame if _write(frame) == data else None

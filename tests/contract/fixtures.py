@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from wharfside_agent.core.placement import Places
 from wharfside_agent.runtime.delegation import settle_in
 from wharfside_agent.runtime.fake import FakeRuntime
 from wharfside_agent.runtime.probe import Found, Probed, probe
+from wharfside_agent.runtime.sealed import SealedPrograms
 from wharfside_agent.watchers.mounts import read_cgroup_mounts
 from wharfside_agent.watchers.subreaper import Sweeper, become_subreaper
 
@@ -39,11 +40,13 @@ def machine_rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def machine_probed(tmp_path_factory: pytest.TempPathFactory) -> Probed:
+def machine_probed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
     for name in ("root", "conmon", "crun"):
         need(name)
     folder = tmp_path_factory.mktemp("probe")
-    return asyncio.run(probe(Places(folder / "run", folder / "state")))
+    places = Places(folder / "run", folder / "state")
+    with closing(SealedPrograms(places.programs)) as sealing:
+        yield asyncio.run(probe(places, sealing))
 
 
 @pytest.fixture

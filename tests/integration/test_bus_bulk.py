@@ -14,7 +14,7 @@ from tests.support.nats_server import NatsServer
 from tests.support.requirements import requires
 
 from wharfside_agent.bus.client import LARGE_BYTES, StrictClient
-from wharfside_protocol.parts import Parts
+from wharfside_protocol.io_writing import Parts
 
 SENDERS = 8
 MESSAGES = 40

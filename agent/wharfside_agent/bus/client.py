@@ -17,7 +17,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error
 
-from wharfside_protocol.parts import Parts
+from wharfside_protocol.io_writing import Parts
 from wharfside_protocol.refusals import NO_TLS
 
 LARGE_BYTES = 16 * 1024

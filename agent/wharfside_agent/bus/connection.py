@@ -25,7 +25,7 @@ from wharfside_agent.bus.sending import conditions
 from wharfside_agent.bus.service import RpcService
 from wharfside_agent.ports.bus import Handler, Offline, Request
 from wharfside_agent.turns import Turn
-from wharfside_protocol.parts import Parts
+from wharfside_protocol.io_writing import Parts
 from wharfside_protocol.views import BusView
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from wharfside_agent.bus import inside
 from wharfside_agent.bus.link import Link
 from wharfside_agent.ports.bus import NoStream, Undecided, WrongSequence
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.parts import Parts
+from wharfside_protocol.io_writing import Parts
 
 log = structlog.get_logger(__name__)
 

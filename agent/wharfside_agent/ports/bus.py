@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from wharfside_protocol.parts import Parts
+from wharfside_protocol.io_writing import Parts
 from wharfside_protocol.views import BusView
 
 

@@ -18,7 +18,7 @@ from wharfside_agent.runtime import argv, spawn
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.criu import UNKNOWN, probe_criu
 from wharfside_agent.runtime.refusals import own_words
-from wharfside_agent.runtime.sealed import sealed
+from wharfside_agent.runtime.sealed import SealedPrograms
 from wharfside_protocol.errors import RuntimeFailed, Unsupported
 from wharfside_protocol.views import CriuInfo, RuntimeInfo
 
@@ -80,6 +80,7 @@ class Probed:
 
 async def probe(
     places: Places,
+    sealing: SealedPrograms | None = None,
     *,
     runtimes: Mapping[str, Path] | None = None,
     conmon: Path | None = None,
@@ -87,7 +88,8 @@ async def probe(
 ) -> Probed:
     """Looks for the programs (or takes those given) and tries each runtime once.
 
-    `cgroup` is where containers will have theirs: the trial's is made there, too.
+    With `sealing` each is run from its sealed copy, where such a one works. `cgroup` is where
+    containers will have theirs: the trial's is made there, too.
 
     Raises:
         Unsupported: no conmon, or no runtime that works; it says what to install.
@@ -97,9 +99,10 @@ async def probe(
     if monitor is None:
         raise Unsupported("conmon is not installed: apt-get install conmon")
     paths = {name: given.get(name) or find_program(name) for name in given or RUNTIMES}
+    trial = _Trial(places.runtime_roots, cgroup, sealing)
     criu, tried = await asyncio.gather(
         probe_criu(find_program("criu")),
-        asyncio.gather(*(_try(name, path, places, cgroup) for name, path in paths.items())),
+        asyncio.gather(*(trial.of(*each) for each in paths.items())),
     )
     usable = [found for found in tried if isinstance(found, Found)]
     refused = {
@@ -116,41 +119,46 @@ def find_program(name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-async def _try(name: str, path: Path | None, places: Places, cgroup: str) -> Found | str:
-    """The runtime, or why it cannot be used."""
-    if path is None:
-        return f"{name} is not installed"
-    root = places.runtime_roots / name
-    try:
-        version = await _version(path)
-        oci, words = await _working(name, _programs(path, places), root, cgroup)
-        if words is not None:
-            return words
-        can = await _can_checkpoint(oci)
-    except RuntimeFailed as error:
-        return error.message
-    return Found(RuntimeInfo(name=name, version=version, path=str(path), checkpoint=can), oci)
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """How each runtime is tried."""
 
+    roots: Path
+    cgroup: str
+    sealing: SealedPrograms | None
 
-def _programs(path: Path, places: Places) -> list[Path]:
-    """The sealed copy, and the program itself where that cannot be made or run."""
-    try:
-        return [sealed(path, places.programs), path]
-    except OSError as error:
-        log.info("runtime-not-sealed", runtime=str(path), says=str(error))
-        return [path]
+    async def of(self, name: str, path: Path | None) -> Found | str:
+        """The runtime, or why it cannot be used."""
+        if path is None:
+            return f"{name} is not installed"
+        try:
+            version = await _version(path)
+            oci, words = await self._working(name, path)
+            if words is not None:
+                return words
+            can = await _can_checkpoint(oci)
+        except RuntimeFailed as error:
+            return error.message
+        return Found(RuntimeInfo(name=name, version=version, path=str(path), checkpoint=can), oci)
 
+    async def _working(self, name: str, path: Path) -> tuple[OciBinary, str | None]:
+        """Its sealed copy where that makes containers; else itself, and its complaint."""
+        copy = self._copy(path)
+        if copy is not None:
+            oci = OciBinary(name, copy, self.roots / name)
+            if await _complaint(oci, self.cgroup) is None:
+                return oci, None
+        oci = OciBinary(name, path, self.roots / name)
+        return oci, await _complaint(oci, self.cgroup)
 
-async def _working(
-    name: str, programs: Sequence[Path], root: Path, cgroup: str
-) -> tuple[OciBinary, str | None]:
-    """The first that makes containers here; else the last, and its complaint."""
-    for program in programs:
-        oci = OciBinary(name, program, root)
-        words = await _trial(oci, cgroup)
-        if words is None:
-            break
-    return oci, words
+    def _copy(self, path: Path) -> Path | None:
+        if self.sealing is None:
+            return None
+        try:
+            return self.sealing.seal(path)
+        except OSError as error:
+            log.info("runtime-not-sealed", runtime=str(path), says=str(error))
+            return None
 
 
 async def _version(path: Path) -> str:
@@ -176,7 +184,7 @@ class _Features(msgspec.Struct):
     annotations: dict[str, str] = {}
 
 
-async def _trial(oci: OciBinary, cgroup: str) -> str | None:
+async def _complaint(oci: OciBinary, cgroup: str) -> str | None:
     """Why `oci` cannot make containers here; None: it can.
 
     It is asked to run a program that is not there. Namespaces, mounts and cgroups

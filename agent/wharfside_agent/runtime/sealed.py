@@ -12,8 +12,6 @@ import errno
 import fcntl
 import os
 import shutil
-from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 _EXECUTABLE = 0x10
@@ -23,31 +21,40 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 """Exactly these are looked for."""
 
 
-def sealed(program: Path, folder: Path) -> Path:
-    """A link in `folder` to a sealed copy of `program`, of the same name.
+class SealedPrograms:
+    """Copies, and links to them in `folder`; until `close`, or as long as this process."""
 
-    It leads to a descriptor of this process, and nowhere once that is over: whoever runs it then
-    is told that it is not there. An upgrade of the program is seen by the agent's next life.
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._copies: list[int] = []
 
-    Raises:
-        OSError: the kernel makes none that can be run (sysctl vm.memfd_noexec is 2), or there is
-            no such program.
-    """
-    seen = program.stat()
-    copy = _copy(program, seen.st_dev, seen.st_ino, seen.st_mtime_ns)
-    folder.mkdir(parents=True, exist_ok=True)
-    link, new = folder / program.name, folder / f"{program.name}.new"
-    with suppress(FileNotFoundError):
-        new.unlink()
-    new.symlink_to(f"/proc/{os.getpid()}/fd/{copy}")
-    return new.replace(link)
+    def seal(self, program: Path) -> Path:
+        """A link to a sealed copy of `program`, of the same name.
+
+        It leads to a descriptor of this process, and nowhere once that is closed: whoever runs it
+        then is told that it is not there. An upgrade of the program is not seen.
+
+        Raises:
+            OSError: the kernel makes none that can be run (sysctl vm.memfd_noexec is 2), or there
+                is no such program.
+        """
+        copy = _sealed(program)
+        self._copies.append(copy)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        link, new = self._folder / program.name, self._folder / f"{program.name}.new"
+        new.unlink(missing_ok=True)
+        new.symlink_to(f"/proc/{os.getpid()}/fd/{copy}")
+        return new.replace(link)
+
+    def close(self) -> None:
+        """Idempotent."""
+        while self._copies:
+            os.close(self._copies.pop())
 
 
-@lru_cache(maxsize=8)
-def _copy(program: Path, *_state: int) -> int:
-    """Open for reading alone (else exec says ETXTBSY), and as long as this process."""
-    fd = _memory(program.name)
-    with program.open("rb") as source, os.fdopen(fd, "wb") as copy:
+def _sealed(program: Path) -> int:
+    """Open for reading alone: else exec says ETXTBSY."""
+    with program.open("rb") as source, os.fdopen(_memory(program.name), "wb") as copy:
         shutil.copyfileobj(source, copy)
         copy.flush()
         fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEALS)

@@ -30,7 +30,8 @@ from wharfside_protocol.command_base import ContainerArgs
 from wharfside_protocol.commands import ListArgs, Output, StopArgs
 from wharfside_protocol.envelope import Command
 from wharfside_protocol.errors import ErrorBody, ErrorCode, Invalid
-from wharfside_protocol.parts import encode_parts
+from wharfside_protocol.io_frames import Frame
+from wharfside_protocol.io_writing import encode_frame
 from wharfside_protocol.records import MAX_SAFE_INTEGER, Record
 
 RECORDS = all_records()
@@ -55,7 +56,9 @@ def test_every_record_survives_the_round_trip(
     @given(records(kind))
     def survives(record: Record) -> None:
         data = encode(record)
-        assert data == encode_bulk(record) == bytes(encode_parts(record))
+        assert data == encode_bulk(record)
+        if isinstance(record, Frame):
+            assert data == bytes(encode_frame(record))
         again = decode(data, kind)
         assert again == record
         assert encode(again) == data

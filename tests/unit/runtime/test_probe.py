@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.requirements import find_command, requires
 from wharfside_agent.core.placement import Places
 from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.probe import Found, Probed, probe
+from wharfside_agent.runtime.sealed import SealedPrograms
 from wharfside_protocol.errors import Unsupported
 from wharfside_protocol.views import CriuInfo, RuntimeInfo
 
@@ -76,9 +78,10 @@ async def test_what_cannot_make_containers_here_gives_way(tmp_path: Path) -> Non
 async def test_what_works_is_run_from_its_sealed_copy(tmp_path: Path) -> None:
     places, crun = Places(tmp_path / "run", tmp_path / "state"), find_command("crun")
     assert crun
-    [found] = (await probe(places, runtimes={"crun": crun})).usable
-    assert (found.info.path, found.binary.path) == (str(crun), places.programs / "crun")
-    assert str(found.binary.path.resolve()) == "/memfd:crun (deleted)"
+    with closing(SealedPrograms(places.programs)) as sealing:
+        [found] = (await probe(places, sealing, runtimes={"crun": crun})).usable
+        assert (found.info.path, found.binary.path) == (str(crun), places.programs / "crun")
+        assert str(found.binary.path.resolve()) == "/memfd:crun (deleted)"
 
 
 @requires("root", "crun", "conmon")
@@ -95,7 +98,8 @@ async def test_where_a_copy_is_refused_the_program_itself_is_run(
     wrapper = tmp_path / "crun"
     wrapper.write_text(f'#!/bin/sh\ncase $0 in *programs*) exit 126 ;; esac\nexec {crun} "$@"\n')
     wrapper.chmod(0o755)
-    [found] = (await probe(places, runtimes={"crun": wrapper})).usable
+    with closing(SealedPrograms(places.programs)) as sealing:
+        [found] = (await probe(places, sealing, runtimes={"crun": wrapper})).usable
     assert found.binary.path == wrapper
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support.machine import descriptors
 
 from wharfside_agent.runtime import spawn
-from wharfside_agent.runtime.sealed import sealed
+from wharfside_agent.runtime.sealed import SealedPrograms
 
 ALL_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -21,16 +23,22 @@ def program(tmp_path: Path) -> Path:
     return Path(shutil.copy2("/usr/bin/readlink", tmp_path / "runtime"))
 
 
-async def test_it_runs_from_memory(program: Path, tmp_path: Path) -> None:
-    link = sealed(program, tmp_path / "programs")
+@pytest.fixture
+def sealing(tmp_path: Path) -> Iterator[SealedPrograms]:
+    with closing(SealedPrograms(tmp_path / "programs")) as sealing:
+        yield sealing
+
+
+async def test_it_runs_from_memory(program: Path, sealing: SealedPrograms, tmp_path: Path) -> None:
+    link = sealing.seal(program)
     assert link == tmp_path / "programs" / "runtime"
     ran = await spawn.run([str(link), "/proc/self/exe"])
     assert ran.stdout == "/memfd:runtime (deleted)"
 
 
-def test_nobody_can_change_it(program: Path, tmp_path: Path) -> None:
+def test_nobody_can_change_it(program: Path, sealing: SealedPrograms) -> None:
     """These seals, and no others, are what crun and runc look for (is_self_cloned)."""
-    link = sealed(program, tmp_path)
+    link = sealing.seal(program)
     with link.open("rb") as copy:
         assert fcntl.fcntl(copy, fcntl.F_GET_SEALS) == ALL_SEALS
         assert copy.read() == program.read_bytes()
@@ -40,16 +48,26 @@ def test_nobody_can_change_it(program: Path, tmp_path: Path) -> None:
         link.open("wb", buffering=0)
 
 
-def test_one_copy_until_the_program_changes(program: Path, tmp_path: Path) -> None:
-    first, other = sealed(program, tmp_path / "a"), sealed(program, tmp_path / "b")
-    assert os.readlink(first) == os.readlink(other)  # noqa: PTH115 - the text, not what it leads to
+def test_a_later_life_takes_the_links_over(program: Path, sealing: SealedPrograms) -> None:
+    """As after an upgrade of the program: the one before it is in nobody's way."""
+    link = sealing.seal(program)
     program.write_bytes(program.read_bytes() + b"\0")
-    os.utime(program, ns=(0, 0))
-    again = sealed(program, tmp_path / "a")
-    assert again == first and again.read_bytes() == program.read_bytes() != other.read_bytes()
+    with closing(SealedPrograms(link.parent)) as later:
+        assert later.seal(program) == link
+        assert link.read_bytes() == program.read_bytes()
 
 
-def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+def test_nothing_stays_open(program: Path, tmp_path: Path) -> None:
+    before = descriptors()
+    with closing(SealedPrograms(tmp_path / "programs")) as sealing:
+        sealing.seal(program)
+        link = sealing.seal(Path(shutil.copy2(program, tmp_path / "other")))
+        assert len(descriptors()) == len(before) + 2
+    assert descriptors() == before
+    assert not link.exists()
+
+
+def test_a_program_that_is_not_there(sealing: SealedPrograms, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        sealed(tmp_path / "nothing", tmp_path / "programs")
+        sealing.seal(tmp_path / "nothing")
     assert not (tmp_path / "programs").exists()

@@ -35,7 +35,7 @@ from wharfside_protocol.io_frames import (
     up_frame,
 )
 from wharfside_protocol.io_link import Link, Times
-from wharfside_protocol.parts import Parts, encode_parts
+from wharfside_protocol.io_writing import Parts, encode_frame
 
 log = structlog.get_logger(__name__)
 
@@ -173,7 +173,7 @@ class Session:
 
     async def _flush(self) -> None:
         while (frame := self._link.next(self._loop.time())) is not None:
-            await self._tell(encode_parts(frame))
+            await self._tell(encode_frame(frame))
 
     async def _give(self) -> None:
         """From the source to the peer, as far as it has room."""
@@ -183,8 +183,7 @@ class Session:
                 self._acked.clear()
                 await self._acked.wait()
             item = await self.carried.source.read(min(out.room, CHUNK_BYTES))
-            out.add(frame := _frame_of(item, out.end))
-            self.down_bytes += _data_bytes(frame)
+            self.down_bytes += out.add(_frame_of(item, out.end))
             self._to_send.set()
             if item is None:
                 return
@@ -198,7 +197,7 @@ class Session:
                 await self._came.wait()
             if not dropped:
                 dropped = not await _passed_on(frame, sink)
-            self.up_bytes += _data_bytes(frame)
+            self.up_bytes += frame.size
             self._link.took(self._loop.time())
             self._look()
 
@@ -253,10 +252,6 @@ def _frame_of(item: Piece | Missing | Over | None, at: int) -> Sequenced:
             )
         case None:
             return Eof(at=at)
-
-
-def _data_bytes(frame: Sequenced) -> int:
-    return frame.size if isinstance(frame, Data) else 0
 
 
 async def _passed_on(frame: Sequenced, sink: Sink) -> bool:

@@ -21,7 +21,7 @@ from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Busy, Conflict, ErrorBody, Invalid, NotFound
 from wharfside_protocol.io_commands import Opening
 from wharfside_protocol.io_frames import DEFAULT_WINDOW, Ack, Again, Close, Reset, up_frame
-from wharfside_protocol.parts import Parts
+from wharfside_protocol.io_writing import Parts
 from wharfside_protocol.subjects import Subjects
 
 log = structlog.get_logger(__name__)

@@ -1,23 +1,27 @@
-"""A record to be written in parts: the very bytes of `encode`, without a copy of what is large.
+"""Frames as they are written: the very bytes of `encode`, in a twelfth of its time where they hold
+many lines, and without a copy where they hold much of one.
 
-Output in bulk is copied by each pair of hands that it goes through; the codec's were one of them.
+Of output in bulk nothing is to be tidied: no field of a `Data` is free in its form.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from wharfside_protocol.codec import MAX_MESSAGE_BYTES, to_plain
+from wharfside_protocol.codec import MAX_MESSAGE_BYTES, encode
 from wharfside_protocol.errors import Invalid
-from wharfside_protocol.records import Record
+from wharfside_protocol.io_frames import Data, Frame
 
 LARGE_BYTES = 16 * 1024
 """Less is copied sooner than it is handed on as a part of its own."""
 
-FEW_ITEMS = 15
-"""A map or list of more is written as one: among so many nothing is large enough to be worth it."""
+FEW_CHUNKS = 15
+"""With more, none is large enough to be worth it: they are lines. (And no map or list of what is
+written here has more items, so that its header is one byte: msgpack/spec.md.)"""
+
+Written = TypeVar("Written", bytes, "Parts")
 
 _encoded = msgspec.msgpack.Encoder().encode
 
@@ -38,29 +42,36 @@ class Parts:
         return b"".join(self.parts)
 
 
-def encode_parts(record: Record) -> Parts:
-    """`record` as a msgpack map; bytes of LARGE_BYTES and more in it are parts as they are.
+def encode_frame(frame: Frame) -> bytes | Parts:
+    """The very bytes of codec.encode; chunks of LARGE_BYTES and more are parts as they are.
 
     Raises:
         Invalid: see codec.encode.
     """
+    if not isinstance(frame, Data):
+        return encode(frame)
+    if len(frame.chunks) > FEW_CHUNKS:
+        return _bounded(_encoded(frame))
     parts: list[bytes] = []
     small = bytearray()
-    _write(to_plain(record), small, parts)
-    written = Parts([*parts, bytes(small)] if small else parts)
+    _write(msgspec.to_builtins(frame, builtin_types=(bytes,)), small, parts)
+    return _bounded(Parts([*parts, bytes(small)] if small else parts))
+
+
+def _bounded(written: Written) -> Written:
     if len(written) > MAX_MESSAGE_BYTES:
         raise Invalid(f"message of {len(written)} bytes; at most {MAX_MESSAGE_BYTES} travel")
     return written
 
 
 def _write(value: Any, small: bytearray, parts: list[bytes]) -> None:
-    """Depth first; what is in `small` comes before the next large part (msgpack/spec.md)."""
-    if isinstance(value, dict) and len(value) <= FEW_ITEMS:
+    """Depth first; what is in `small` comes before the next large part."""
+    if isinstance(value, dict):
         small.append(0x80 | len(value))
         for key, item in value.items():
             small += _encoded(key)
             _write(item, small, parts)
-    elif isinstance(value, list) and len(value) <= FEW_ITEMS:
+    elif isinstance(value, list):
         small.append(0x90 | len(value))
         for item in value:
             _write(item, small, parts)
