@@ -14,13 +14,12 @@ from tests.contract.fixtures import (
     world,
 )
 from tests.contract.worlds import World
-from tests.support.leaks import LeakGate
 
 __all__ = ["crun", "machine_probed", "machine_rootfs", "own_cgroup", "real", "subreaper", "world"]
 
 
 @pytest.fixture
-def every_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+def every_made(request: pytest.FixtureRequest) -> World:
     return make_world(request, "crun")
 
 

@@ -108,37 +108,36 @@ def _rooted(probed: Probed, places: Places) -> Probed:
 
 
 def make_world(request: pytest.FixtureRequest, name: str) -> World:
-    """Before there is an event loop: the probe of the session has its own."""
+    """Before there is an event loop: the probe of the session has its own. And what outlives the
+    test comes before the gate, which is asked for here, and first by nobody else."""
     if name == "fake":
+        request.getfixturevalue("leak_gate")
         return World("fake", FakeRuntime(), Path("/"))
+    probed = request.getfixturevalue("machine_probed")
+    gate = request.getfixturevalue("leak_gate")
     request.getfixturevalue("own_cgroup")
     request.getfixturevalue("subreaper")
-    return make_real_world(
-        name,
-        request.getfixturevalue("tmp_path"),
-        request.getfixturevalue("leak_gate"),
-        request.getfixturevalue("machine_probed"),
-        request.getfixturevalue("machine_rootfs"),
-    )
+    rootfs = request.getfixturevalue("machine_rootfs")
+    return make_real_world(name, request.getfixturevalue("tmp_path"), gate, probed, rootfs)
 
 
 @pytest.fixture(params=["fake", "crun", "runc"])
-def every_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+def every_made(request: pytest.FixtureRequest) -> World:
     return make_world(request, request.param)
 
 
 @pytest.fixture(params=["crun", "runc"])
-def real_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+def real_made(request: pytest.FixtureRequest) -> World:
     return make_world(request, request.param)
 
 
 @pytest.fixture(params=["crun"])
-def crun_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+def crun_made(request: pytest.FixtureRequest) -> World:
     return make_world(request, request.param)
 
 
 @pytest.fixture(params=["runc"])
-def runc_made(request: pytest.FixtureRequest, leak_gate: LeakGate) -> World:
+def runc_made(request: pytest.FixtureRequest) -> World:
     return make_world(request, request.param)
 
 
