@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+THRIFT = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+"""As docker-compose.yml runs its servers."""
 
 START_SECONDS = 15
 END_SECONDS = 10
@@ -44,7 +48,8 @@ class Server:
         tied = ["setpriv", "--pdeathsig", "KILL", "--"]
         listening = ["-a", "127.0.0.1", "-p", str(self._port), "--ports_file_dir", str(self._home)]
         files = ["-js", "-sd", str(self._home / "js"), "-l", str(self._home / "log")]
-        self._process = subprocess.Popen([*tied, _binary(), *listening, *files])
+        argv = [*tied, _binary(), *listening, *files]
+        self._process = subprocess.Popen(argv, env=os.environ | THRIFT)
         self.url = _url(self._home, self._process)
         self._port = urlsplit(self.url).port or -1
 
