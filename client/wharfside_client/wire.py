@@ -23,9 +23,9 @@ from wharfside_protocol.io_frames import (
     Position,
     Reset,
     Sequenced,
-    down_frame,
 )
 from wharfside_protocol.io_link import Link, Times
+from wharfside_protocol.io_reading import down_frame
 
 PING_S = 5.0
 """An agent that died tells nothing; its next life answers a frame with a Reset."""

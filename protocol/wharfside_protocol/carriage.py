@@ -105,7 +105,7 @@ AnyWord = FromA | FromB
 
 
 class CarriedWord(Record, frozen=True, kw_only=True):
-    """Never on the wire: see io_frames.FrameUp."""
+    """Never on the wire: see io_reading.FrameUp."""
 
     word: AnyWord
 

@@ -58,6 +58,18 @@ def encode_frame(frame: Frame) -> bytes | Parts:
     return _bounded(Parts([*parts, bytes(small)] if small else parts))
 
 
+def is_written_as(data: bytes, written: bytes | Parts) -> bool:
+    """Whether these are the very bytes."""
+    if not isinstance(written, Parts):
+        return data == written
+    at = 0
+    for part in written.parts:
+        if not data.startswith(part, at):
+            return False
+        at += len(part)
+    return at == len(data)
+
+
 def _bounded(written: Written) -> Written:
     if len(written) > MAX_MESSAGE_BYTES:
         raise Invalid(f"message of {len(written)} bytes; at most {MAX_MESSAGE_BYTES} travel")

@@ -53,8 +53,8 @@ from wharfside_protocol.io_frames import (
     Reset,
     Resize,
     StreamName,
-    down_frame,
 )
+from wharfside_protocol.io_reading import down_frame
 
 pytestmark = requires("nats-server")
 

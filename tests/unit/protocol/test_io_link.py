@@ -32,10 +32,9 @@ from wharfside_protocol.io_frames import (
     Resize,
     Sequenced,
     StreamName,
-    down_frame,
-    up_frame,
 )
 from wharfside_protocol.io_link import ACK_DELAY_S, AGAIN_S, Link, Times
+from wharfside_protocol.io_reading import down_frame, up_frame
 
 WINDOW = 4096
 TIMES = Times(idle_s=60.0, ping_s=5.0)

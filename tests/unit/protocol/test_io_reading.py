@@ -18,9 +18,8 @@ from wharfside_protocol.io_frames import (
     Chunk,
     Data,
     StreamName,
-    down_frame,
-    up_frame,
 )
+from wharfside_protocol.io_reading import down_frame, up_frame
 
 READERS = pytest.mark.parametrize("read", [up_frame, down_frame])
 FRAME = Data(at=7, chunks=[Chunk(stream=StreamName.STDIN, data=b"\x00ab")])

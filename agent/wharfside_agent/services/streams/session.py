@@ -32,9 +32,9 @@ from wharfside_protocol.io_frames import (
     Sequenced,
     SignalFrame,
     StreamName,
-    up_frame,
 )
 from wharfside_protocol.io_link import Link, Times
+from wharfside_protocol.io_reading import up_frame
 from wharfside_protocol.io_writing import Parts, encode_frame
 
 log = structlog.get_logger(__name__)

@@ -20,7 +20,8 @@ from wharfside_agent.services.tasks import Tasks
 from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import Busy, Conflict, ErrorBody, Invalid, NotFound
 from wharfside_protocol.io_commands import Opening
-from wharfside_protocol.io_frames import DEFAULT_WINDOW, Ack, Again, Close, Reset, up_frame
+from wharfside_protocol.io_frames import DEFAULT_WINDOW, Ack, Again, Close, Reset
+from wharfside_protocol.io_reading import up_frame
 from wharfside_protocol.io_writing import Parts
 from wharfside_protocol.subjects import Subjects
 
