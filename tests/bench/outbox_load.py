@@ -6,7 +6,6 @@ itself writes them, through its own store, while it is down.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
