@@ -65,7 +65,7 @@ async def tell(link: Link, subject: str, payload: bytes | Parts) -> None:
         Invalid: the server takes no message so large.
     """
     try:
-        await link.client.publish(subject, payload)  # type: ignore[arg-type]  # StrictClient
+        await link.client.publish(subject, payload)  # type: ignore[arg-type]  # see StrictClient
     except MaxPayloadError as error:
         most = "raise its max_payload to 1 MiB"
         raise Invalid(f"{len(payload)} bytes are too much for the server: {most}") from error

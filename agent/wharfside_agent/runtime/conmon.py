@@ -80,7 +80,8 @@ async def _settled(child: int, settle: Callable[[int], Awaitable[None]]) -> None
     try:
         await settle(child)
     except BaseException:
-        os.kill(child, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
         raise
 
 
