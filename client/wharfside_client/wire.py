@@ -11,7 +11,7 @@ from wharfside_client.bus import Bus, Tap
 from wharfside_client.errors import SessionEnded, SessionLost
 from wharfside_client.inbox import denial
 from wharfside_client.messages import Message
-from wharfside_protocol.codec import encode, encode_bulk
+from wharfside_protocol.codec import encode
 from wharfside_protocol.errors import ErrorBody, Invalid, WharfsideError, from_body
 from wharfside_protocol.io_commands import Opening, SessionView
 from wharfside_protocol.io_flow import Incoming, Outgoing
@@ -26,6 +26,7 @@ from wharfside_protocol.io_frames import (
 )
 from wharfside_protocol.io_link import Link, Times
 from wharfside_protocol.io_reading import down_frame
+from wharfside_protocol.io_writing import encode_frame
 
 PING_S = 5.0
 """An agent that died tells nothing; its next life answers a frame with a Reset."""
@@ -220,7 +221,7 @@ class Wire:
             if not self._link.tick(self._loop.time()):
                 self._end(SessionLost("the node was not heard for too long: open another session"))
             while (frame := self._link.next(self._loop.time())) is not None:
-                await self._bus.tell(self._up, encode_bulk(frame))
+                await self._bus.tell(self._up, bytes(encode_frame(frame)))
             self._due = self._link.due
             timer = self._loop.call_at(self._due, self._to_send.set)
             try:

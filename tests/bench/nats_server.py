@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-THRIFT = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+ENVIRONMENT = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
 """As docker-compose.yml runs its servers."""
 
 START_SECONDS = 15
@@ -49,7 +49,7 @@ class Server:
         listening = ["-a", "127.0.0.1", "-p", str(self._port), "--ports_file_dir", str(self._home)]
         files = ["-js", "-sd", str(self._home / "js"), "-l", str(self._home / "log")]
         argv = [*tied, _binary(), *listening, *files]
-        self._process = subprocess.Popen(argv, env=os.environ | THRIFT)
+        self._process = subprocess.Popen(argv, env=os.environ | ENVIRONMENT)
         self.url = _url(self._home, self._process)
         self._port = urlsplit(self.url).port or -1
 

@@ -113,8 +113,8 @@ class Places:
 def _in_memory(folder: Path) -> Iterator[None]:
     """/run is a tmpfs on every host, and made one here where it is not (as setup-peers does).
 
-    An ext4 looks at each inode that was removed within the last minutes before it makes a new one
-    (`recently_deleted`): each round would be slower than the one before it, and no two alike.
+    An ext4 without a journal looks at each inode that was removed within the last minutes before
+    it makes a new one (`recently_deleted`): each round would be slower than the one before it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if _file_system(folder) == "tmpfs":
