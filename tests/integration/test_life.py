@@ -29,6 +29,8 @@ async def test_create_start_exited_delete(site: Site, runtime: str) -> None:
     assert (created.state, created.run, created.revision) == ("created", 1, 2)
     assert created.pid is not None
     init = psutil.Process(created.pid)
+    # until it is started it runs its runtime, from the sealed copy
+    assert str(Path(f"/proc/{init.pid}/exe").readlink()) == f"/memfd:{runtime} (deleted)"
     started = await site.node.start(name)
     assert (started.state, started.revision, started.pid) == ("running", 3, created.pid)
     exit_ = (await site.node.wait(name, output=True)).exit
