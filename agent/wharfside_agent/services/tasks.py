@@ -1,12 +1,19 @@
-"""Background tasks that are watched: one that fails is logged, none is lost to the collector."""
+"""Background tasks that are watched: one that fails is logged, none is lost to the collector.
+
+And work that must come to its end, whatever becomes of who waits for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import types
+from collections.abc import Coroutine, Generator
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -35,3 +42,41 @@ class Tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=grace_s)
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. A waiter that is canceled waits on, and is canceled after it.
+
+    It begins at once, and what waits for nothing takes no task, and no turn of the loop
+    (as eager tasks, which Python has from 3.12 on).
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    rest = asyncio.ensure_future(_rest(work, awaited))
+    try:
+        return await asyncio.shield(rest)
+    except asyncio.CancelledError:
+        await asyncio.wait([rest])
+        raise
+
+
+async def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> T:
+    return await _going_on(work, awaited)
+
+
+@types.coroutine
+def _going_on(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """The rest of a coroutine that was begun by hand, and waits for `awaited`."""
+    while True:
+        try:
+            yield awaited
+        except BaseException as error:
+            go_on = partial(work.throw, error)
+        else:
+            go_on = partial(work.send, None)
+        try:
+            awaited = go_on()
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]

@@ -23,7 +23,7 @@ from wharfside_agent.services.commands.book import Commands
 from wharfside_agent.services.commands.call import Call
 from wharfside_agent.services.commands.lanes import Lanes
 from wharfside_agent.services.journal import Journal
-from wharfside_agent.services.tasks import Tasks
+from wharfside_agent.services.tasks import Tasks, unbroken
 from wharfside_protocol.envelope import Result
 from wharfside_protocol.errors import (
     Busy,
@@ -132,7 +132,7 @@ class Runner:
     async def _turned_away(self, call: Call, error: WharfsideError) -> Result:
         """Nothing was done: the id is free again, but for a durable one, which is told."""
         refusal = self._answers.failure(call, error.to_body())
-        await asyncio.shield(self._commands.turn_away(call, refusal))
+        await unbroken(self._commands.turn_away(call, refusal))
         return refusal
 
     async def _outside_lanes(self, op: Op, call: Call, args: Any, _remaining: float) -> Result:
@@ -151,7 +151,7 @@ class Runner:
         self._journal.reached(Step.MAILBOX_BEGUN)
 
     async def _finished(self, call: Call, result: Result) -> Result:
-        await asyncio.shield(self._commands.finish(call, result))
+        await unbroken(self._commands.finish(call, result))
         return result
 
     async def handle(self, op: Op, call: Call, args: Record) -> Result:

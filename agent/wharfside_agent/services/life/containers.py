@@ -6,7 +6,6 @@ and seen in memory after. Changes of one container follow one another.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from wharfside_agent.ports.rows import ContainerRow, EventDraft
 from wharfside_agent.ports.store import Store, Tx
 from wharfside_agent.services.life.figures import LifeFigures
 from wharfside_agent.services.life.live import Live
+from wharfside_agent.services.tasks import unbroken
 from wharfside_agent.services.trace import current_trace
 from wharfside_agent.spans import span
 from wharfside_protocol.envelope import Expect
@@ -172,7 +172,7 @@ class Containers:
                         cause=cause,
                     )
                 )
-            return await asyncio.shield(self._commit(live, row, drafts, also))
+            return await unbroken(self._commit(live, row, drafts, also))
 
     async def commit(
         self,
@@ -192,7 +192,7 @@ class Containers:
             if guard is not None:
                 guard()
             row = msgspec.structs.replace(live.row, **(changes or {}))
-            return await asyncio.shield(self._commit(live, row, drafts, also))
+            return await unbroken(self._commit(live, row, drafts, also))
 
     async def _commit(
         self, live: Live, row: ContainerRow, drafts: Sequence[EventDraft], also: Also | None
