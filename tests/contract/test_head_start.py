@@ -18,7 +18,7 @@ async def test_each_launch_has_a_head_start(real: World, tmp_path: Path) -> None
     moves.touch()
     told.write_text("0::/\n")
     assert real.kit and real.probed
-    start = HeadStart(CgroupMounts("v2", tmp_path), told)
+    start = HeadStart(CgroupMounts("v2", tmp_path), told, quick_seconds=0)
     real.runtime = Driver(replace(real.kit, head_start=start), real.probed)
     container = await real.run(*SLEEP)
     await start.over()

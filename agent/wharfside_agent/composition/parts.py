@@ -154,6 +154,7 @@ class Parts(Moves):
             self.runner,
             self.audit,
             self.command_figures,
+            self.machine.runtime.expect,
         )
 
     @cached_property

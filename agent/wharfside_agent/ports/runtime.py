@@ -246,6 +246,11 @@ class Runtime(Protocol):
         """
         ...
 
+    def expect(self) -> None:
+        """Something is about to be launched: what can begin before that, begins. Never waits,
+        never fails."""
+        ...
+
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> Container:
         """Creates the container: its init waits for `start`, its watches are armed.
 

@@ -57,6 +57,9 @@ class Driver:
         name = self._probed.choose(spec.runtime, checkpointable=spec.checkpointable)
         return Planned(name, self._kit.bundles.check(spec, name, rules).limits)
 
+    def expect(self) -> None:
+        self._kit.head_start.give()
+
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> RunContainer:
         place = self._place(plan)
         return await self._made(plan, place, partial(self._launch, plan, place), seen_oom_kills)
@@ -161,10 +164,12 @@ class Driver:
 
     def _prepare(self, plan: RunPlan, place: RunPlace) -> None:
         self._kit.bundles.prepare(plan, place, self._kit.cgroup(place).path)
+        monitor = MonitorDir(place.monitor_dir(INIT))
         try:
-            MonitorDir(place.monitor_dir(INIT)).persist.mkdir(parents=True)
+            for folder in (place.monitors, monitor.folder, monitor.persist):
+                folder.mkdir()
             place.logs.mkdir(parents=True, exist_ok=True)
-            make_fifos(plan.spec.io, place.monitor_dir(INIT))
+            make_fifos(plan.spec.io, monitor.folder)
         except OSError as error:
             self._kit.bundles.remove(place, keep_layer=plan.run > 1)
             raise RuntimeFailed(

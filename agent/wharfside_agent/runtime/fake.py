@@ -55,6 +55,9 @@ class FakeRuntime:
     async def restored(self, plan: RunPlan) -> FakeContainer:
         raise NotFound(f"{_id(plan)} was not restored")
 
+    def expect(self) -> None:
+        """Nothing here takes long."""
+
     async def create(self, plan: RunPlan, seen_oom_kills: int = 0) -> FakeContainer:
         assert plan.spec.process is not None
         init = self.machine.process(plan.spec.process.args, plan.spec.io, init=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ async def test_launches_at_once_have_one_between_them(tmp_path: Path, own: Path)
     lists(tmp_path / "a" / "b").unlink()
     procs = tmp_path / "a" / "b" / "cgroup.procs"
     os.mkfifo(procs)
-    start = HeadStart(CgroupMounts("v2", tmp_path), own)
+    start = HeadStart(CgroupMounts("v2", tmp_path), own, quick_seconds=0)
     for _ in range(3):
         start.give()
     told = await asyncio.to_thread(procs.read_text)
@@ -71,6 +72,56 @@ async def test_launches_at_once_have_one_between_them(tmp_path: Path, own: Path)
     start.give()
     assert await asyncio.to_thread(procs.read_text) == "0"
     await start.over()
+
+
+async def given(start: HeadStart, procs: Path) -> bool:
+    """Whether there was a move."""
+    procs.write_text("")
+    start.give()
+    await start.over()
+    return procs.read_text() == "0"
+
+
+async def test_where_a_move_waits_for_nothing_there_are_few(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer after each that comes by itself, and is quick; by a clock of this test's own."""
+    procs, now = lists(tmp_path / "a" / "b"), 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    start = HeadStart(CgroupMounts("v2", tmp_path), own, quick_seconds=3600)
+    moves = list[float]()
+    while now < 1000 + 600:
+        if await given(start, procs):
+            moves.append(now - 1000)
+        now += 0.5
+    rests = [after - before for before, after in pairwise(moves)]
+    assert rests[:6] == [1, 2, 4, 8, 16, 32]
+    assert set(rests[6:]) == {60}
+
+
+async def test_moves_of_a_busy_node_say_nothing_and_a_slow_one_ends_the_rest(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    procs, now = lists(tmp_path / "a" / "b"), 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    start = HeadStart(CgroupMounts("v2", tmp_path), own, quick_seconds=3600)
+    assert await given(start, procs), "alone, and quick"
+    now += 1
+    assert await given(start, procs), "the first rest is over; alone"
+    for _ in range(19):
+        now += 0.1
+        assert not await given(start, procs), "it rests for two seconds"
+    now += 0.15
+    told = list[bool]()
+    for _ in range(40):
+        told.append(await given(start, procs))
+        now += 0.06
+    assert told == 20 * [True, False], "a node that is busy rests for a moment, and no longer"
+    start._quick_seconds = 0
+    now += 1
+    assert await given(start, procs), "alone, and slow"
+    now += 0.01
+    assert await given(start, procs), "so there is no rest"
 
 
 @requires("root")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -40,7 +41,9 @@ class Dispatcher:
         runner: Runner,
         audit: Audit,
         figures: CommandFigures,
+        expect: Callable[[], None],
     ) -> None:
+        """`expect` hears of each command that begins something, before it is written down."""
         self._name = name
         self._subjects = subjects
         self._commands = commands
@@ -49,6 +52,7 @@ class Dispatcher:
         self._runner = runner
         self._audit = audit
         self._figures = figures
+        self._expect = expect
 
     async def answer(self, request: Request) -> bytes | None:
         """The encoded Result; None where the subject is not this node's own rpc."""
@@ -97,6 +101,8 @@ class Dispatcher:
     async def _changing(self, checked: Checked) -> Result:
         """Runs it, joins it, or replays it; the work goes on if the caller's time is up."""
         call = checked.call
+        if checked.op.new_work:
+            self._expect()
         try:
             found = await self._commands.accept(call)
         except WharfsideError as error:
