@@ -65,6 +65,7 @@ class World:
     kit: Kit | None = None
     probed: Probed | None = None
     log_limits: LogLimits = field(default_factory=LogLimits)
+    former_logs: list[DiskLogs] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     plans: dict[str, RunPlan] = field(default_factory=dict)
 
@@ -112,6 +113,7 @@ class World:
         if isinstance(self.runtime, FakeRuntime):
             return FakeRuntime(self.runtime.machine)
         assert self.kit is not None and self.probed is not None
+        self.former_logs.append(self.kit.logs)
         kit = replace(
             self.kit,
             exits=PidfdExits(),
@@ -153,6 +155,8 @@ class World:
         for container in reversed(self.containers):
             await bounded(container.delete())
             container.close()
+        for logs in [*self.former_logs, *([self.kit.logs] if self.kit else [])]:
+            logs.close()
 
 
 T = TypeVar("T")
@@ -213,7 +217,13 @@ def real_world(
         conmon=probed.conmon,
         mounts=mounts,
         delegated=cgroup,
-        bundles=Bundles(places, [rootfs.parent], [rootfs.parent], probe_machine(mounts.version)),
+        bundles=Bundles(
+            places,
+            [rootfs.parent],
+            [rootfs.parent],
+            probe_machine(mounts.version),
+            take_filters=probed.take_filters,
+        ),
         exits=PidfdExits(),
         ooms=CgroupOoms(),
         stats=CgroupStats(),

@@ -41,6 +41,11 @@ class DiskLogs:
         self._written: dict[LogName, LogFiles] = {}
         self._users: dict[object, str] = {}
 
+    def close(self) -> None:
+        """Who still waits for a log to grow is not told any more. Until then the inotify stays
+        open: to make and end one costs more than all else that is done for a short log."""
+        self._growth.close()
+
     def limit(self, limits: LogLimits, keeping: Keeping) -> None:
         """For processes that begin from now on."""
         self._limits = limits
@@ -77,8 +82,6 @@ class DiskLogs:
 
     def _leave(self, user: object) -> None:
         self._users.pop(user, None)
-        if not self._users:
-            self._growth.close()
 
     def runs(self, incarnation: str, process: str) -> Sequence[int]:
         folder = RunPlace(self._places, incarnation, 1).logs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,8 +46,10 @@ class Log:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log(tmp_path)
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    log = Log(tmp_path)
+    yield log
+    log.logs.close()
 
 
 async def everything(source: Source, most: int = 1 << 20) -> list[Piece | Missing]:
