@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,9 +48,12 @@ class Bundles:
         mount_roots: Sequence[Path],
         machine: Machine,
         rules_of: Callable[[str], RuleSet] = named_by_default,
+        take_filters: Collection[str] = (),
     ) -> None:
-        """`rules_of`: the node's rules by the name of their set, as they are now."""
+        """`rules_of`: the node's rules by the name of their set, as they are now.
+        `take_filters`: the runtimes that take a ready seccomp filter (seccomp_filter.py)."""
         self.rules_of = rules_of
+        self._take_filters = take_filters
         self._places = places
         self._machine = machine
         self.allow(bundle_roots, mount_roots)
@@ -95,7 +98,9 @@ class Bundles:
             rootfs = self._rootfs(source, place)
             judging = _Judging(plan.runtime, self.rules_of(plan.rules))
             config, _ = self._judged(source, judging, plan.container, str(rootfs), cgroup_path)
-            config["annotations"] = {**config["annotations"], **self._notes(plan, config)}
+            config["annotations"] = {**config["annotations"], **_notes(plan)}
+            if self._takes_filter(plan, config):
+                config = self._with_filter(config)
             _write_config(place.bundle, config)
             undo.pop_all()
             return config
@@ -155,17 +160,23 @@ class Bundles:
         mount_overlay(source.rootfs.fd, upper, work, place.rootfs)
         return place.rootfs
 
-    def _notes(self, plan: RunPlan, config: dict[str, Any]) -> dict[str, str]:
-        """Annotations. The ready filter only where the profile is ours, not a bundle's."""
-        notes = {
-            "io.wharfside.container": plan.container,
-            "io.wharfside.incarnation": plan.incarnation,
-            "io.wharfside.run": str(plan.run),
-        }
+    def _takes_filter(self, plan: RunPlan, config: Mapping[str, Any]) -> bool:
+        """Only where the profile is ours, not a bundle's; and a checkpoint's config.json may come
+        to another runtime, which needs the profile itself."""
         ours = config["linux"].get("seccomp") is profile_for(self._machine.architecture)
-        if plan.runtime == "crun" and ours and self._filter is not None:
-            notes[ANNOTATION] = self._filter
-        return notes
+        wanted = ours and not plan.spec.checkpointable and self._filter is not None
+        return wanted and plan.runtime in self._take_filters
+
+    def _with_filter(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The profile's calls go: each process of the runtime would have to read them, a third of
+        the file and most of its values. One that took no notice of the filter refuses every call.
+        """
+        profile = {**config["linux"]["seccomp"], "syscalls": []}
+        return {
+            **config,
+            "linux": {**config["linux"], "seccomp": profile},
+            "annotations": {**config["annotations"], ANNOTATION: self._filter},
+        }
 
     def _judged(
         self, source: Source, judging: _Judging, container: str, rootfs: str, cgroup_path: str
@@ -187,6 +198,15 @@ class Bundles:
         if (denial := judge(asked, rules)) is not None:
             raise denial.error(judging.set)
         return config, asked
+
+
+def _notes(plan: RunPlan) -> dict[str, str]:
+    """Annotations, by which people and tools on the node find whose it is."""
+    return {
+        "io.wharfside.container": plan.container,
+        "io.wharfside.incarnation": plan.incarnation,
+        "io.wharfside.run": str(plan.run),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from wharfside_agent.runtime.argv import OciBinary
 from wharfside_agent.runtime.criu import UNKNOWN, probe_criu
 from wharfside_agent.runtime.refusals import own_words
 from wharfside_agent.runtime.sealed import SealedPrograms
+from wharfside_agent.runtime.seccomp_filter import takes_filter
 from wharfside_protocol.errors import RuntimeFailed, Unsupported
 from wharfside_protocol.views import CriuInfo, RuntimeInfo
 
@@ -36,10 +37,11 @@ _TRIAL_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A runtime that works here."""
+    """A runtime that works here; `takes_filter`: a ready one (runtime/seccomp_filter.py)."""
 
     info: RuntimeInfo
     binary: OciBinary
+    takes_filter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Probed:
             if found.info.name == name:
                 return found.binary
         raise Unsupported(f"{name} cannot be used here: {self.refused.get(name, 'not found')}")
+
+    @property
+    def take_filters(self) -> frozenset[str]:
+        """The names of those that take a ready seccomp filter."""
+        return frozenset(found.info.name for found in self.usable if found.takes_filter)
 
     def choose(self, wanted: str | None, *, checkpointable: bool) -> str:
         """The runtime for a container.
@@ -137,9 +144,13 @@ class _Trial:
             if words is not None:
                 return words
             can = await _can_checkpoint(oci)
+            filters = takes_filter(oci.path)
         except RuntimeFailed as error:
             return error.message
-        return Found(RuntimeInfo(name=name, version=version, path=str(path), checkpoint=can), oci)
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
+        info = RuntimeInfo(name=name, version=version, path=str(path), checkpoint=can)
+        return Found(info, oci, filters)
 
     async def _working(self, name: str, path: Path) -> tuple[OciBinary, str | None]:
         """Its sealed copy where that makes containers; else itself, and its complaint."""

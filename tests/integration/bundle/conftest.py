@@ -29,7 +29,7 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path, leak_gate: LeakGate) 
     (tmp_path / "shared").mkdir()
     places = Places(tmp_path / "run", tmp_path / "state")
     roots, mounts = [tmp_path / "roots"], [tmp_path / "shared"]
-    bundles = Bundles(places, roots, mounts, probe_machine(CGROUPS), open_networks)
+    bundles = Bundles(places, roots, mounts, probe_machine(CGROUPS), open_networks, ("crun",))
     ground = Ground(tmp_path, request.param, bundles, places, f"{leak_gate.cgroup}/box")
     yield ground
     for run in (1, 2):

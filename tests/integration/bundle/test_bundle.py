@@ -72,7 +72,22 @@ def test_seccomp_refuses_what_reaches_outside(ground, script):
 def test_crun_gets_the_filter_ready_made_and_runc_the_profile(ground):
     config = ground.prepare(ground.true())
     assert (ANNOTATION in config["annotations"]) == (ground.runtime == "crun")
-    assert config["linux"]["seccomp"]["syscalls"]
+    assert bool(config["linux"]["seccomp"]["syscalls"]) == (ground.runtime == "runc")
+    assert config["linux"]["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
+
+
+def test_what_may_come_to_another_runtime_keeps_its_profile(ground):
+    config = ground.prepare(msgspec.structs.replace(ground.true(), checkpointable=True))
+    assert config["linux"]["seccomp"]["syscalls"] and ANNOTATION not in config["annotations"]
+
+
+def test_a_crun_that_knows_no_ready_filter_gets_the_profile(ground):
+    ground.bundles = Bundles(
+        ground.places, [ground.folder / "roots"], [], probe_machine(CGROUPS), take_filters=()
+    )
+    assert ground.prepare(ground.true())["linux"]["seccomp"]["syscalls"]
+    ground.bundles.remove(ground.place(), False)
+    assert "Seccomp:\t2" in ground.shell("cat /proc/self/status")
 
 
 def test_proc_and_sys_are_masked_and_read_only(ground):

@@ -1,13 +1,16 @@
 """The profile: what it allows, refuses and leaves to a newer day, as the compiled filter says."""
 
 import platform
+import shutil
+from pathlib import Path
 
 import pytest
+from tests.support.requirements import requires
 from tests.unit.oci.bpf import answer
 
 from wharfside_agent.core.seccomp import ALLOWED, ALLOWED_32, DENIED, NATIVE, profile_for
 from wharfside_agent.runtime import seccomp_filter
-from wharfside_agent.runtime.seccomp_filter import compile_filter
+from wharfside_agent.runtime.seccomp_filter import compile_filter, takes_filter
 
 ALLOW, EPERM, ENOSYS = 0x7FFF_0000, 0x0005_0001, 0x0005_0026
 KILL = 0
@@ -113,3 +116,17 @@ def test_s390_has_the_flags_of_clone_second():
 def test_without_libseccomp_the_runtime_compiles(monkeypatch):
     monkeypatch.setattr(seccomp_filter, "_LIBRARY", "libnothing-such.so.7")
     assert compile_filter(profile_for("x86_64")) is None
+
+
+@requires("crun")
+def test_crun_takes_a_ready_filter():
+    program = shutil.which("crun")
+    assert program is not None and takes_filter(Path(program))
+
+
+def test_a_program_that_does_not_name_the_annotation_takes_none(tmp_path):
+    older = tmp_path / "crun"
+    older.write_bytes(b"\x7fELF run.oci.seccomp.receiver run.oci.handler")
+    assert not takes_filter(older)
+    with pytest.raises(FileNotFoundError):
+        takes_filter(tmp_path / "none")
