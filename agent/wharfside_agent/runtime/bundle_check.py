@@ -88,7 +88,7 @@ class BundleCheck:
 
     def _bound(self, config: dict[str, Any], bundle: Path) -> dict[str, Any]:
         """The config with real paths for what it binds: of its own bundle, or as any mount's."""
-        if not config.get("mounts"):
+        if not any(binds(mount) for mount in config.get("mounts") or ()):
             return config
         roots = Roots([*self._mount_roots, bundle], "mount-roots")
 
@@ -130,7 +130,8 @@ def _read_config(bundle: Pinned) -> bytes:
     facts = {"field": "source.bundle", "path": path}
     try:
         with plain_file("config.json", os.O_NOFOLLOW, bundle.fd) as fd:
-            return os.read(fd, MAX_CONFIG_BYTES + 1)
+            # Not more than is there: the buffer of the largest would have to be made first.
+            return os.read(fd, min(os.fstat(fd).st_size, MAX_CONFIG_BYTES) + 1)
     except FileNotFoundError as error:
         raise NotFound(f"the bundle {bundle.path} has no config.json", **facts) from error
     except OSError as error:

@@ -9,9 +9,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from wharfside_protocol.errors import Denied, Invalid, NotFound, WharfsideError
+
+_KNOWN_PATHS = 256
+"""A bundle is named each time that a container is made of it, and a Path is slow to make."""
 
 _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -54,6 +58,7 @@ class Roots:
     def __init__(self, roots: Sequence[Path], rule: str) -> None:
         self._rule = rule
         self._roots = [(root, Path(os.path.realpath(root))) for root in roots]
+        self._split = lru_cache(_KNOWN_PATHS)(self._split_now)
 
     @contextmanager
     def pinned(self, path: str, field: str) -> Iterator[Pinned]:
@@ -68,7 +73,7 @@ class Roots:
         with self._walked(root, below, field) as fd:
             yield Pinned(root / below, fd)
 
-    def _split(self, path: str, field: str) -> tuple[Path, Path]:
+    def _split_now(self, path: str, field: str) -> tuple[Path, Path]:
         plain = Path(path)
         if not plain.is_absolute() or ".." in plain.parts or "\x00" in path:
             raise Invalid(f"{field} must be an absolute path without `..`", field=field, path=path)

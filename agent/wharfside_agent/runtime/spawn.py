@@ -34,9 +34,10 @@ _SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 def clean_environment() -> dict[str, str]:
     """PATH alone: NOTIFY_SOCKET, LISTEN_FDS and _OCI_* would change what runtimes do.
 
-    And UTF-8: in the C locale conmon refuses arguments that are not ASCII, such as paths.
+    And UTF-8: in the C locale conmon refuses arguments that are not ASCII, such as paths. Of
+    characters alone: each further category is a file that conmon would load (setlocale(3)).
     """
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_CTYPE": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,15 @@ def connect(watch: CounterOomWatch, folder: Path) -> None:
 
 def _register(folder: Path, eventfd: int) -> None:
     try:
-        control = os.open(folder / V1_CONTROL, os.O_RDONLY | os.O_CLOEXEC)
+        control = os.open(f"{folder}/{V1_CONTROL}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
-        (folder / "cgroup.event_control").write_text(f"{eventfd} {control}")
+        register = os.open(f"{folder}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(register, f"{eventfd} {control}".encode())
+        finally:
+            os.close(register)
     finally:
         os.close(control)
 

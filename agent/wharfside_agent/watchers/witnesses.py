@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from wharfside_protocol.exits import StatusSource
 
 TICK_NS = 10_000_000
 """File times are as coarse as the kernel's tick, at most 1/100 s."""
+
+_CODE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,16 @@ class ExitFile:
 
 def read_exit_file(persist: Path) -> ExitFile | None:
     """None: there is none, or no number in it (the disk was full)."""
-    path = persist / "exit"
     try:
-        return ExitFile(int(path.read_text()), path.stat().st_mtime_ns)
-    except (FileNotFoundError, ValueError):
+        fd = os.open(f"{persist}/exit", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    try:
+        return ExitFile(int(os.read(fd, _CODE_BYTES)), os.fstat(fd).st_mtime_ns)
+    except ValueError:
+        return None
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
