@@ -20,6 +20,7 @@ from wharfside_agent.composition.bus import bus_options
 from wharfside_agent.core.placement import Places
 from wharfside_agent.machine import delegated_here
 from wharfside_agent.runtime.criu import probe_criu
+from wharfside_agent.runtime.favored_moves import are_favored
 from wharfside_agent.runtime.probe import RUNTIMES, Probed, find_program, probe
 from wharfside_agent.settings import Settings
 from wharfside_protocol.assets import EVT
@@ -71,7 +72,15 @@ async def _cgroups(settings: Settings) -> list[Finding]:
     kinds = ", ".join(sorted(mounts.controllers)) if mounts.version == "v1" else "unified"
     advice = "" if mounts.unified else "works; version 2 also gives pressure figures (PSI)"
     says = f"{mounts.version} ({kinds}), containers below {delegated}"
-    return [Finding(name="cgroups", ok=True, needed=True, says=says, advice=advice)]
+    return [Finding(name="cgroups", ok=True, needed=True, says=says, advice=advice), _moves()]
+
+
+def _moves() -> Finding:
+    says, advice = "wait for nothing", ""
+    if not are_favored():
+        says = "the first in a while waits 4 to 18 ms"
+        advice = "works; on a host of the agent's own set runtime.favordynmods"
+    return Finding(name="cgroup moves", ok=True, needed=False, says=says, advice=advice)
 
 
 async def _runtimes(settings: Settings) -> list[Finding]:

@@ -18,6 +18,7 @@ from wharfside_agent.ports.runtime import Runtime
 from wharfside_agent.runtime.bundle import Bundles, probe_machine
 from wharfside_agent.runtime.delegation import delegated_path, settle_in
 from wharfside_agent.runtime.driver import Driver
+from wharfside_agent.runtime.favored_moves import favor
 from wharfside_agent.runtime.fifos import Openings
 from wharfside_agent.runtime.ground import MachineGround
 from wharfside_agent.runtime.head_start import HeadStart
@@ -38,7 +39,7 @@ from wharfside_agent.watchers.pressure import read_pressure
 from wharfside_agent.watchers.stalls import CgroupStalls
 from wharfside_agent.watchers.stats import CgroupStats, read_machine
 from wharfside_agent.watchers.subreaper import become_subreaper
-from wharfside_protocol.errors import WharfsideError
+from wharfside_protocol.errors import RuntimeFailed, WharfsideError
 from wharfside_protocol.stats import Pressure, Usage
 
 log = structlog.get_logger(__name__)
@@ -79,10 +80,18 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     mounts, delegated = delegated_here(settings)
     become_subreaper()
     go_first()
+    if settings.runtime.favordynmods:
+        await _moves_favored(mounts)
     probed = await _settled(settings, places, mounts, delegated)
     logs = DiskLogs(places, FileGrowth(), *_log_limits(settings))
     rules = Rulebook(settings.policy)
-    bundles = Bundles(places, *_roots(settings), probe_machine(mounts.version), rules.named)
+    bundles = Bundles(
+        places,
+        *_roots(settings),
+        probe_machine(mounts.version),
+        rules.named,
+        probed.take_filters,
+    )
     kit = _kit(places, mounts, delegated, probed, bundles, logs)
     ground = MachineGround(places, mounts, delegated, probed.conmon.name)
     together = mounts.at(f"{delegated}/ctr")
@@ -102,6 +111,14 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
         CgroupStalls(mounts, together.path),
         adjust,
     )
+
+
+async def _moves_favored(mounts: CgroupMounts) -> None:
+    """Without it launches take longer, and no more."""
+    try:
+        await favor(mounts)
+    except RuntimeFailed as error:
+        log.warning("moves-not-favored", says=error.message)
 
 
 async def _settled(

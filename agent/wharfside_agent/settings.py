@@ -99,6 +99,8 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
     alone in one; else `/wharfside/{node}`.
     `on_monitor_lost`: a container whose conmon died is watched to its end, or stopped
     with its grace.
+    `favordynmods`: the host's cgroup2 is remounted with this option, for launches without a wait
+    (runtime/favored_moves.py); it stays so.
     """
 
     default: Literal["crun", "runc"] = "crun"
@@ -106,6 +108,7 @@ class RuntimeSettings(Group, frozen=True, kw_only=True):
     mount_roots: tuple[str, ...] = ()
     cgroup_parent: str | None = None
     on_monitor_lost: Literal["watch", "stop"] = "watch"
+    favordynmods: bool = False
 
 
 class LimitSettings(Group, frozen=True, kw_only=True):

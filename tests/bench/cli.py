@@ -21,6 +21,8 @@ from tests.bench.places import BenchRunning, Places
 from tests.bench.scenarios import SCENARIOS
 from tests.bench.table import show
 
+from wharfside_agent.runtime.favored_moves import are_favored
+
 FAILED = 2
 TABLE_COLUMNS = 112
 
@@ -49,12 +51,19 @@ def _measured(where: Places, options: argparse.Namespace, console: Console) -> i
             comparisons, failed = _run(bench, options.only or list(SCENARIOS), console)
     finally:
         sweep(where)
+    bench.note(moves())
     show(comparisons, bench.notes, Console(width=max(TABLE_COLUMNS, console.width)))
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparisons)) + b"\n")
     if failed:
         return FAILED
     return 0 if all(one.met for one in comparisons) else 1
+
+
+def moves() -> str:
+    """Whether launches wait for the kernel: on this host, so for all that are measured."""
+    wait = "wait for nothing (favordynmods)" if are_favored() else "wait for the kernel"
+    return f"moves between cgroups {wait}, for ours and all others alike"
 
 
 def _options() -> argparse.Namespace:

@@ -29,6 +29,7 @@ state_dir = "{state}"
 run_dir = "{run}"
 [runtime]
 bundle_roots = ["{roots}"]
+favordynmods = true
 cgroup_parent = "/wharfside-{name}"
 [log]
 level = "warning"

@@ -10,7 +10,8 @@ from wharfside_agent.core.cgroup_paths import CgroupMounts
 from wharfside_protocol.errors import Unsupported
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
-_NOT_CONTROLLERS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix"})
+_FAVORS_MOVES = "favordynmods"
+_NOT_CONTROLLERS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix", _FAVORS_MOVES})
 
 
 def parse_cgroup_mounts(mountinfo: str) -> CgroupMounts:
@@ -32,6 +33,16 @@ def parse_cgroup_mounts(mountinfo: str) -> CgroupMounts:
     if unified is None:
         raise Unsupported("no cgroups are mounted: mount cgroup2 on /sys/fs/cgroup")
     return CgroupMounts("v2", unified)
+
+
+def favors_moves(mountinfo: str) -> bool:
+    """Whether a move between cgroups waits for nothing: one mount that says so serves for all
+    (cgroup-v2.rst, favordynmods)."""
+    return any(
+        _FAVORS_MOVES in options.split(",")
+        for kind, _, options in _mounts(mountinfo)
+        if kind in ("cgroup", "cgroup2")
+    )
 
 
 def _mounts(mountinfo: str) -> Iterator[tuple[str, Path, str]]:
