@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Coroutine, Generator
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -48,13 +49,14 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
     """What `work` returns. A waiter that is canceled waits on, and is canceled after it.
 
     It begins at once, and what waits for nothing takes no task, and no turn of the loop
-    (as eager tasks, which Python has from 3.12 on).
+    (as eager tasks, which Python has from 3.12 on). As a task it has a context of its own.
     """
+    context = copy_context()
     try:
-        awaited = work.send(None)
+        awaited = context.run(work.send, None)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
-    rest = asyncio.ensure_future(_rest(work, awaited))
+    rest = asyncio.create_task(_rest(work, awaited), context=context)
     try:
         return await asyncio.shield(rest)
     except asyncio.CancelledError:

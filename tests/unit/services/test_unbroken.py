@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -92,3 +93,22 @@ async def test_what_it_waits_for_may_fail_and_be_caught_within() -> None:
     await asyncio.sleep(0)
     failing.set_exception(OSError("no room"))
     assert await asyncio.wait_for(waiter, 5) == "caught"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_it_has_one_context_of_its_own_from_end_to_end(waits: bool) -> None:
+    """A span is entered before its waits, and left after them; not for its caller."""
+    current, may = ContextVar("current", default="caller"), asyncio.Event()
+
+    async def spanned() -> str:
+        token = current.set("span")
+        if waits:
+            await may.wait()
+        seen = current.get()
+        current.reset(token)
+        current.set("left behind")
+        return seen
+
+    asyncio.get_running_loop().call_soon(may.set)
+    assert await unbroken(spanned()) == "span"
+    assert current.get() == "caller"
