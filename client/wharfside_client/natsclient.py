@@ -63,7 +63,9 @@ class NatsClient(Client):
     def drop_socket(self) -> None:
         """nats-py forgets the socket of a connection that was refused, and leaves it open."""
         if (writer := self._writer()) is not None:
-            writer.transport.abort()
+            # one of TLS that is closed fails there, and has no socket, before Python 3.11.4
+            with contextlib.suppress(AttributeError):
+                writer.transport.abort()
 
     def _writer(self) -> asyncio.StreamWriter | None:
         return getattr(self._transport, "_io_writer", None)
