@@ -83,7 +83,9 @@ async def make_machine(settings: Settings, places: Places) -> Machine:
     if settings.runtime.favordynmods:
         await _moves_favored(mounts)
     probed = await _settled(settings, places, mounts, delegated)
-    logs = DiskLogs(places, FileGrowth(), *_log_limits(settings))
+    growth = FileGrowth()
+    growth.open()
+    logs = DiskLogs(places, growth, *_log_limits(settings))
     rules = Rulebook(settings.policy)
     bundles = Bundles(
         places,

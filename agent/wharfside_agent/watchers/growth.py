@@ -25,12 +25,20 @@ OPENINGS = Mask.OPEN
 
 
 class FileGrowth:
-    """ports.logs.Growth. Opened with the first wait, on its loop."""
+    """ports.logs.Growth. Opened by `open`, or with the first wait, on the loop that runs then."""
 
     def __init__(self, mask: Mask = GROWTH) -> None:
         self._mask = mask | Mask.ONESHOT
         self._inotify = LoopInotify(self._heard)
         self._rings: dict[int, list[Callable[[], None]]] = {}
+
+    def open(self) -> None:
+        """So that the agent has as many descriptors open at rest as after its first container.
+
+        Where there is no inotify left each wait asks for one again.
+        """
+        with suppress(OSError):
+            self._inotify.open()
 
     def once(self, path: str, ring: Callable[[], None]) -> Callable[[], None]:
         try:
