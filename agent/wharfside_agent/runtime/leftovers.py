@@ -86,12 +86,12 @@ def find_process(
 async def end_naming(name: str, programs: frozenset[str]) -> None:
     """Kills the `programs` that have `name` as an argument: monitors and runtimes of a run.
 
-    And their children: a CRIU names nothing, and would go on without its runtime.
+    And their children: a CRIU names nothing, and would go on without its runtime. All are found
+    before one is killed: a runtime that ends with its conmon takes the name of its CRIU along.
     """
-    for pid in pids_naming(name, programs):
-        below = children(pid)
-        for each in (pid, *below):
-            await _end(each)
+    doomed = [each for pid in pids_naming(name, programs) for each in (pid, *children(pid))]
+    for pid in dict.fromkeys(doomed):
+        await _end(pid)
 
 
 async def end_exec(monitor: MonitorDir, programs: frozenset[str]) -> None:
