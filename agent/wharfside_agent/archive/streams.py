@@ -8,7 +8,7 @@ from typing import Any
 from wharfside_agent.archive.pipes import ReadEnd, WriteEnd
 from wharfside_agent.archive.workers import Worker
 from wharfside_agent.ports.io import Piece
-from wharfside_protocol.errors import Canceled, Invalid
+from wharfside_protocol.errors import Canceled, Invalid, WharfsideError
 from wharfside_protocol.io_frames import Chunk, StreamName
 
 
@@ -64,9 +64,14 @@ class UnpackingSource:
 
     async def read(self, most: int) -> Piece | None:
         await self._end.read(most)
-        if self._end.closed:
-            raise _canceled()
-        return await self._tail.next()
+        try:
+            if not self._end.closed:
+                return await self._tail.next()
+        except WharfsideError:
+            # who ends the session closes both ways: that the archive is cut off is no news then
+            if not self._end.closed:
+                raise
+        raise _canceled()
 
     def close(self) -> None:
         self._end.close()
