@@ -74,54 +74,53 @@ async def test_launches_at_once_have_one_between_them(tmp_path: Path, own: Path)
     await start.over()
 
 
-async def given(start: HeadStart, procs: Path) -> bool:
-    """Whether there was a move."""
-    procs.write_text("")
-    start.give()
-    await start.over()
-    return procs.read_text() == "0"
+class Launches:
+    """By a clock of the test's own; each move is quick until one is to be `slow`."""
+
+    def __init__(self, folder: Path, own: Path) -> None:
+        self.now = 1000.0
+        self._procs = lists(folder / "a" / "b")
+        self._start = HeadStart(CgroupMounts("v2", folder), own, quick_seconds=3600)
+
+    def slow(self) -> None:
+        self._start._quick_seconds = 0
+
+    async def moved(self, after: float) -> bool:
+        """Whether there was a move for a launch, so many seconds later."""
+        self.now += after
+        self._procs.write_text("")
+        self._start.give()
+        await self._start.over()
+        return self._procs.read_text() == "0"
 
 
-async def test_where_a_move_waits_for_nothing_there_are_few(
-    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fewer after each that comes by itself, and is quick; by a clock of this test's own."""
-    procs, now = lists(tmp_path / "a" / "b"), 1000.0
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    start = HeadStart(CgroupMounts("v2", tmp_path), own, quick_seconds=3600)
-    moves = list[float]()
-    while now < 1000 + 600:
-        if await given(start, procs):
-            moves.append(now - 1000)
-        now += 0.5
+@pytest.fixture
+async def launches(tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> Launches:
+    launches = Launches(tmp_path, own)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: launches.now)
+    return launches
+
+
+async def test_where_a_move_waits_for_nothing_there_are_few(launches: Launches) -> None:
+    """Fewer after each that comes by itself, and is quick."""
+    moves = [step / 2 for step in range(1200) if await launches.moved(0.5)]
     rests = [after - before for before, after in pairwise(moves)]
     assert rests[:6] == [1, 2, 4, 8, 16, 32]
     assert set(rests[6:]) == {60}
 
 
-async def test_moves_of_a_busy_node_say_nothing_and_a_slow_one_ends_the_rest(
-    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_busy_node_rests_for_a_moment_and_a_slow_move_ends_all_rest(
+    launches: Launches,
 ) -> None:
-    procs, now = lists(tmp_path / "a" / "b"), 1000.0
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    start = HeadStart(CgroupMounts("v2", tmp_path), own, quick_seconds=3600)
-    assert await given(start, procs), "alone, and quick"
-    now += 1
-    assert await given(start, procs), "the first rest is over; alone"
-    for _ in range(19):
-        now += 0.1
-        assert not await given(start, procs), "it rests for two seconds"
-    now += 0.15
-    told = list[bool]()
-    for _ in range(40):
-        told.append(await given(start, procs))
-        now += 0.06
-    assert told == 20 * [True, False], "a node that is busy rests for a moment, and no longer"
-    start._quick_seconds = 0
-    now += 1
-    assert await given(start, procs), "alone, and slow"
-    now += 0.01
-    assert await given(start, procs), "so there is no rest"
+    assert await launches.moved(0), "alone, and quick"
+    assert await launches.moved(1), "the first rest is over; alone"
+    assert not any([await launches.moved(0.1) for _ in range(19)]), "it rests for two seconds"
+    await launches.moved(0.15)
+    told = [await launches.moved(0.06) for _ in range(40)]
+    assert told == 20 * [False, True], "a node that is busy rests for a moment, and no longer"
+    launches.slow()
+    assert await launches.moved(1), "alone, and slow"
+    assert await launches.moved(0.01), "so there is no rest"
 
 
 @requires("root")
