@@ -3,8 +3,8 @@
 A move takes a lock that every fork and exit reads at no cost (cgroup_threadgroup_rwsem), and who
 takes it for writing waits until each processor has heard of it: for a grace period of RCU, 4 to 18
 ms on an idle machine, a third of a short container's life. Whoever comes some ms after that finds
-them told (kernel/cgroup/cgroup.c, cgroup_attach_lock; kernel/rcu/sync.c). So when one is asked for,
-a thread moves this process to where it is already: by the time that the runtime is loaded and
+them told (kernel/cgroup/cgroup.c, cgroup_attach_lock; kernel/rcu/sync.c). So when a launch is asked
+for, a thread moves this process to where it is already: by the time that the runtime is loaded and
 moves its container, the wait is over.
 
 With the mount option `favordynmods` (Linux 6.1) nobody waits, nor do launches that follow one
